@@ -1,0 +1,60 @@
+/**
+ * Every name that two parts of Lamina must agree on in the cluster: what the
+ * controller writes into pods and claims, the agent looks for, and the runtime
+ * finds again in an OCI bundle.
+ */
+
+export const group = 'lamina.dev'
+export const version = 'v1alpha1'
+export const apiVersion = `${group}/${version}`
+
+export const runtimeClassName = 'lamina'
+
+/** The finalizer that keeps an instance's pod until the node has proved its overlays free (DESIGN §4). */
+export const releaseFinalizer = `${group}/release`
+
+export const labels = {
+  /** On pods: the Instance's name. */
+  instance: `${group}/instance`,
+  /** On PVCs: the PersistentOverlay's name. */
+  overlay: `${group}/overlay`,
+  managedBy: 'app.kubernetes.io/managed-by',
+} as const
+
+export const managedByValue = group
+
+export const annotations = {
+  /** On pods: hash of the pod's desired spec. For display and comparison by the controller; nodes trust no annotation. */
+  templateHash: `${group}/template-hash`,
+  /** On PVCs: mirror of the overlay's `status.base`, as JSON. */
+  base: `${group}/base`,
+} as const
+
+/** Containers of an instance's pod that the runtime changes; every other container passes through untouched. */
+export const containers = { main: 'main', prepare: 'prepare' } as const
+
+/** Pod volumes of ours begin with this; a user's volumes and mounts may not. */
+export const volumePrefix = 'lamina-'
+/** Volume of the overlay at `index` in the instance's `spec.overlays`. */
+export const overlayVolume = (index: number): string => `${volumePrefix}${index}`
+/** emptyDir of the throw-away overlay. */
+export const ephemeralVolume = `${volumePrefix}ephemeral`
+/** Secret volume of the pull secret at `index`. */
+export const pullSecretVolume = (index: number): string => `${volumePrefix}pull-${index}`
+
+/** Where our volumes are mounted in the pod spec; the runtime strips these mounts from the container. */
+export const mountRoot = '/.lamina'
+export const overlayMountPath = (index: number): string => `${mountRoot}/overlays/${index}`
+export const ephemeralMountPath = `${mountRoot}/ephemeral`
+export const pullSecretMountPath = (index: number): string => `${mountRoot}/pull/${index}`
+/** The pause init (catatonit), bound into every instance by the runtime. */
+export const initPath = `${mountRoot}/init`
+export const idleCommand = [initPath, '-P'] as const
+/** The directory of the pod's progress files, bound into `prepare` by the runtime. */
+export const progressMountPath = `${mountRoot}/progress`
+
+/** PVC of an overlay; also the prefix that the admission policy guards. */
+export const claimName = (overlayName: string): string => `${volumePrefix}${overlayName}`
+
+/** The pod condition by which the agent tells what keeps an instance from being mounted. */
+export const preparedCondition = `${group}/Prepared`

@@ -1,0 +1,46 @@
+import { join } from 'node:path'
+
+/**
+ * Where things lie on a node. The same paths hold in the agent's container and
+ * on the host, so records may name them.
+ */
+export interface NodeLayout {
+  /** Runtime state, a tmpfs: gone after a reboot. */
+  stateDir: string
+  /** Image cache, on disk. */
+  cacheDir: string
+  /** Installed programs. */
+  installDir: string
+  /** The kubelet's root directory. */
+  kubeletDir: string
+}
+
+export const defaultLayout: NodeLayout = {
+  stateDir: '/run/lamina',
+  cacheDir: '/var/lib/lamina',
+  installDir: '/opt/lamina',
+  kubeletDir: '/var/lib/kubelet',
+}
+
+/** The files by which agent and runtime talk about one pod, under `/run/lamina/pods/<podUID>/`. */
+export const podPaths = (layout: NodeLayout, podUID: string) => {
+  const dir = join(layout.stateDir, 'pods', podUID)
+  return {
+    dir,
+    /** Agent → runtime: leave to mount ({@link ./ticket.ts}). Absent: no mount. */
+    ticket: join(dir, 'ticket.json'),
+    /** Agent → runtime: why there is no ticket yet. */
+    refusal: join(dir, 'refusal.json'),
+    /** Runtime → agent: host paths of the pod's volumes, written when `prepare` is created. */
+    volumes: join(dir, 'volumes.json'),
+    /** Agent → `prepare`: bound into that container; holds `log` (lines) and `result.json`. */
+    progress: join(dir, 'progress'),
+    /** Runtime → agent: one `<containerID>.json` a mount. */
+    mounts: join(dir, 'mounts'),
+    /** Runtime → agent: one `<containerID>.json` a finished release. */
+    releases: join(dir, 'releases'),
+  }
+}
+
+/** The host's empty directory that a container's `root.path` names; the root itself is mounted there in a private namespace. */
+export const rootPath = (layout: NodeLayout, containerID: string): string => join(layout.stateDir, 'roots', containerID)
