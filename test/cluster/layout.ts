@@ -1,0 +1,88 @@
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+
+/** Ports a cluster listens on, all on loopback. */
+export interface ClusterPorts {
+  etcd: number
+  etcdPeer: number
+  apiServer: number
+  controllerManager: number
+  scheduler: number
+  kubelet: number
+  kubeletHealth: number
+  registry: number
+  /** For the operator's own health and metrics, which run with the host's network here. */
+  lamina: number
+}
+
+export interface ClusterLayout {
+  name: string
+  stateDir: string
+  ports: ClusterPorts
+  /** Pods' addresses; one subnet a cluster. */
+  podSubnet: string
+  serviceSubnet: string
+  nodeName: string
+  cgroup: string
+}
+
+/** Each name has ports and addresses of its own, so that clusters stand side by side. */
+const indexes: Readonly<Record<string, number>> = { dev: 0, test: 1, scratch: 2 }
+
+export const clusterNames = Object.keys(indexes)
+
+/** @throws when the name is not one of {@link clusterNames} */
+export const clusterLayout = (name: string): ClusterLayout => {
+  const index = indexes[name]
+  if (index === undefined) throw new Error(`no cluster "${name}": choose one of ${clusterNames.join(', ')}`)
+  const base = 16_400 + index * 100
+  return {
+    name,
+    stateDir: `/var/lib/lamina-dev/${name}`,
+    ports: {
+      etcd: base,
+      etcdPeer: base + 1,
+      apiServer: base + 2,
+      controllerManager: base + 3,
+      scheduler: base + 4,
+      kubelet: base + 5,
+      kubeletHealth: base + 6,
+      registry: base + 7,
+      lamina: base + 10,
+    },
+    podSubnet: `10.24${index}.0.0/24`,
+    serviceSubnet: `10.9${index}.0.0/16`,
+    // Resolves to 127.0.0.1: a loopback address itself is refused as a node's.
+    nodeName: 'localhost',
+    cgroup: `lamina-${name}`,
+  }
+}
+
+/** Built binaries and images, shared by all clusters and kept over their lives. */
+export const cacheDir = process.env.LAMINA_CACHE ?? join(homedir(), '.cache', 'lamina')
+
+export const clusterFiles = ({ stateDir }: Pick<ClusterLayout, 'stateDir'>) => ({
+  pki: join(stateDir, 'pki'),
+  logs: join(stateDir, 'logs'),
+  kubeconfig: join(stateDir, 'kubeconfig'),
+  guardianPid: join(stateDir, 'guardian.pid'),
+  supervisorPid: join(stateDir, 'supervisor.pid'),
+  /** HTTP on a Unix socket: the supervisor's switchboard. */
+  control: join(stateDir, 'control.sock'),
+  registryPassword: join(stateDir, 'registry', 'password'),
+  registriesConf: join(stateDir, 'registries.conf'),
+  volumes: join(stateDir, 'volumes'),
+})
+
+/** Host paths that the cluster's mount namespace covers with directories of its own, so that production's paths hold inside. */
+export const coveredPaths = [
+  '/opt/lamina',
+  '/var/lib/lamina',
+  '/var/lib/kubelet',
+  '/var/lib/containerd',
+  '/etc/containerd',
+  '/etc/cni',
+] as const
+
+/** The same, as tmpfs: gone when the cluster is, as after a reboot. */
+export const coveredRuntimePaths = ['/run/lamina', '/run/containerd', '/run/netns'] as const
