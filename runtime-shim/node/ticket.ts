@@ -39,6 +39,8 @@ export const ticketSchema = z.object({
   ephemeral: z.nullable(z.object({ mountPath: z.string() })),
   /** Set when the pod leaves the user to the image: `config.User` (`name`, `uid`, `user:group`), resolved in the real root. */
   imageUser: z.nullable(z.string()),
+  /** Supplemental groups and fsGroup of the pod, which an image's user gets too. */
+  podGroups: z.array(z.number()),
   /** The pod's effective `runAsNonRoot`: then the runtime refuses uid 0. */
   runAsNonRoot: z.boolean(),
 })

@@ -1,0 +1,156 @@
+import { closeSync, fstatSync, mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { flock, hasCode, ioctl, lockKind } from './syscalls.ts'
+import { retrySync } from './wait.ts'
+
+/**
+ * Loop devices (loop(4)). A device is configured with autoclear: it goes when
+ * the last mount or descriptor of it goes, and with it the open image file and
+ * the locks on that.
+ */
+
+/** An attachment: the number may be given to another file later, the sequence number (`diskseq`) never. */
+export interface LoopAttachment {
+  number: number
+  diskseq: string
+}
+
+export interface OpenLoop extends LoopAttachment {
+  /** Keeps the attachment until the device is mounted; to be closed then. */
+  fd: number
+  path: string
+}
+
+const LOOP_CTL_GET_FREE = 0x4c82
+const LOOP_CONFIGURE = 0x4c0a
+const LOOP_GET_STATUS64 = 0x4c05
+const LO_FLAGS_READ_ONLY = 1
+const LO_FLAGS_AUTOCLEAR = 4
+
+/** Offsets in `struct loop_config` and `struct loop_info64` (linux/loop.h). */
+const config = { size: 304, info: 8, flags: 8 + 52, fileName: 8 + 56, fileNameLength: 63 }
+const info = { size: 232, device: 0, inode: 8 }
+
+const sysBlock = '/sys/block'
+
+/** The attachment's sequence number (sysfs `diskseq`), or undefined while nothing is attached. */
+export const currentDiskseq = (number: number): string | undefined => {
+  const dir = join(sysBlock, `loop${number}`)
+  try {
+    readFileSync(join(dir, 'loop', 'backing_file'))
+    return readFileSync(join(dir, 'diskseq'), 'utf8').trim()
+  } catch {
+    return undefined
+  }
+}
+
+/** Whether that very attachment is still there. Reads sysfs only: an open descriptor would delay the autoclear. */
+export const isAttached = ({ number, diskseq }: LoopAttachment): boolean => currentDiskseq(number) === diskseq
+
+/** Taken around finding, attaching and mounting, so that two starts never race for one device or one file. */
+const withLock = <T>(lockDir: string, name: string, act: () => T): T => {
+  mkdirSync(lockDir, { recursive: true })
+  const fd = openSync(join(lockDir, name), 'a')
+  try {
+    flock(fd, lockKind.exclusive, { wait: true })
+    return act()
+  } finally {
+    closeSync(fd)
+  }
+}
+
+const configure = (fd: number, name: string, readOnly: boolean, number: number): OpenLoop => {
+  const path = `/dev/loop${number}`
+  const device = openSync(path, readOnly ? 'r' : 'r+')
+  try {
+    const bytes = Buffer.alloc(config.size)
+    bytes.writeUInt32LE(fd, 0)
+    bytes.writeUInt32LE(LO_FLAGS_AUTOCLEAR | (readOnly ? LO_FLAGS_READ_ONLY : 0), config.flags)
+    bytes.write(name.slice(0, config.fileNameLength), config.fileName)
+    ioctl(device, LOOP_CONFIGURE, bytes)
+    const diskseq = currentDiskseq(number)
+    if (diskseq === undefined) throw new Error(`${path} lost its file as soon as it was attached`)
+    return { number, diskseq, fd: device, path }
+  } catch (error) {
+    closeSync(device)
+    throw error
+  }
+}
+
+/** Attaches the open file `fd` to a free device. The device keeps `fd`'s open file description and its locks. */
+export const attachLoop = (
+  fd: number,
+  { name, readOnly, lockDir }: { name: string; readOnly: boolean; lockDir: string },
+): OpenLoop =>
+  withLock(lockDir, 'loop-control', () =>
+    retrySync(
+      () => {
+        const control = openSync('/dev/loop-control', 'r+')
+        try {
+          return configure(fd, name, readOnly, ioctl(control, LOOP_CTL_GET_FREE, 0))
+        } finally {
+          closeSync(control)
+        }
+      },
+      // Others on the machine, losetup among them, do not take our lock.
+      (error) => hasCode(error, 'EBUSY', 'ENXIO', 'EIO', 'ENOENT'),
+      { forMs: 5_000, everyMs: 2 },
+    ),
+  )
+
+const backs = (device: number, { dev, ino }: { dev: number; ino: number }): boolean => {
+  const bytes = Buffer.alloc(info.size)
+  try {
+    ioctl(device, LOOP_GET_STATUS64, bytes)
+  } catch (error) {
+    if (hasCode(error, 'ENXIO')) return false
+    throw error
+  }
+  return bytes.readBigUInt64LE(info.device) === BigInt(dev) && bytes.readBigUInt64LE(info.inode) === BigInt(ino)
+}
+
+const attachedNumbers = (fileName: string): number[] =>
+  readdirSync(sysBlock)
+    .filter((entry) => /^loop\d+$/.test(entry))
+    .filter((entry) => {
+      try {
+        return basename(readFileSync(join(sysBlock, entry, 'loop', 'backing_file'), 'utf8').trim()) === fileName
+      } catch {
+        return false
+      }
+    })
+    .map((entry) => Number(entry.slice('loop'.length)))
+
+const findReadOnly = (fileName: string, file: { dev: number; ino: number }): OpenLoop | undefined => {
+  for (const number of attachedNumbers(fileName)) {
+    const path = `/dev/loop${number}`
+    const fd = openSync(path, 'r')
+    const readOnly = readFileSync(join(sysBlock, `loop${number}`, 'ro'), 'utf8').trim() === '1'
+    const diskseq = currentDiskseq(number)
+    if (readOnly && diskseq !== undefined && backs(fd, file)) return { number, diskseq, fd, path }
+    closeSync(fd)
+  }
+  return undefined
+}
+
+/**
+ * One read-only device a file and node: finds the one there is, or attaches, and
+ * calls `mountIt` under the file's lock, so that no autoclear comes between.
+ * Sharing the device shares the superblock and the page cache.
+ */
+export const withSharedLoop = (
+  fd: number,
+  { name, lockDir }: { name: string; lockDir: string },
+  mountIt: (loop: OpenLoop) => void,
+): LoopAttachment => {
+  const file = fstatSync(fd)
+  return withLock(lockDir, `${file.dev}-${file.ino}`, () => {
+    const loop = findReadOnly(name, file) ?? attachLoop(fd, { name, readOnly: true, lockDir })
+    try {
+      mountIt(loop)
+    } finally {
+      closeSync(loop.fd)
+    }
+    return { number: loop.number, diskseq: loop.diskseq }
+  })
+}

@@ -1,0 +1,58 @@
+import { closeSync, constants, fstatSync, openSync, type Stats } from 'node:fs'
+import { hasCode, O_PATH, openat2, resolveStrictly } from './syscalls.ts'
+
+/** A path inside a volume, an image or a root is not what it must be; nothing was mounted. */
+export class UnsafePathError extends Error {
+  override name = 'UnsafePathError'
+}
+
+const describe = (error: unknown, what: string): Error => {
+  if (hasCode(error, 'ELOOP')) {
+    return new UnsafePathError(`${what} is or leads through a symbolic link; refusing to follow it`, { cause: error })
+  }
+  if (hasCode(error, 'EXDEV')) {
+    return new UnsafePathError(`${what} leads out of its file system; refusing to follow it`, { cause: error })
+  }
+  if (hasCode(error, 'ENOTDIR')) return new UnsafePathError(`${what} is not a directory`, { cause: error })
+  return error instanceof Error ? error : new Error(String(error))
+}
+
+/** Opens `path` below `dirfd` without following anything that its owner could have planted. */
+export const openBelow = (dirfd: number, path: string, flags: number, what: string): number => {
+  try {
+    return openat2(dirfd, path, flags, resolveStrictly)
+  } catch (error) {
+    throw describe(error, what)
+  }
+}
+
+export const openDirectoryBelow = (dirfd: number, path: string, what: string): number =>
+  openBelow(dirfd, path, constants.O_RDONLY | constants.O_DIRECTORY, what)
+
+/** Runs `act` with a descriptor of the trusted directory at `path`. */
+export const withDirectory = <T>(path: string, act: (dirfd: number) => T): T => {
+  const dirfd = openSync(path, O_PATH | constants.O_DIRECTORY)
+  try {
+    return act(dirfd)
+  } finally {
+    closeSync(dirfd)
+  }
+}
+
+/** Opens a regular file below the trusted directory `dir`. */
+export const openFileIn = (
+  dir: string,
+  name: string,
+  access: 'read' | 'write',
+  what: string,
+): { fd: number; stats: Stats } =>
+  withDirectory(dir, (dirfd) => {
+    const fd = openBelow(dirfd, name, access === 'write' ? constants.O_RDWR : constants.O_RDONLY, what)
+    const stats = fstatSync(fd)
+    if (stats.isFile()) return { fd, stats }
+    closeSync(fd)
+    throw new UnsafePathError(`${what} is not a regular file`)
+  })
+
+/** The name by which the kernel finds an open descriptor, for mount(2) and its options. */
+export const descriptorPath = (fd: number): string => `/proc/self/fd/${fd}`

@@ -1,0 +1,160 @@
+import { constants as osConstants } from 'node:os'
+import koffi from 'koffi'
+
+/**
+ * The system calls that Node has no binding for. Each returns what the kernel
+ * returns, or throws a {@link SyscallError}. All are synchronous and run on the
+ * calling thread, which matters for `unshare`: the new namespace is that
+ * thread's alone.
+ */
+
+const errnoNames = new Map(Object.entries(osConstants.errno).map(([name, number]) => [number, name]))
+
+export class SyscallError extends Error {
+  readonly call: string
+  /** `EBUSY` and the like (errno(3)). */
+  readonly code: string
+  constructor(call: string, errno: number, subject: string) {
+    const code = errnoNames.get(errno) ?? `errno ${errno}`
+    super(`${call}(${subject}): ${code}`)
+    this.name = 'SyscallError'
+    this.call = call
+    this.code = code
+  }
+}
+
+export const hasCode = (error: unknown, ...codes: string[]): boolean =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string' && codes.includes(error.code)
+
+const libc = koffi.load('libc.so.6')
+const native = {
+  syscall: libc.func('long syscall(long, long, const char*, void*, size_t)'),
+  closeRange: libc.func('long syscall(long, unsigned int, unsigned int, unsigned int)'),
+  unshare: libc.func('int unshare(int)'),
+  mount: libc.func('int mount(const char*, const char*, const char*, unsigned long, const char*)'),
+  umount2: libc.func('int umount2(const char*, int)'),
+  ioctlNumber: libc.func('int ioctl(int, unsigned long, long)'),
+  ioctlBuffer: libc.func('int ioctl(int, unsigned long, void*)'),
+  flock: libc.func('int flock(int, int)'),
+  fcntlBuffer: libc.func('int fcntl(int, int, void*)'),
+  fallocate: libc.func('int fallocate(int, int, int64_t, int64_t)'),
+  signal: libc.func('void* signal(int, void*)'),
+  setrlimit: libc.func('int setrlimit(int, void*)'),
+  socket: libc.func('int socket(int, int, int)'),
+  close: libc.func('int close(int)'),
+}
+
+const check = (call: string, subject: string, result: number): number => {
+  if (result < 0) throw new SyscallError(call, koffi.errno(), subject)
+  return result
+}
+
+const SYS_close_range = 436
+const SYS_openat2 = 437
+
+/** openat2(2): how a path may be resolved. */
+export const resolve = { noXdev: 0x01, noMagiclinks: 0x02, noSymlinks: 0x04, beneath: 0x08, inRoot: 0x10 } as const
+
+/** No symlink, no `..` out, no other file system: for every path inside a volume, an image or a root. */
+export const resolveStrictly = resolve.beneath | resolve.noSymlinks | resolve.noMagiclinks | resolve.noXdev
+
+/** open(2) flags that `fs.constants` lacks. */
+export const O_PATH = 0o10000000
+export const O_CLOEXEC = 0o2000000
+
+/** Opens `path` below the directory `dirfd` as openat2(2) does; the descriptor is close-on-exec. */
+export const openat2 = (dirfd: number, path: string, flags: number, resolveFlags: number, mode = 0): number => {
+  const how = Buffer.alloc(24)
+  how.writeBigUInt64LE(BigInt(flags | O_CLOEXEC), 0)
+  how.writeBigUInt64LE(BigInt(mode), 8)
+  how.writeBigUInt64LE(BigInt(resolveFlags), 16)
+  return check('openat2', path, Number(native.syscall(SYS_openat2, dirfd, path, how, how.length)))
+}
+
+export const CLONE_NEWNS = 0x00020000
+
+/** unshare(2) of the calling thread. */
+export const unshare = (flags: number): void => {
+  check('unshare', flags.toString(16), native.unshare(flags))
+}
+
+/** mount(2) flags. */
+export const mountFlags = {
+  readOnly: 1,
+  nosuid: 2,
+  nodev: 4,
+  bind: 4096,
+  recursive: 16384,
+  slave: 1 << 19,
+} as const
+
+/** mount(2). */
+export const mount = (source: string, target: string, type: string | null, flags: number, data: string | null): void => {
+  check('mount', `${type ?? 'bind'} ${source} on ${target}`, native.mount(source, target, type, flags, data))
+}
+
+export const umount = (target: string): void => {
+  check('umount', target, native.umount2(target, 0))
+}
+
+export const ioctl = (fd: number, request: number, argument: number | Buffer): number => {
+  const result =
+    typeof argument === 'number'
+      ? native.ioctlNumber(fd, request, argument)
+      : native.ioctlBuffer(fd, request, argument)
+  return check('ioctl', request.toString(16), result)
+}
+
+export const lockKind = { shared: 1, exclusive: 2, unlock: 8 } as const
+const LOCK_NB = 4
+
+/** flock(2). With `wait: false`, EAGAIN says that another holds it. */
+export const flock = (fd: number, kind: number, { wait }: { wait: boolean }): void => {
+  check('flock', `fd ${fd}`, native.flock(fd, kind | (wait ? 0 : LOCK_NB)))
+}
+
+const F_OFD_SETLK = 37
+const recordLockType = { read: 0, write: 1 } as const
+
+/** An open-file-description lock on the whole range (fcntl(2), F_OFD_SETLK); EAGAIN when another has it. */
+export const lockWholeRange = (fd: number, type: keyof typeof recordLockType): void => {
+  const record = Buffer.alloc(32)
+  record.writeInt16LE(recordLockType[type], 0)
+  check('fcntl', `F_OFD_SETLK fd ${fd}`, native.fcntlBuffer(fd, F_OFD_SETLK, record))
+}
+
+/** fallocate(2), mode 0: `size` bytes from the start are backed by real blocks, or ENOSPC. */
+export const fallocate = (fd: number, size: number): void => {
+  check('fallocate', `fd ${fd}, ${size} bytes`, native.fallocate(fd, 0, 0, size))
+}
+
+const CLOSE_RANGE_CLOEXEC = 4
+
+/** All descriptors from `first` on are closed at the next execve (close_range(2)). */
+export const closeOnExecFrom = (first: number): void => {
+  check('close_range', String(first), Number(native.closeRange(SYS_close_range, first, 0xffffffff, CLOSE_RANGE_CLOEXEC)))
+}
+
+/** Back to SIG_DFL (signal(2)): ignored signals are inherited through execve. */
+export const resetSignal = (signal: number): void => {
+  native.signal(signal, null)
+}
+
+const RLIMIT_NOFILE = 7
+
+/** setrlimit(2) of the number of open files. */
+export const setOpenFileLimit = (soft: bigint, hard: bigint): void => {
+  const limit = Buffer.alloc(16)
+  limit.writeBigUInt64LE(soft, 0)
+  limit.writeBigUInt64LE(hard, 8)
+  check('setrlimit', 'RLIMIT_NOFILE', native.setrlimit(RLIMIT_NOFILE, limit))
+}
+
+const AF_UNIX = 1
+const SOCK_STREAM = 1
+
+/** Opening and closing a Unix socket makes the kernel collect sockets that hold descriptors in a cycle. */
+export const triggerSocketCollection = (): void => {
+  const fd = native.socket(AF_UNIX, SOCK_STREAM, 0)
+  if (fd >= 0) native.close(fd)
+}

@@ -1,0 +1,82 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { z } from 'zod/mini'
+import { containers, initPath, mountRoot, progressMountPath } from '../../kube/names.ts'
+
+const userSchema = z.looseObject({
+  uid: z.number(),
+  gid: z.number(),
+  additionalGids: z.optional(z.array(z.number())),
+})
+export type ProcessUser = z.infer<typeof userSchema>
+
+/** What of an OCI runtime configuration (config.json) is read or changed here; the rest is kept as it came. */
+const configSchema = z.looseObject({
+  annotations: z._default(z.record(z.string(), z.string()), {}),
+  root: z.looseObject({ path: z.string() }),
+  mounts: z._default(z.array(z.looseObject({ destination: z.string(), source: z.optional(z.string()) })), []),
+  process: z.looseObject({ user: userSchema }),
+  linux: z.optional(z.looseObject({ mountLabel: z.optional(z.string()) })),
+})
+export type OciConfig = z.infer<typeof configSchema>
+
+export const readConfig = (bundle: string): OciConfig =>
+  configSchema.parse(JSON.parse(readFileSync(join(bundle, 'config.json'), 'utf8')))
+
+export const writeConfig = (bundle: string, config: OciConfig): void => {
+  writeFileSync(join(bundle, 'config.json'), JSON.stringify(config))
+}
+
+/** What containerd says of a container; pods' own annotations are not among these. */
+export interface ContainerIdentity {
+  podUID: string
+  role: 'main' | 'prepare' | 'other'
+}
+
+const annotation = {
+  type: 'io.kubernetes.cri.container-type',
+  name: 'io.kubernetes.cri.container-name',
+  podUID: 'io.kubernetes.cri.sandbox-uid',
+} as const
+
+/** Sandboxes, the user's init containers, sidecars and debug containers are `other`. */
+export const identify = ({ annotations }: OciConfig): ContainerIdentity => {
+  const name = annotations[annotation.name]
+  const podUID = annotations[annotation.podUID] ?? ''
+  if (annotations[annotation.type] !== 'container') return { podUID, role: 'other' }
+  if (name === containers.main) return { podUID, role: 'main' }
+  if (name === containers.prepare) return { podUID, role: 'prepare' }
+  return { podUID, role: 'other' }
+}
+
+const isOurs = (destination: string): boolean => destination === mountRoot || destination.startsWith(`${mountRoot}/`)
+
+/** Host paths of our volumes, by the path that the pod mounts them at. */
+export const ourVolumes = ({ mounts }: OciConfig): ReadonlyMap<string, string> =>
+  new Map(mounts.filter(({ destination }) => isOurs(destination)).map((each) => [each.destination, each.source ?? '']))
+
+const bind = (source: string, destination: string) => ({
+  destination,
+  type: 'bind',
+  source,
+  options: ['bind', 'ro', 'nosuid', 'nodev', 'rprivate'],
+})
+
+const withoutOurVolumes = ({ mounts }: OciConfig) => mounts.filter(({ destination }) => !isOurs(destination))
+
+/** `main`: the real root, its user, none of the raw volumes, and the pause init. */
+export const mainConfig = (
+  config: OciConfig,
+  { root, user, init }: { root: string; user: ProcessUser; init: string },
+): OciConfig => ({
+  ...config,
+  root: { ...config.root, path: root },
+  process: { ...config.process, user },
+  mounts: [...withoutOurVolumes(config), bind(init, initPath)],
+})
+
+/** `prepare`: the placeholder's root, none of the raw volumes, and the progress files. */
+export const prepareConfig = (config: OciConfig, { progress }: { progress: string }): OciConfig => ({
+  ...config,
+  mounts: [...withoutOurVolumes(config), bind(progress, progressMountPath)],
+})
