@@ -1,5 +1,5 @@
 import { closeSync, type Stats } from 'node:fs'
-import { dirname, basename } from 'node:path'
+import { basename, dirname } from 'node:path'
 import { LockHeldError, lockImage } from './lock.ts'
 import { openFileIn } from './open.ts'
 import { assertExt3, readSuperblock } from './superblock.ts'
@@ -82,7 +82,11 @@ const explain = (source: OverlaySource, error: unknown): Error => {
 export const openOverlays = (sources: readonly OverlaySource[], waitMs: number): OpenOverlay[] =>
   sources.map((source) => {
     try {
-      return retrySync(() => openOne(source), (error) => error instanceof LockHeldError, { forMs: waitMs, everyMs: 5 })
+      return retrySync(
+        () => openOne(source),
+        (error) => error instanceof LockHeldError,
+        { forMs: waitMs, everyMs: 5 },
+      )
     } catch (error) {
       throw explain(source, error)
     }

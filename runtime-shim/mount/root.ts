@@ -96,7 +96,12 @@ const mountOverlayImage = (overlay: OpenOverlay, at: string, lockDir: string): M
 }
 
 /** Makes the directory unless something of that name is there (mkdir(2) follows no link), and opens it. */
-const makeLayerDirectory = (parent: number, name: string, what: string, like: { mode: number; uid: number; gid: number }): number => {
+const makeLayerDirectory = (
+  parent: number,
+  name: string,
+  what: string,
+  like: { mode: number; uid: number; gid: number },
+): number => {
   let made = true
   try {
     mkdirSync(`${descriptorPath(parent)}/${name}`, 0o755)
@@ -150,7 +155,9 @@ const ephemeralUpper = (directory: string, baseRoot: string): UpperLayer => {
 /** The `upper/` of an image used as a lower layer; an image without one adds nothing. */
 const lowerOf = ({ overlay }: MountedOverlay, at: string): string[] => {
   try {
-    const fd = withDirectory(at, (root) => openDirectoryBelow(root, 'upper', `upper/ of overlay "${overlay.source.name}"`))
+    const fd = withDirectory(at, (root) =>
+      openDirectoryBelow(root, 'upper', `upper/ of overlay "${overlay.source.name}"`),
+    )
     return [descriptorPath(fd)]
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return []

@@ -89,7 +89,13 @@ export const mountFlags = {
 } as const
 
 /** mount(2). */
-export const mount = (source: string, target: string, type: string | null, flags: number, data: string | null): void => {
+export const mount = (
+  source: string,
+  target: string,
+  type: string | null,
+  flags: number,
+  data: string | null,
+): void => {
   check('mount', `${type ?? 'bind'} ${source} on ${target}`, native.mount(source, target, type, flags, data))
 }
 
@@ -99,9 +105,7 @@ export const umount = (target: string): void => {
 
 export const ioctl = (fd: number, request: number, argument: number | Buffer): number => {
   const result =
-    typeof argument === 'number'
-      ? native.ioctlNumber(fd, request, argument)
-      : native.ioctlBuffer(fd, request, argument)
+    typeof argument === 'number' ? native.ioctlNumber(fd, request, argument) : native.ioctlBuffer(fd, request, argument)
   return check('ioctl', request.toString(16), result)
 }
 
@@ -132,7 +136,11 @@ const CLOSE_RANGE_CLOEXEC = 4
 
 /** All descriptors from `first` on are closed at the next execve (close_range(2)). */
 export const closeOnExecFrom = (first: number): void => {
-  check('close_range', String(first), Number(native.closeRange(SYS_close_range, first, 0xffffffff, CLOSE_RANGE_CLOEXEC)))
+  check(
+    'close_range',
+    String(first),
+    Number(native.closeRange(SYS_close_range, first, 0xffffffff, CLOSE_RANGE_CLOEXEC)),
+  )
 }
 
 /** Back to SIG_DFL (signal(2)): ignored signals are inherited through execve. */

@@ -26,7 +26,8 @@ const lockWaitMs = 30_000
 
 const volumeSource = (volumes: ReadonlyMap<string, string>, mountPath: string): string => {
   const source = volumes.get(mountPath)
-  if (source === undefined) throw new Error(`the ticket names a volume at ${mountPath} that the container does not mount`)
+  if (source === undefined)
+    throw new Error(`the ticket names a volume at ${mountPath} that the container does not mount`)
   return source
 }
 
@@ -75,7 +76,14 @@ const assertNotRoot = (ticket: Ticket, user: ProcessUser): void => {
   )
 }
 
-const createMain = (layout: NodeLayout, { id }: Invocation, bundle: string, podUID: string, config: OciConfig, now: Date): void => {
+const createMain = (
+  layout: NodeLayout,
+  { id }: Invocation,
+  bundle: string,
+  podUID: string,
+  config: OciConfig,
+  now: Date,
+): void => {
   const volumes = ourVolumes(config)
   const held = awaitTicket(layout, podUID, ticketWait)
   const { ticket } = held

@@ -42,7 +42,8 @@ const inspect = (overlay: MountedOverlay): ReleasedOverlay => {
   const { fd } = openFileIn(dirname(overlay.path), basename(overlay.path), 'read', overlay.path)
   try {
     const { dev, ino } = fstatSync(fd)
-    if (dev !== overlay.dev || ino !== overlay.ino) throw new Error(`${overlay.path} is no longer the file that was mounted`)
+    if (dev !== overlay.dev || ino !== overlay.ino)
+      throw new Error(`${overlay.path} is no longer the file that was mounted`)
     const { features: _, ...figures } = readSuperblock(fd)
     return { uid: overlay.uid, released: true, ...figures }
   } finally {
@@ -65,7 +66,10 @@ export const release = (layout: NodeLayout, record: MountRecord, releasesDir: st
   writeJson(join(releasesDir, `${containerID}.json`), released)
   forget(layout, containerID)
   const held = overlays.filter((overlay) => !overlay.released).map(({ uid }) => uid)
-  if (held.length > 0) throw new Error(`overlay ${held.join(', ')} is still mounted ${releaseWaitMs / 1000} s after the end of its container`)
+  if (held.length > 0)
+    throw new Error(
+      `overlay ${held.join(', ')} is still mounted ${releaseWaitMs / 1000} s after the end of its container`,
+    )
 }
 
 const forget = (layout: NodeLayout, containerID: string): void => {

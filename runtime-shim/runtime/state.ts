@@ -80,7 +80,11 @@ const refusalText = (refusal: Refusal | undefined, waitedMs: number): string =>
  *
  * @throws NoTicketError with the agent's last word
  */
-export const awaitTicket = (layout: NodeLayout, podUID: string, times: { waitMs: number; finalMs: number }): HeldTicket => {
+export const awaitTicket = (
+  layout: NodeLayout,
+  podUID: string,
+  times: { waitMs: number; finalMs: number },
+): HeldTicket => {
   const paths = podPaths(layout, podUID)
   const started = performance.now()
   for (;;) {

@@ -38,7 +38,8 @@ export const resolveUser = (wanted: string, passwd: string, group: string): Proc
   }
   const groupEntry = groups.find(([groupName]) => groupName === groupPart)
   const gid = numeric(groupPart) ?? numeric(groupEntry?.[2] ?? '')
-  if (gid === undefined) throw new UserError(`the image runs as group "${groupPart}", which its /etc/group does not list`)
+  if (gid === undefined)
+    throw new UserError(`the image runs as group "${groupPart}", which its /etc/group does not list`)
   return { uid, gid, additionalGids: [] }
 }
 

@@ -16,7 +16,9 @@ const fail = (message: string): never => {
 const running = async (name: string): Promise<Cluster> =>
   (await openCluster(name)) ?? fail(`cluster ${name} is not up; start it with: npm run cluster -- up --name ${name}`)
 
-const program = new Command('cluster').description('A real Kubernetes cluster on this machine, for development').enablePositionalOptions()
+const program = new Command('cluster')
+  .description('A real Kubernetes cluster on this machine, for development')
+  .enablePositionalOptions()
 const nameOption = ['-n, --name <name>', `which cluster: ${clusterNames.join(', ')}`, 'dev'] as const
 
 program
@@ -33,7 +35,9 @@ program
   .description('stop it and remove all it left')
   .option(...nameOption)
   .option('--keep-data', 'keep etcd, volumes and images for the next up')
-  .action(({ name, keepData }: { name: string; keepData?: boolean }) => down(name, report, keepData ? { keepData } : {}))
+  .action(({ name, keepData }: { name: string; keepData?: boolean }) =>
+    down(name, report, keepData ? { keepData } : {}),
+  )
 
 program
   .command('status')

@@ -151,9 +151,7 @@ export const up = async (name: string, report: Report): Promise<Cluster> => {
   await execa(kubectl, apply, { input: storageClasses })
   await importSandboxImage(cluster)
   await waitFor('the node', 60, files.logs, () =>
-    succeeds(
-      cluster.kube('kubectl', 'wait', '--for=condition=Ready', `node/${layout.nodeName}`, '--timeout=5s'),
-    ),
+    succeeds(cluster.kube('kubectl', 'wait', '--for=condition=Ready', `node/${layout.nodeName}`, '--timeout=5s')),
   )
   await waitFor('the default service account', 30, files.logs, () =>
     succeeds(cluster.kube('kubectl', 'get', 'serviceaccount', 'default')),

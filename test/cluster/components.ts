@@ -205,7 +205,11 @@ export const cniConfig = (layout: ClusterLayout): string =>
     plugins: [
       {
         type: 'ptp',
-        ipam: { type: 'host-local', ranges: [[{ subnet: layout.podSubnet }]], dataDir: '/run/containerd/cni-addresses' },
+        ipam: {
+          type: 'host-local',
+          ranges: [[{ subnet: layout.podSubnet }]],
+          dataDir: '/run/containerd/cni-addresses',
+        },
       },
     ],
   })

@@ -6,7 +6,11 @@ import type { Cluster, Report } from './cluster.ts'
 import { sandboxImage } from './components.ts'
 import { cacheDir, clusterFiles } from './layout.ts'
 
-const exists = (path: string): Promise<boolean> => access(path).then(() => true, () => false)
+const exists = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  )
 
 /** Makes `path` once: `make` writes to a path beside it, which is renamed when complete. */
 const once = async (path: string, make: (staging: string) => Promise<void>): Promise<string> => {
@@ -74,7 +78,10 @@ export const debianImage = (report: Report): Promise<string> =>
     const dir = await mkdtemp(join(tmpdir(), 'lamina-debian-'))
     const layer = join(dir, 'layer.tar')
     await execa('mmdebstrap', ['--variant=apt', '--quiet', 'bookworm', layer])
-    await makeImage(staging, [layer], { cmd: ['bash'], env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'] })
+    await makeImage(staging, [layer], {
+      cmd: ['bash'],
+      env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'],
+    })
     await rm(dir, { recursive: true })
   })
 

@@ -66,7 +66,13 @@ export const ensurePki = async (layout: ClusterLayout): Promise<void> => {
   const files = clusterFiles(layout)
   const dir = files.pki
   const made = join(dir, 'complete')
-  if (await access(made).then(() => true, () => false)) return
+  if (
+    await access(made).then(
+      () => true,
+      () => false,
+    )
+  )
+    return
 
   await mkdir(dir, { recursive: true, mode: 0o700 })
   await openssl(

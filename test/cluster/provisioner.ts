@@ -10,9 +10,9 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
 import { z } from 'zod'
+import { ensureBinaries } from './builds.ts'
 import { clusterFiles, clusterLayout } from './layout.ts'
 import { provisionerName } from './storage.ts'
-import { ensureBinaries } from './builds.ts'
 
 const claimSchema = z.object({
   metadata: z.object({
@@ -38,7 +38,17 @@ const volumeSchema = z.object({
 })
 type Volume = z.infer<typeof volumeSchema>
 
-const units: Record<string, number> = { '': 1, k: 1e3, M: 1e6, G: 1e9, T: 1e12, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30, Ti: 2 ** 40 }
+const units: Record<string, number> = {
+  '': 1,
+  k: 1e3,
+  M: 1e6,
+  G: 1e9,
+  T: 1e12,
+  Ki: 2 ** 10,
+  Mi: 2 ** 20,
+  Gi: 2 ** 30,
+  Ti: 2 ** 40,
+}
 
 /** Bytes of a Kubernetes quantity without fraction. */
 const bytes = (quantity: string): number => {
@@ -60,7 +70,8 @@ const main = async (): Promise<void> => {
   const files = clusterFiles(layout)
   const kube = join(await ensureBinaries(() => {}), 'kube')
   const kubectl = async (args: string[], input?: string): Promise<string> =>
-    (await execa(kube, ['kubectl', '--kubeconfig', files.kubeconfig, ...args], input === undefined ? {} : { input })).stdout
+    (await execa(kube, ['kubectl', '--kubeconfig', files.kubeconfig, ...args], input === undefined ? {} : { input }))
+      .stdout
   const fileOf = (volume: string) => join(files.volumes, `${volume}.ext4`)
   const mountOf = (volume: string) => join(files.volumes, volume)
 
@@ -82,26 +93,29 @@ const main = async (): Promise<void> => {
     await execa('truncate', ['--size', String(bytes(size)), fileOf(volume)])
     await execa('mkfs.ext4', ['-q', '-F', '-m', '0', fileOf(volume)])
     await mountVolume(volume)
-    await kubectl(['apply', '-f', '-'], JSON.stringify({
-      apiVersion: 'v1',
-      kind: 'PersistentVolume',
-      metadata: { name: volume, annotations: { [provisionedBy]: provisionerName } },
-      spec: {
-        capacity: { storage: size },
-        accessModes: claim.spec.accessModes,
-        storageClassName: claim.spec.storageClassName,
-        persistentVolumeReclaimPolicy: 'Delete',
-        claimRef: { apiVersion: 'v1', kind: 'PersistentVolumeClaim', name, namespace, uid },
-        local: { path: mountOf(volume) },
-        nodeAffinity: {
-          required: {
-            nodeSelectorTerms: [
-              { matchExpressions: [{ key: 'kubernetes.io/hostname', operator: 'In', values: [layout.nodeName] }] },
-            ],
+    await kubectl(
+      ['apply', '-f', '-'],
+      JSON.stringify({
+        apiVersion: 'v1',
+        kind: 'PersistentVolume',
+        metadata: { name: volume, annotations: { [provisionedBy]: provisionerName } },
+        spec: {
+          capacity: { storage: size },
+          accessModes: claim.spec.accessModes,
+          storageClassName: claim.spec.storageClassName,
+          persistentVolumeReclaimPolicy: 'Delete',
+          claimRef: { apiVersion: 'v1', kind: 'PersistentVolumeClaim', name, namespace, uid },
+          local: { path: mountOf(volume) },
+          nodeAffinity: {
+            required: {
+              nodeSelectorTerms: [
+                { matchExpressions: [{ key: 'kubernetes.io/hostname', operator: 'In', values: [layout.nodeName] }] },
+              ],
+            },
           },
         },
-      },
-    }))
+      }),
+    )
   }
 
   const failed = new Set<string>()
@@ -109,19 +123,22 @@ const main = async (): Promise<void> => {
     const { name, namespace, uid } = claim.metadata
     if (failed.has(uid)) return
     failed.add(uid)
-    await kubectl(['create', '-f', '-'], JSON.stringify({
-      apiVersion: 'v1',
-      kind: 'Event',
-      metadata: { generateName: `${name}.`, namespace },
-      involvedObject: { apiVersion: 'v1', kind: 'PersistentVolumeClaim', name, namespace, uid },
-      type: 'Warning',
-      reason: 'ProvisioningFailed',
-      message,
-      source: { component: provisionerName },
-      firstTimestamp: new Date().toISOString(),
-      lastTimestamp: new Date().toISOString(),
-      count: 1,
-    }))
+    await kubectl(
+      ['create', '-f', '-'],
+      JSON.stringify({
+        apiVersion: 'v1',
+        kind: 'Event',
+        metadata: { generateName: `${name}.`, namespace },
+        involvedObject: { apiVersion: 'v1', kind: 'PersistentVolumeClaim', name, namespace, uid },
+        type: 'Warning',
+        reason: 'ProvisioningFailed',
+        message,
+        source: { component: provisionerName },
+        firstTimestamp: new Date().toISOString(),
+        lastTimestamp: new Date().toISOString(),
+        count: 1,
+      }),
+    )
   }
 
   const grow = async (claim: Claim, volume: string): Promise<void> => {
@@ -165,9 +182,12 @@ const main = async (): Promise<void> => {
     try {
       const { items } = lists.parse(JSON.parse(await kubectl(['get', 'pvc', '--all-namespaces', '-o', 'json'])))
       for (const item of items) await reconcileClaim(claimSchema.parse(item))
-      const volumes = lists.parse(JSON.parse(await kubectl(['get', 'pv', '-o', 'json']))).items.map((item) => volumeSchema.parse(item))
+      const volumes = lists
+        .parse(JSON.parse(await kubectl(['get', 'pv', '-o', 'json'])))
+        .items.map((item) => volumeSchema.parse(item))
       for (const volume of volumes) {
-        if (volume.metadata.annotations[provisionedBy] === provisionerName && volume.status.phase === 'Released') await remove(volume)
+        if (volume.metadata.annotations[provisionedBy] === provisionerName && volume.status.phase === 'Released')
+          await remove(volume)
       }
     } catch (error) {
       process.stderr.write(`${error}\n`)

@@ -68,7 +68,9 @@ const supervise = (component: Component, logDir: string): Supervised => {
     closeSync(log)
     child = process_
     ended = new Promise((resolve) => {
-      process_.once('error', (error) => writeFileSync(join(logDir, `${component.name}.log`), `${error}\n`, { flag: 'a' }))
+      process_.once('error', (error) =>
+        writeFileSync(join(logDir, `${component.name}.log`), `${error}\n`, { flag: 'a' }),
+      )
       process_.once('close', () => {
         child = undefined
         resolve()
@@ -98,7 +100,12 @@ const serveControl = (socket: string, supervised: ReadonlyMap<string, Supervised
     const [, name = '', action] = url.pathname.split('/')
     const component = supervised.get(name)
     if (!component) return 404
-    const signals: Record<string, NodeJS.Signals> = { SIGTERM: 'SIGTERM', SIGKILL: 'SIGKILL', SIGSTOP: 'SIGSTOP', SIGCONT: 'SIGCONT' }
+    const signals: Record<string, NodeJS.Signals> = {
+      SIGTERM: 'SIGTERM',
+      SIGKILL: 'SIGKILL',
+      SIGSTOP: 'SIGSTOP',
+      SIGCONT: 'SIGCONT',
+    }
     const signal = signals[url.searchParams.get('signal') ?? 'SIGTERM']
     if (!signal) return 400
     if (action === 'start') component.start()

@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { describeConditions, isReady } from './conditions.ts'
-import type { KubeObject, Kubectl } from './kubectl.ts'
+import type { Kubectl, KubeObject } from './kubectl.ts'
 import { inNamespace } from './objects.ts'
 import { until } from './until.ts'
 
 /** One test file's own namespace, and what the tests do in it, in a user's words. */
 export interface Fixture {
   namespace: string
-  apply(...objects: { metadata: object }[]): Promise<void>
+  apply(...objects: (Record<string, unknown> & { metadata: object })[]): Promise<void>
   get(kind: string, name: string): Promise<KubeObject>
   /** Gone as far as the API server knows, finalizers and all. */
   delete(kind: string, name: string, ...flags: string[]): Promise<void>
@@ -64,7 +64,8 @@ export const createFixture = async (
       ),
     exec: async (instance, ...command) => {
       const { exitCode, stdout, stderr } = await tryExec(instance, ...command)
-      if (exitCode !== 0) throw new Error(`${command.join(' ')} in ${instance}: exit code ${exitCode}\n${stderr}${stdout}`)
+      if (exitCode !== 0)
+        throw new Error(`${command.join(' ')} in ${instance}: exit code ${exitCode}\n${stderr}${stdout}`)
       return stdout.replace(/\n$/, '')
     },
     events: async (kind, name) => {

@@ -1,0 +1,202 @@
+import type { V1Container, V1PodSpec } from '@kubernetes/client-node'
+import { z } from 'zod'
+import {
+  ageColumn,
+  conditionsField,
+  type KindDefinition,
+  labelNameRule,
+  messageColumn,
+  metadataSchema,
+  objectName,
+  observedGenerationField,
+  readyColumn,
+  reasonColumn,
+  runningColumn,
+} from './common.ts'
+
+/** A field whose schema is Kubernetes' own: the API server has checked it, under the schema named by `kubernetes`. */
+const container = <Field extends keyof V1Container>(field: Field, description: string) =>
+  z
+    .custom<V1Container[Field]>()
+    .optional()
+    .meta({ kubernetes: `Container.${field}`, description })
+
+/** PodTemplateSpec with nothing required but what names a list's item: it is laid over the pod that we make. */
+export interface PodTemplate {
+  metadata?: { labels?: Record<string, string>; annotations?: Record<string, string> }
+  spec?: Partial<V1PodSpec>
+}
+
+const overlayUse = z.object({
+  name: z.string().min(1).max(54).meta({ description: 'Name of the PersistentOverlay.' }),
+  access: z
+    .enum(['ReadWrite', 'ReadOnly'])
+    .default('ReadWrite')
+    .meta({ description: 'ReadWrite keeps what is written; ReadOnly adds a layer that others may share.' }),
+})
+
+const specSchema = z.object({
+  imageRef: z
+    .object({ name: z.string().min(1).max(63).meta({ description: 'Name of the ContainerImage.' }) })
+    .meta({ description: 'The image it runs on.' }),
+  overlays: z
+    .array(overlayUse)
+    .max(8)
+    .default([])
+    .meta({
+      listMapKey: 'name',
+      description: 'Overlays on top of the image, in order: later ReadOnly ones lie higher, the ReadWrite one on top.',
+      rules: [
+        {
+          rule: "self.filter(o, o.access == 'ReadWrite').size() <= 1",
+          message: 'at most one overlay can be ReadWrite: set access: ReadOnly on the others',
+        },
+      ],
+    }),
+  ephemeral: z
+    .object({
+      sizeLimit: z
+        .string()
+        .max(32)
+        .optional()
+        .meta({
+          description: 'Most that it may hold, as a quantity.',
+          rules: [{ rule: 'isQuantity(self)', message: 'sizeLimit must be a quantity, such as 2Gi' }],
+        }),
+      medium: z.enum(['Disk', 'Memory']).default('Disk').meta({ description: 'Where it is kept.' }),
+    })
+    .optional()
+    .meta({ description: 'The throw-away layer of an instance without a ReadWrite overlay; empty at each start.' }),
+  state: z.enum(['Running', 'Stopped']).default('Running').meta({ description: 'Whether it should run.' }),
+  restartPolicy: z
+    .enum(['Always', 'OnFailure', 'Never'])
+    .default('Always')
+    .meta({ description: 'When its process is started again after its end.' }),
+  entrypoint: z.enum(['Idle', 'Image']).optional().meta({
+    description:
+      "What runs when command and args are left out: Idle waits to be exec'd into (default with Always), Image runs the image's own.",
+  }),
+  command: z
+    .array(z.string().max(32_768))
+    .max(512)
+    .optional()
+    .meta({ description: "Replaces the image's entrypoint." }),
+  args: z.array(z.string().max(32_768)).max(512).optional().meta({ description: "Replaces the image's command." }),
+  env: container('env', "Environment, over the image's."),
+  envFrom: container('envFrom', 'Environment from ConfigMaps and Secrets.'),
+  workingDir: z.string().max(4096).optional().meta({ description: "Working directory; the image's when left out." }),
+  ports: container('ports', 'Ports that it listens on.'),
+  resources: container('resources', 'Requests and limits.'),
+  volumes: z
+    .custom<V1PodSpec['volumes']>()
+    .optional()
+    .meta({ kubernetes: 'PodSpec.volumes', description: 'Further volumes.' }),
+  volumeMounts: container('volumeMounts', 'Where they are mounted.'),
+  podTemplate: z
+    .custom<PodTemplate>()
+    .optional()
+    .meta({
+      kubernetes: 'PodTemplateSpec',
+      description: 'Laid over the pod that is made; the container of the instance is "main", lists merge by name.',
+      rules: [
+        {
+          rule: '!has(self.spec) || !has(self.spec.runtimeClassName)',
+          message: 'runtimeClassName is set by Lamina: leave it out',
+        },
+        {
+          rule: '!has(self.spec) || !has(self.spec.nodeName)',
+          message: 'nodeName would pass the scheduler by: use nodeSelector or affinity',
+        },
+        {
+          rule: '!has(self.spec) || !has(self.spec.hostUsers) || self.spec.hostUsers',
+          message: 'hostUsers: false is not possible: an overlay would keep shifted owners',
+        },
+        {
+          rule: '!has(self.spec) || !has(self.spec.restartPolicy)',
+          message: 'set spec.restartPolicy of the Instance, not of its podTemplate',
+        },
+      ],
+    }),
+})
+
+const statusSchema = z.object({
+  observedGeneration: observedGenerationField,
+  pod: z
+    .object({
+      name: objectName,
+      uid: z.string().max(64),
+      nodeName: z.string().max(253).optional(),
+      bootID: z.string().max(64).optional(),
+      templateHash: z.string().max(64).optional(),
+    })
+    .optional()
+    .meta({ description: 'The pod that may mount; written before it does.' }),
+  image: z
+    .object({ reference: z.string().max(2048), digest: z.string().max(256) })
+    .optional()
+    .meta({ description: 'The image that the pod runs on.' }),
+  overlays: z
+    .array(
+      z.object({
+        name: z.string().max(54),
+        uid: z.string().max(64),
+        access: z.enum(['ReadWrite', 'ReadOnly']),
+      }),
+    )
+    .max(8)
+    .optional()
+    .meta({ listMapKey: 'name', description: 'The overlays that the pod may mount.' }),
+  lastTermination: z
+    .object({
+      exitCode: z.int(),
+      reason: z.string().max(1024).optional(),
+      message: z.string().max(32_768).optional(),
+      finishTime: z.string().optional().meta({ format: 'date-time' }),
+    })
+    .optional()
+    .meta({ description: 'How its process last ended.' }),
+  restarts: z.int().min(0).optional().meta({ description: 'Restarts of the container in its present pod.' }),
+  startTime: z.string().optional().meta({ format: 'date-time', description: 'When its process last started.' }),
+  conditions: conditionsField,
+})
+
+export const instanceSchema = z.object({
+  metadata: metadataSchema,
+  spec: specSchema,
+  status: statusSchema.default({}),
+})
+export type Instance = z.infer<typeof instanceSchema>
+export type InstanceStatus = z.infer<typeof statusSchema>
+export type InstanceSpec = Instance['spec']
+export type OverlayUse = z.infer<typeof overlayUse>
+
+export const instance: KindDefinition = {
+  kind: 'Instance',
+  plural: 'instances',
+  singular: 'instance',
+  shortName: 'inst',
+  description: 'A running container: an image, overlays on top, and a process.',
+  spec: specSchema,
+  status: statusSchema,
+  rules: [
+    labelNameRule(63),
+    {
+      rule: "!has(self.spec.ephemeral) || !has(self.spec.overlays) || self.spec.overlays.all(o, o.access == 'ReadOnly')",
+      message: 'ephemeral is for an instance without a ReadWrite overlay: leave one of the two out',
+    },
+    {
+      rule: '!has(self.spec.entrypoint) || (!has(self.spec.command) && !has(self.spec.args))',
+      message: 'entrypoint says what runs without command and args: leave it out, or those',
+    },
+  ],
+  columns: [
+    { name: 'Image', type: 'string', jsonPath: '.spec.imageRef.name' },
+    readyColumn,
+    runningColumn,
+    reasonColumn,
+    { name: 'Exit', type: 'integer', jsonPath: '.status.lastTermination.exitCode' },
+    { name: 'Node', type: 'string', jsonPath: '.status.pod.nodeName', priority: 10 },
+    messageColumn,
+    ageColumn,
+  ],
+}

@@ -1,0 +1,50 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { execa } from 'execa'
+import type { Cluster } from '../../cluster/cluster.ts'
+import { debianImage, pushImage } from '../../cluster/images.ts'
+
+/**
+ * Debian once more, with other configurations, in the cluster's registry:
+ * `test/configured:1` (entrypoint, command, environment, working directory) and
+ * `test/named-user:1` (user `worker`, who is in the group `crew`).
+ */
+export const variantImages = async (cluster: Cluster): Promise<void> => {
+  const debian = await debianImage(() => {})
+  const dir = await mkdtemp(join(tmpdir(), 'lamina-variants-'))
+  try {
+    const layout = join(dir, 'oci')
+    await execa('cp', ['-r', debian, layout])
+    const image = (tag: string) => `${layout}:${tag}`
+    const configure = (tag: string, ...flags: string[]) =>
+      execa('umoci', ['config', '--image', image('it'), '--tag', tag, ...flags])
+
+    await configure(
+      'configured',
+      ...['--config.entrypoint', '/bin/sh', '--config.entrypoint', '-c'],
+      ...['--config.entrypoint', 'echo entry "$0" "$FROM" "$LITERAL" "$PWD"', '--config.cmd', 'cmd'],
+      ...['--config.env', 'FROM=from-image', '--config.env', 'LITERAL=$(literal)', '--config.workingdir', '/opt/place'],
+    )
+    await pushImage(cluster, image('configured'), 'test/configured:1')
+
+    await configure('named', '--config.user', 'worker')
+    await addFiles(dir, image('named'), {
+      'etc/passwd': 'root:x:0:0:root:/root:/bin/bash\nworker:x:4711:4711::/home:/bin/sh\n',
+      'etc/group': 'root:x:0:\nworker:x:4711:\ncrew:x:4800:worker\n',
+    })
+    await pushImage(cluster, image('named'), 'test/named-user:1')
+  } finally {
+    await rm(dir, { recursive: true, force: true })
+  }
+}
+
+const addFiles = async (dir: string, image: string, files: Record<string, string>): Promise<void> => {
+  const root = join(dir, 'layer')
+  for (const [path, text] of Object.entries(files)) {
+    await execa('install', ['-D', '-m', '0644', '/dev/stdin', join(root, path)], { input: text })
+  }
+  const layer = join(dir, 'layer.tar')
+  await execa('tar', ['-C', root, '--owner=0', '--group=0', '-cf', layer, '.'])
+  await execa('umoci', ['raw', 'add-layer', '--image', image, layer])
+}

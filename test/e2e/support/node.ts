@@ -1,0 +1,33 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { execa } from 'execa'
+import type { Cluster } from '../../cluster/cluster.ts'
+
+/** What the node's kernel shows, seen from outside the product. */
+
+/** Loop devices whose backing file's path holds `part`. */
+export const loopsOf = async (part: string): Promise<{ device: string; file: string }[]> => {
+  const devices = (await readdir('/sys/block')).filter((name) => name.startsWith('loop'))
+  const found = await Promise.all(
+    devices.map(async (device) => ({
+      device,
+      file: await readFile(join('/sys/block', device, 'loop/backing_file'), 'utf8').then(
+        (text) => text.trim(),
+        () => '',
+      ),
+    })),
+  )
+  return found.filter(({ file }) => file.includes(part))
+}
+
+/** Runs a command in the cluster's namespaces: there the node's paths are production's. */
+export const onNode = async (cluster: Cluster, ...command: string[]): Promise<string> => {
+  const [program, ...args] = cluster.inside(...command)
+  return (await execa(program, args)).stdout
+}
+
+/** Files below a directory of the node, by path; empty when there is no such directory. */
+export const filesOnNode = async (cluster: Cluster, directory: string): Promise<string[]> =>
+  (await onNode(cluster, 'sh', '-c', `[ ! -d ${directory} ] || find ${directory} -mindepth 1`))
+    .split('\n')
+    .filter(Boolean)
