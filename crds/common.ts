@@ -3,23 +3,19 @@ import { z } from 'zod'
 /** What the three kinds share. The schemas are the only definition: types, CRDs, reference and validation come from them. */
 
 export const conditionSchema = z.object({
-  type: z.string().max(316),
-  status: z.enum(['True', 'False', 'Unknown']),
-  observedGeneration: z.int().min(0).optional(),
-  lastTransitionTime: z.string().meta({ format: 'date-time' }),
-  reason: z.string().min(1).max(1024),
-  message: z.string().max(32_768),
+  type: z.string().max(316).meta({ description: 'What it is about: Ready, Reconciling, Stalled and others.' }),
+  status: z.enum(['True', 'False', 'Unknown']).meta({ description: 'Whether it is so.' }),
+  observedGeneration: z.int().min(0).optional().meta({ description: 'The generation that it describes.' }),
+  lastTransitionTime: z.string().meta({ format: 'date-time', description: 'When the status last changed.' }),
+  reason: z.string().min(1).max(1024).meta({ description: 'Why, in one word for programs.' }),
+  message: z.string().max(32_768).meta({ description: 'Why, in words, with what to do next.' }),
 })
 export type Condition = z.infer<typeof conditionSchema>
 
-export const conditionsField = z
-  .array(conditionSchema)
-  .max(16)
-  .optional()
-  .meta({
-    listMapKey: 'type',
-    description: 'What is true of the object now, as the Kubernetes API conventions have it.',
-  })
+export const conditionsField = z.array(conditionSchema).max(16).optional().meta({
+  listMapKey: 'type',
+  description: 'What is true of the object now, as the Kubernetes API conventions have it.',
+})
 
 export const observedGenerationField = z
   .int()
@@ -33,27 +29,20 @@ export const platformSchema = z.object({
 })
 export type Platform = z.infer<typeof platformSchema>
 
+const words = (description: string) => z.array(z.string().max(32_768)).max(512).optional().meta({ description })
+
 export const imageConfigSchema = z.object({
-  entrypoint: z.array(z.string().max(32_768)).max(512).optional(),
-  cmd: z.array(z.string().max(32_768)).max(512).optional(),
-  env: z.array(z.string().max(32_768)).max(512).optional(),
-  user: z.string().max(1024).optional(),
-  workingDir: z.string().max(4096).optional(),
+  entrypoint: words("The image's entrypoint."),
+  cmd: words("The image's command: what follows the entrypoint."),
+  env: words('Environment, as NAME=value.'),
+  user: z
+    .string()
+    .max(1024)
+    .optional()
+    .meta({ description: 'User, and group after a colon, as names or numbers; root when left out.' }),
+  workingDir: z.string().max(4096).optional().meta({ description: 'Working directory; / when left out.' }),
 })
 export type ImageConfig = z.infer<typeof imageConfigSchema>
-
-/** Metadata as the API server hands it out; what the parts need of it. */
-export const metadataSchema = z.looseObject({
-  name: z.string(),
-  namespace: z.string(),
-  uid: z.string(),
-  resourceVersion: z.string(),
-  generation: z.number().default(0),
-  creationTimestamp: z.string().optional(),
-  deletionTimestamp: z.string().optional(),
-  labels: z.record(z.string(), z.string()).default({}),
-  annotations: z.record(z.string(), z.string()).default({}),
-})
 
 export const objectName = z.string().min(1).max(253)
 

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { objectMetadataSchema } from '../kube/resource.ts'
 import {
   ageColumn,
   conditionsField,
@@ -6,7 +7,6 @@ import {
   type KindDefinition,
   labelNameRule,
   messageColumn,
-  metadataSchema,
   objectName,
   observedGenerationField,
   platformSchema,
@@ -57,7 +57,7 @@ const statusSchema = z.object({
 })
 
 export const containerImageSchema = z.object({
-  metadata: metadataSchema,
+  metadata: objectMetadataSchema,
   spec: specSchema,
   status: statusSchema.default({}),
 })

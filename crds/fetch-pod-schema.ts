@@ -78,7 +78,14 @@ const lenient = (schema: Schema): Schema => {
   return rest
 }
 
-const podSpec = lenient(core('PodSpec'))
+/** The API server refuses a new pod that has ephemeral containers. */
+const withoutEphemeralContainers = (schema: Schema): Schema => {
+  if (!isSchema(schema.properties)) return schema
+  const { ephemeralContainers: _, ...properties } = schema.properties
+  return { ...schema, properties }
+}
+
+const podSpec = withoutEphemeralContainers(lenient(core('PodSpec')))
 const result = {
   Container: core('Container'),
   PodSpec: podSpec,

@@ -1,12 +1,12 @@
 import type { V1Container, V1PodSpec } from '@kubernetes/client-node'
 import { z } from 'zod'
+import { objectMetadataSchema } from '../kube/resource.ts'
 import {
   ageColumn,
   conditionsField,
   type KindDefinition,
   labelNameRule,
   messageColumn,
-  metadataSchema,
   objectName,
   observedGenerationField,
   readyColumn,
@@ -123,24 +123,29 @@ const statusSchema = z.object({
   observedGeneration: observedGenerationField,
   pod: z
     .object({
-      name: objectName,
-      uid: z.string().max(64),
-      nodeName: z.string().max(253).optional(),
-      bootID: z.string().max(64).optional(),
-      templateHash: z.string().max(64).optional(),
+      name: objectName.meta({ description: 'Its name, which is the name of the instance.' }),
+      uid: z.string().max(64).meta({ description: 'Its uid: no other pod of this name may mount.' }),
+      nodeName: z.string().max(253).optional().meta({ description: 'The node it runs on.' }),
+      bootID: z.string().max(64).optional().meta({
+        description: 'Boot of that node when the leave was given; after another boot nothing of it is mounted.',
+      }),
+      templateHash: z.string().max(64).optional().meta({ description: 'Hash of the spec that the pod was made from.' }),
     })
     .optional()
     .meta({ description: 'The pod that may mount; written before it does.' }),
   image: z
-    .object({ reference: z.string().max(2048), digest: z.string().max(256) })
+    .object({
+      reference: z.string().max(2048).meta({ description: 'repository@digest of the image.' }),
+      digest: z.string().max(256).meta({ description: 'Digest of the image manifest.' }),
+    })
     .optional()
     .meta({ description: 'The image that the pod runs on.' }),
   overlays: z
     .array(
       z.object({
-        name: z.string().max(54),
-        uid: z.string().max(64),
-        access: z.enum(['ReadWrite', 'ReadOnly']),
+        name: z.string().max(54).meta({ description: 'Name of the PersistentOverlay.' }),
+        uid: z.string().max(64).meta({ description: 'Its uid: another overlay of this name may not be mounted.' }),
+        access: z.enum(['ReadWrite', 'ReadOnly']).meta({ description: 'How it may be mounted.' }),
       }),
     )
     .max(8)
@@ -148,10 +153,10 @@ const statusSchema = z.object({
     .meta({ listMapKey: 'name', description: 'The overlays that the pod may mount.' }),
   lastTermination: z
     .object({
-      exitCode: z.int(),
-      reason: z.string().max(1024).optional(),
-      message: z.string().max(32_768).optional(),
-      finishTime: z.string().optional().meta({ format: 'date-time' }),
+      exitCode: z.int().meta({ description: 'Its exit code; 128 and the number of the signal that ended it.' }),
+      reason: z.string().max(1024).optional().meta({ description: 'Why, in one word: Completed, Error, OOMKilled.' }),
+      message: z.string().max(32_768).optional().meta({ description: 'What the kubelet said of it.' }),
+      finishTime: z.string().optional().meta({ format: 'date-time', description: 'When it ended.' }),
     })
     .optional()
     .meta({ description: 'How its process last ended.' }),
@@ -161,7 +166,7 @@ const statusSchema = z.object({
 })
 
 export const instanceSchema = z.object({
-  metadata: metadataSchema,
+  metadata: objectMetadataSchema,
   spec: specSchema,
   status: statusSchema.default({}),
 })

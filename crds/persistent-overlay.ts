@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { objectMetadataSchema } from '../kube/resource.ts'
 import {
   ageColumn,
   conditionsField,
@@ -7,7 +8,6 @@ import {
   type KindDefinition,
   labelNameRule,
   messageColumn,
-  metadataSchema,
   objectName,
   observedGenerationField,
   platformSchema,
@@ -57,28 +57,31 @@ const specSchema = z.object({
 })
 
 const usageSchema = z.object({
-  usedBytes: z.int().min(0),
-  usedInodes: z.int().min(0),
-  capacityBytes: z.int().min(0).meta({ description: 'Size of the file system.' }),
-  capacityInodes: z.int().min(0),
-  observedTime: z.string().meta({ format: 'date-time' }),
+  usedBytes: z.int().min(0).meta({ description: 'Bytes in use.' }),
+  usedInodes: z.int().min(0).meta({ description: 'Files, directories and the like: inodes in use.' }),
+  capacityBytes: z.int().min(0).meta({ description: 'Bytes that the file system can hold.' }),
+  capacityInodes: z.int().min(0).meta({ description: 'Inodes that the file system can hold.' }),
+  observedTime: z.string().meta({ format: 'date-time', description: 'When the node looked.' }),
 })
+
+export const overlayBaseSchema = z.object({
+  reference: z.string().max(2048).meta({ description: 'repository@digest of the image.' }),
+  digest: z.string().max(256).meta({ description: 'Digest of the image manifest.' }),
+  platform: platformSchema.meta({ description: 'The platform it is for.' }),
+  config: imageConfigSchema.meta({ description: 'What of the image configuration concerns running it.' }),
+})
+export type OverlayBase = z.infer<typeof overlayBaseSchema>
 
 const statusSchema = z.object({
   observedGeneration: observedGenerationField,
   claim: z
-    .object({ name: objectName, uid: z.string().max(64).optional() })
-    .optional()
-    .meta({ description: 'The PersistentVolumeClaim that holds the data.' }),
-  base: z
     .object({
-      reference: z.string().max(2048),
-      digest: z.string().max(256),
-      platform: platformSchema.optional(),
-      config: imageConfigSchema.optional(),
+      name: objectName.meta({ description: 'Its name.' }),
+      uid: z.string().max(64).optional().meta({ description: 'Its uid: another claim of this name is not ours.' }),
     })
     .optional()
-    .meta({ description: 'The image that the overlay was first written upon.' }),
+    .meta({ description: 'The PersistentVolumeClaim that holds the data.' }),
+  base: overlayBaseSchema.optional().meta({ description: 'The image that the overlay was first written upon.' }),
   capacity: z.string().max(32).optional().meta({ description: 'Capacity of the claim.' }),
   usage: usageSchema.optional().meta({ description: 'How full it was when the node last looked.' }),
   lastCheckTime: z
@@ -88,10 +91,10 @@ const statusSchema = z.object({
   attachments: z
     .array(
       z.object({
-        instanceUID: z.string().max(64),
-        instanceName: z.string().max(253),
-        access: z.enum(['ReadWrite', 'ReadOnly']),
-        attachTime: z.string().max(64).meta({ format: 'date-time' }),
+        instanceUID: z.string().max(64).meta({ description: 'Uid of the Instance that holds it.' }),
+        instanceName: z.string().max(253).meta({ description: 'Name of the Instance that holds it.' }),
+        access: z.enum(['ReadWrite', 'ReadOnly']).meta({ description: 'How it is held.' }),
+        attachTime: z.string().max(64).meta({ format: 'date-time', description: 'Since when.' }),
       }),
     )
     .max(256)
@@ -110,7 +113,7 @@ const statusSchema = z.object({
 })
 
 export const persistentOverlaySchema = z.object({
-  metadata: metadataSchema,
+  metadata: objectMetadataSchema,
   spec: specSchema,
   status: statusSchema.default({}),
 })

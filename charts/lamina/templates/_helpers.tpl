@@ -1,0 +1,85 @@
+{{- define "lamina.fullname" -}}
+{{- if contains "lamina" .Release.Name }}{{ .Release.Name }}{{ else }}{{ .Release.Name }}-lamina{{ end }}
+{{- end }}
+
+{{/* Labels of one part; called with (dict "root" $ "component" "agent"). */}}
+{{- define "lamina.selector" -}}
+app.kubernetes.io/name: lamina
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end }}
+
+{{- define "lamina.labels" -}}
+{{ include "lamina.selector" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
+{{- end }}
+
+{{- define "lamina.image" -}}
+{{- with .Values.image -}}
+{{ .repository }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ .tag | default $.Chart.AppVersion }}{{ end }}
+{{- end }}
+{{- end }}
+
+{{- define "lamina.controllerUser" -}}
+system:serviceaccount:{{ .Release.Namespace }}:{{ include "lamina.fullname" . }}-controller
+{{- end }}
+
+{{- define "lamina.agentUser" -}}
+system:serviceaccount:{{ .Release.Namespace }}:{{ include "lamina.fullname" . }}-agent
+{{- end }}
+
+{{/* Where to find the API server, when the Service "kubernetes" does not lead there. */}}
+{{- define "lamina.apiServerEnv" -}}
+{{- with .Values.apiServer }}
+{{- if .host }}
+- name: KUBERNETES_SERVICE_HOST
+  value: {{ .host | quote }}
+{{- end }}
+{{- if .port }}
+- name: KUBERNETES_SERVICE_PORT
+  value: {{ .port | toString | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* What pods of controller and agent have in common. */}}
+{{- define "lamina.podSpec" -}}
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- if .Values.hostNetwork }}
+hostNetwork: true
+dnsPolicy: ClusterFirstWithHostNet
+{{- end }}
+{{- end }}
+
+{{/* Pod security "restricted", and nothing to write to. */}}
+{{- define "lamina.unprivileged" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+capabilities:
+  drop: [ALL]
+seccompProfile:
+  type: RuntimeDefault
+{{- end }}
+
+{{- define "lamina.probes" -}}
+livenessProbe:
+  httpGet: {path: /healthz, port: metrics}
+  periodSeconds: 10
+  failureThreshold: 6
+readinessProbe:
+  httpGet: {path: /readyz, port: metrics}
+  periodSeconds: 2
+  failureThreshold: 3
+startupProbe:
+  httpGet: {path: /healthz, port: metrics}
+  periodSeconds: 1
+  failureThreshold: 60
+{{- end }}

@@ -1,0 +1,111 @@
+import type { KubeClient } from '../kube/client.ts'
+import { systemClock } from '../kube/clock.ts'
+import { createEventRecorder } from '../kube/events.ts'
+import type { Logger } from '../kube/log.ts'
+import type { Metrics } from '../kube/metrics.ts'
+import { labels } from '../kube/names.ts'
+import { allSynced, createReflector } from '../kube/reflector.ts'
+import { keyOf } from '../kube/resource.ts'
+import { claims, containerImages, instances, persistentOverlays, pods } from '../kube/resources.ts'
+import { createWorkQueue, type WorkQueueOptions } from '../kube/work-queue.ts'
+import type { Context } from './context.ts'
+import { createImageReconciler } from './images/reconcile.ts'
+import { createInstanceReconciler } from './instances/reconcile.ts'
+import { createOverlayReconciler } from './overlays/reconcile.ts'
+import { createPodReconciler } from './pods/reconcile.ts'
+import { createSerializer } from './serially.ts'
+import type { Settings } from './settings.ts'
+import { indexes, type Queues, triggersOf } from './triggers.ts'
+
+export interface Controller {
+  /** Keeps the caches: also on those who wait to lead, so that they can begin at once. */
+  observe(signal: AbortSignal): Promise<void>
+  /** Reconciles: on the leader alone. */
+  lead(signal: AbortSignal): Promise<void>
+  /** Kinds whose first list is not in yet. */
+  unsynced(): string[]
+}
+
+interface Parts {
+  client: KubeClient
+  settings: Settings
+  log: Logger
+  metrics: Metrics
+}
+
+const createCaches = ({ client, log, metrics }: Parts, triggers: ReturnType<typeof triggersOf>): Context['caches'] => {
+  const shared = { client, log, metrics }
+  return {
+    images: createReflector({ ...shared, resource: containerImages, onChange: ({ object }) => triggers.image(object) }),
+    overlays: createReflector({
+      ...shared,
+      resource: persistentOverlays,
+      indexes: indexes.overlays,
+      onChange: ({ object }) => triggers.overlay(object),
+    }),
+    instances: createReflector({
+      ...shared,
+      resource: instances,
+      indexes: indexes.instances,
+      onChange: ({ object }) => triggers.instance(object),
+    }),
+    pods: createReflector({
+      ...shared,
+      resource: pods,
+      labelSelector: labels.instance,
+      indexes: indexes.pods,
+      onChange: ({ object }) => triggers.pod(object),
+    }),
+    claims: createReflector({
+      ...shared,
+      resource: claims,
+      labelSelector: labels.overlay,
+      onChange: ({ object }) => triggers.claim(object),
+    }),
+  }
+}
+
+const createQueues = (context: Context, { log, metrics }: Parts): Queues => {
+  const queue = (name: string, concurrency: number, process: WorkQueueOptions['process']) =>
+    createWorkQueue({ name, concurrency, process, log, metrics, maxBackoffMs: 60_000 })
+  return {
+    images: queue('containerimage', 4, createImageReconciler(context)),
+    overlays: queue('persistentoverlay', 8, createOverlayReconciler(context)),
+    instances: queue('instance', 8, createInstanceReconciler(context)),
+    pods: queue('pod', 4, createPodReconciler(context)),
+  }
+}
+
+export const createController = (parts: Parts): Controller => {
+  const { client, settings, log } = parts
+  // Only a leader has queues: on a replica that waits, nobody would empty them.
+  let queues: Queues | undefined
+  const caches = createCaches(
+    parts,
+    triggersOf(() => ({ caches, queues })),
+  )
+  const context: Context = {
+    client,
+    caches,
+    events: createEventRecorder(client, { component: 'lamina-controller', host: settings.identity, log }),
+    clock: systemClock,
+    settings,
+    serially: createSerializer(),
+  }
+  const all = Object.entries(caches)
+  return {
+    observe: async (signal) => {
+      await Promise.all(all.map(([, cache]) => cache.run(signal)))
+    },
+    lead: async (signal) => {
+      if (!(await allSynced(Object.values(caches), signal))) return
+      queues = createQueues(context, parts)
+      for (const image of caches.images.list()) queues.images.add(keyOf(image))
+      for (const overlay of caches.overlays.list()) queues.overlays.add(keyOf(overlay))
+      for (const instance of caches.instances.list()) queues.instances.add(keyOf(instance))
+      for (const pod of caches.pods.list()) queues.pods.add(keyOf(pod))
+      await Promise.all(Object.values(queues).map((queue) => queue.run(signal)))
+    },
+    unsynced: () => all.flatMap(([name, cache]) => (cache.lastSync() === 0 ? [name] : [])),
+  }
+}

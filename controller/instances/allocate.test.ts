@@ -1,0 +1,125 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import type { OverlayUse } from '../../crds/instance.ts'
+import type { Attachment, PersistentOverlay } from '../../crds/persistent-overlay.ts'
+import { genOverlay } from '../../test/gen/objects.ts'
+import { allocate, type Claimant } from './allocate.ts'
+
+const now = '2026-01-01T12:00:00Z'
+const write = (name: string): OverlayUse => ({ name, access: 'ReadWrite' })
+const read = (name: string): OverlayUse => ({ name, access: 'ReadOnly' })
+const claimant = (name: string, overlays: OverlayUse[], since = now): Claimant => ({
+  uid: `uid-${name}`,
+  name,
+  overlays,
+  since,
+})
+const held = (name: string, ...by: [string, Attachment['access']][]): [string, PersistentOverlay] => [
+  name,
+  genOverlay(name, {
+    status: {
+      attachments: by.map(([instanceName, access]) => ({
+        instanceUID: `uid-${instanceName}`,
+        instanceName,
+        access,
+        attachTime: now,
+      })),
+    },
+  }),
+]
+const allocated = (who: Claimant, overlays: [string, PersistentOverlay][], others: Claimant[] = []) =>
+  allocate(who, new Map(overlays), others, now)
+
+describe('allocate', () => {
+  test('a free overlay is claimed for writing', () => {
+    const result = allocated(claimant('dev', [write('work')]), [held('work')])
+    expect(result).toMatchObject({
+      kind: 'granted',
+      claims: [{ writes: true, attachments: [{ instanceUID: 'uid-dev', access: 'ReadWrite', attachTime: now }] }],
+    })
+  })
+
+  test('readers share; the new one is added to those there', () => {
+    const result = allocated(claimant('second', [read('docs')]), [held('docs', ['first', 'ReadOnly'])])
+    expect(result.kind === 'granted' && result.claims[0]?.attachments.map(({ instanceName }) => instanceName)).toEqual([
+      'first',
+      'second',
+    ])
+  })
+
+  test.each([
+    ['a writer keeps out a writer', write('o'), 'ReadWrite', 'writer'],
+    ['a writer keeps out a reader', read('o'), 'ReadWrite', 'writer'],
+    ['readers keep out a writer', write('o'), 'ReadOnly', 'readers'],
+  ] as const)('%s, and is named', (_, use, holds, why) => {
+    const result = allocated(claimant('late', [use]), [held('o', ['holder', holds])])
+    expect(result).toEqual({ kind: 'blocked', overlay: 'o', by: 'holder', why })
+  })
+
+  test('all or none: one that is taken leaves the free one unclaimed', () => {
+    const result = allocated(claimant('dev', [write('free'), read('taken')]), [
+      held('free'),
+      held('taken', ['other', 'ReadWrite']),
+    ])
+    expect(result).toMatchObject({ kind: 'blocked', overlay: 'taken' })
+  })
+
+  test('what is held already needs no write', () => {
+    const result = allocated(claimant('dev', [write('work')]), [held('work', ['dev', 'ReadWrite'])])
+    expect(result).toEqual({ kind: 'granted', claims: [] })
+  })
+
+  test('a missing overlay is named', () => {
+    expect(allocated(claimant('dev', [write('nowhere')]), [])).toEqual({ kind: 'missing', overlay: 'nowhere' })
+  })
+
+  test('a writer that waits comes before a later reader, though readers have it', () => {
+    const writer = claimant('writer', [write('docs')], '2026-01-01T11:00:00Z')
+    const result = allocated(claimant('reader', [read('docs')]), [held('docs', ['old', 'ReadOnly'])], [writer])
+    expect(result).toEqual({ kind: 'blocked', overlay: 'docs', by: 'writer', why: 'queue' })
+  })
+
+  test('a reader that waits does not keep out another reader', () => {
+    const other = claimant('other', [read('docs')], '2026-01-01T11:00:00Z')
+    expect(allocated(claimant('reader', [read('docs')]), [held('docs')], [other]).kind).toBe('granted')
+  })
+
+  test('of two that came in one second, the smaller uid is first', () => {
+    const a = claimant('a', [write('o')])
+    const b = claimant('b', [write('o')])
+    expect(allocated(a, [held('o')], [b]).kind).toBe('granted')
+    expect(allocated(b, [held('o')], [a]).kind).toBe('blocked')
+  })
+
+  const uses = fc.uniqueArray(
+    fc.record({
+      name: fc.constantFrom('x', 'y', 'z'),
+      access: fc.constantFrom('ReadWrite' as const, 'ReadOnly' as const),
+    }),
+    { selector: ({ name }) => name, minLength: 1 },
+  )
+  test('whoever comes, in whatever order: never a writer beside another, and all come to run in the end', () => {
+    fc.assert(
+      fc.property(fc.array(uses, { minLength: 1, maxLength: 6 }), (wishes) => {
+        const overlays = new Map(['x', 'y', 'z'].map((name) => held(name)))
+        let waiting = wishes.map((overlays_, index) => claimant(`i${index}`, overlays_, `2026-01-01T00:00:0${index}Z`))
+        while (waiting.length > 0) {
+          const granted = waiting.filter((who) => {
+            const result = allocate(who, overlays, waiting, now)
+            if (result.kind !== 'granted') return false
+            for (const { overlay, attachments } of result.claims) {
+              overlays.set(overlay.metadata.name, { ...overlay, status: { ...overlay.status, attachments } })
+              const writers = attachments.filter(({ access }) => access === 'ReadWrite')
+              expect(writers.length === 0 || attachments.length === 1).toBe(true)
+            }
+            return true
+          })
+          expect(granted.length).toBeGreaterThan(0)
+          for (const [name, overlay] of overlays)
+            overlays.set(name, { ...overlay, status: { ...overlay.status, attachments: [] } })
+          waiting = waiting.filter((who) => !granted.includes(who))
+        }
+      }),
+    )
+  })
+})

@@ -1,0 +1,77 @@
+import type { Instance, OverlayUse } from '../../crds/instance.ts'
+import type { Attachment, PersistentOverlay } from '../../crds/persistent-overlay.ts'
+
+/** Instance that wants overlays, as the allocator sees it. */
+export interface Claimant {
+  uid: string
+  name: string
+  overlays: readonly OverlayUse[]
+  /** Since when it waits; earlier comes first. */
+  since: string
+}
+
+/** An overlay's attachments as they are to be written. */
+interface OverlayClaim {
+  overlay: PersistentOverlay
+  attachments: Attachment[]
+  writes: boolean
+}
+
+export type Allocation =
+  /** Overlays to write, each with its attachments after the claim; empty when all are held already. */
+  | { kind: 'granted'; claims: OverlayClaim[] }
+  | { kind: 'missing'; overlay: string }
+  | { kind: 'blocked'; overlay: string; by: string; why: 'writer' | 'readers' | 'queue' }
+
+const compatible = (access: Attachment['access'], held: readonly Attachment[]): boolean =>
+  access === 'ReadWrite' ? held.length === 0 : held.every((attachment) => attachment.access === 'ReadOnly')
+
+/** First come, first served; the uid decides where the time does not. */
+export const comesBefore = (a: Claimant, b: Claimant): boolean =>
+  a.since === b.since ? a.uid < b.uid : a.since < b.since
+
+/**
+ * Whether `claimant` may have all of its overlays now: all or none, so that two
+ * never wait for each other with one half each. A waiting writer that came
+ * earlier blocks later readers, so that readers cannot starve it; it does not
+ * block the overlay for those whom it could not share with anyway.
+ *
+ * @param others instances that wait too, in any order
+ */
+export const allocate = (
+  claimant: Claimant,
+  overlays: ReadonlyMap<string, PersistentOverlay>,
+  others: readonly Claimant[],
+  attachTime: string,
+): Allocation => {
+  const claims: OverlayClaim[] = []
+  for (const { name, access } of claimant.overlays) {
+    const overlay = overlays.get(name)
+    if (!overlay) return { kind: 'missing', overlay: name }
+    const attachments = overlay.status.attachments ?? []
+    const own = attachments.find(({ instanceUID }) => instanceUID === claimant.uid)
+    const held = attachments.filter(({ instanceUID }) => instanceUID !== claimant.uid)
+    const [holder] = held
+    if (holder && !compatible(access, held)) {
+      const why = holder.access === 'ReadWrite' ? 'writer' : 'readers'
+      return { kind: 'blocked', overlay: name, by: held.map(({ instanceName }) => instanceName).join(', '), why }
+    }
+    if (own?.access === access) continue
+    const earlier = others.find(
+      (other) =>
+        comesBefore(other, claimant) &&
+        other.overlays.some((use) => use.name === name && (use.access === 'ReadWrite' || access === 'ReadWrite')),
+    )
+    if (earlier) return { kind: 'blocked', overlay: name, by: earlier.name, why: 'queue' }
+    const mine: Attachment = { instanceUID: claimant.uid, instanceName: claimant.name, access, attachTime }
+    claims.push({ overlay, attachments: [...held, mine], writes: access === 'ReadWrite' })
+  }
+  return { kind: 'granted', claims }
+}
+
+export const claimantOf = ({ metadata, spec }: Instance, since: string): Claimant => ({
+  uid: metadata.uid,
+  name: metadata.name,
+  overlays: spec.overlays,
+  since,
+})

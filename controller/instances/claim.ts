@@ -1,0 +1,69 @@
+import type { Instance } from '../../crds/instance.ts'
+import type { Attachment, OverlayBase, PersistentOverlay } from '../../crds/persistent-overlay.ts'
+import { persistentOverlays } from '../../kube/resources.ts'
+import { timestamp } from '../conditions.ts'
+import type { Context } from '../context.ts'
+import { controllerStatus, withAttachments } from '../overlays/status.ts'
+import { writeStatus } from '../write-status.ts'
+import { type Allocation, allocate } from './allocate.ts'
+import { asClaimant, waitingOthers } from './waiting.ts'
+
+const overlaysIn = (context: Context, namespace: string): ReadonlyMap<string, PersistentOverlay> =>
+  new Map(context.caches.overlays.by('namespace', namespace).map((overlay) => [overlay.metadata.name, overlay]))
+
+const writeAttachments = async (
+  { client, caches, clock }: Context,
+  overlay: PersistentOverlay,
+  attachments: Attachment[],
+  base: OverlayBase | undefined,
+): Promise<void> => {
+  const before = controllerStatus(overlay.status)
+  const after = withAttachments(overlay, attachments, base, clock.now())
+  caches.overlays.note(await writeStatus(client, persistentOverlays, overlay, { before, after }))
+}
+
+/** Gives back what the instance holds of the overlays that it holds nothing mounted of. */
+const withdraw = async (context: Context, instance: Instance): Promise<void> => {
+  const { uid, namespace } = instance.metadata
+  const overlays = overlaysIn(context, namespace)
+  for (const { name } of instance.spec.overlays) {
+    const overlay = overlays.get(name)
+    const attachments = overlay?.status.attachments ?? []
+    if (!overlay || !attachments.some(({ instanceUID }) => instanceUID === uid)) continue
+    const others = attachments.filter(({ instanceUID }) => instanceUID !== uid)
+    await writeAttachments(context, overlay, others, undefined)
+  }
+}
+
+/** {@link withdraw}, alone in the namespace: for an instance whose pod could not be made. */
+export const withdrawClaims = (context: Context, instance: Instance): Promise<void> =>
+  context.serially(instance.metadata.namespace, () => withdraw(context, instance))
+
+/**
+ * Claims all overlays of the instance or none (DESIGN §4, step 2). The first
+ * writer's image becomes the overlay's base.
+ *
+ * @throws ApiError with reason Conflict when an overlay changed in between; what was claimed is given back
+ */
+export const claimOverlays = (context: Context, instance: Instance, base: OverlayBase): Promise<Allocation> =>
+  context.serially(instance.metadata.namespace, async () => {
+    const { caches, clock } = context
+    const { namespace } = instance.metadata
+    const now = clock.now()
+    const allocation = allocate(
+      asClaimant(instance, now),
+      overlaysIn(context, namespace),
+      waitingOthers(instance, caches.instances.by('namespace', namespace)),
+      timestamp(now),
+    )
+    if (allocation.kind !== 'granted') return allocation
+    try {
+      for (const { overlay, attachments, writes } of allocation.claims) {
+        await writeAttachments(context, overlay, attachments, writes ? base : undefined)
+      }
+    } catch (error) {
+      await withdraw(context, instance)
+      throw error
+    }
+    return allocation
+  })

@@ -1,0 +1,102 @@
+import type { V1ContainerState, V1ContainerStatus } from '@kubernetes/client-node'
+import type { Instance, InstanceStatus } from '../../crds/instance.ts'
+import { containers, preparedCondition } from '../../kube/names.ts'
+import type { Pod } from '../../kube/resources.ts'
+import { ownerOf } from '../overlays/holders.ts'
+
+/** What a pod's status says, in the terms that an Instance is told in. */
+
+/** Something stands in the way; `reason` is CamelCase. */
+export interface Trouble {
+  reason: string
+  message: string
+}
+
+export const isOwnedBy = (pod: Pod, instance: Instance): boolean => ownerOf(pod) === instance.metadata.uid
+
+export const isTerminal = ({ status }: Pod): boolean => status?.phase === 'Succeeded' || status?.phase === 'Failed'
+
+export const mainStatus = ({ status }: Pod): V1ContainerStatus | undefined =>
+  status?.containerStatuses?.find(({ name }) => name === containers.main)
+
+export const isRunning = (pod: Pod): boolean => Boolean(mainStatus(pod)?.state?.running)
+
+const oneLine = (text: string): string => text.replaceAll(/\s+/g, ' ').trim()
+
+/** The runtime's own words in what the kubelet says of a failed start. */
+const runtimeWords = (message: string): string => oneLine(/lamina: (.*)$/s.exec(message)?.[1] ?? message)
+
+const failedStart = (state: V1ContainerState | undefined): Trouble | undefined => {
+  const { reason, message } = state?.terminated ?? {}
+  return reason === 'StartError' && message ? { reason: 'StartFailed', message: runtimeWords(message) } : undefined
+}
+
+/** Why the main container never came to run: the mount was refused, or its program cannot be executed. */
+export const startFailure = (pod: Pod): Trouble | undefined => {
+  const main = mainStatus(pod)
+  if (!main || main.state?.running) return undefined
+  const ended = failedStart(main.state) ?? failedStart(main.lastState)
+  if (ended) return ended
+  const { reason = '', message } = main.state?.waiting ?? {}
+  const failed = reason.endsWith('Error') || reason.endsWith('BackOff')
+  return failed && message ? { reason, message: runtimeWords(message) } : undefined
+}
+
+/** `StartError` of a pod that is not started again in place: its process has not run, so another may be tried. */
+export const neverRan = (pod: Pod): boolean => isTerminal(pod) && failedStart(mainStatus(pod)?.state) !== undefined
+
+const podCondition = ({ status }: Pod, type: string) => status?.conditions?.find((condition) => condition.type === type)
+
+export const unschedulable = (pod: Pod): Trouble | undefined => {
+  const scheduled = podCondition(pod, 'PodScheduled')
+  return scheduled?.status === 'False'
+    ? { reason: 'Unschedulable', message: oneLine(scheduled.message ?? 'no node takes the pod') }
+    : undefined
+}
+
+/** What the node agent says stands in the way of the mount. */
+export const agentTrouble = (pod: Pod): Trouble | undefined => {
+  const prepared = podCondition(pod, preparedCondition)
+  return prepared?.status === 'False'
+    ? { reason: prepared.reason ?? 'NotPrepared', message: prepared.message ?? '' }
+    : undefined
+}
+
+/** Why a running pod is not ready: a probe that fails, a sidecar that is not up. */
+export const unready = (pod: Pod): Trouble | undefined => {
+  const ready = podCondition(pod, 'Ready')
+  if (ready?.status === 'True') return undefined
+  return { reason: ready?.reason ?? 'ContainersNotReady', message: ready?.message ?? 'the pod is not ready yet' }
+}
+
+/** In words how the pod ended. */
+export const endOf = (pod: Pod): string => {
+  const exitCode = mainStatus(pod)?.state?.terminated?.exitCode
+  return pod.status?.message ?? (exitCode === undefined ? 'the pod ended' : `exit code ${exitCode}`)
+}
+
+const terminationOf = (state: V1ContainerState | undefined): InstanceStatus['lastTermination'] => {
+  const ended = state?.terminated
+  if (!ended) return undefined
+  return {
+    exitCode: ended.exitCode,
+    ...(ended.reason ? { reason: ended.reason } : {}),
+    ...(ended.message ? { message: runtimeWords(ended.message).slice(0, 1024) } : {}),
+    ...(ended.finishedAt ? { finishTime: String(ended.finishedAt) } : {}),
+  }
+}
+
+/** What the pod tells of the process: its last end, its restarts, its start. */
+export const processFields = (
+  pod: Pod | undefined,
+  before: InstanceStatus,
+): Pick<InstanceStatus, 'lastTermination' | 'restarts' | 'startTime'> => {
+  const main = pod && mainStatus(pod)
+  const lastTermination = terminationOf(main?.state) ?? terminationOf(main?.lastState) ?? before.lastTermination
+  const startTime = main?.state?.running?.startedAt ? String(main.state.running.startedAt) : before.startTime
+  return {
+    ...(lastTermination ? { lastTermination } : {}),
+    restarts: main?.restartCount ?? 0,
+    ...(startTime ? { startTime } : {}),
+  }
+}

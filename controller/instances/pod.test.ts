@@ -1,0 +1,149 @@
+import { describe, expect, test } from 'vitest'
+import { genImage, genInstance, genOverlay, genResolved } from '../../test/gen/objects.ts'
+import { type PodParts, podOf, templateHash } from './pod.ts'
+
+const parts = (spec: object, { config = {}, ...more }: Partial<PodParts> & { config?: object } = {}): PodParts => ({
+  instance: genInstance('dev', { spec: { imageRef: { name: 'debian' }, ...spec } }),
+  image: genImage('debian'),
+  chosen: genResolved('a', config),
+  overlays: [],
+  placeholderImage: 'lamina:1',
+  prepare: false,
+  ...more,
+})
+const pod = (spec: object, more: Parameters<typeof parts>[1] = {}) => podOf(parts(spec, more))
+const main = (spec: object, config: object = {}) => pod(spec, { config }).spec?.containers[0]
+const withMain = (container: object) => ({ podTemplate: { spec: { containers: [{ name: 'main', ...container }] } } })
+
+describe('the pod of an instance', () => {
+  test('has its name, its owner, the finalizer and the RuntimeClass', () => {
+    expect(pod({})).toMatchObject({
+      metadata: {
+        name: 'dev',
+        namespace: 'team',
+        finalizers: ['lamina.dev/release'],
+        ownerReferences: [{ kind: 'Instance', uid: 'uid-dev', controller: true }],
+        labels: { 'lamina.dev/instance': 'dev' },
+      },
+      spec: {
+        runtimeClassName: 'lamina',
+        nodeSelector: { 'kubernetes.io/os': 'linux', 'kubernetes.io/arch': 'amd64' },
+      },
+    })
+  })
+
+  test('mounts each overlay where the runtime looks for it', () => {
+    const overlays = ['a', 'b'].map((name) => ({ overlay: genOverlay(name), claimName: `lamina-${name}` }))
+    const uses = [{ name: 'a' }, { name: 'b', access: 'ReadOnly' }]
+    expect(pod({ overlays: uses }, { overlays }).spec).toMatchObject({
+      volumes: [
+        { name: 'lamina-0', persistentVolumeClaim: { claimName: 'lamina-a' } },
+        { name: 'lamina-1', persistentVolumeClaim: { claimName: 'lamina-b' } },
+      ],
+      containers: [
+        {
+          volumeMounts: [
+            { name: 'lamina-0', mountPath: '/.lamina/overlays/0' },
+            { name: 'lamina-1', mountPath: '/.lamina/overlays/1' },
+          ],
+        },
+      ],
+    })
+  })
+
+  test('without a writable overlay it has a throw-away one, of the size and medium asked', () => {
+    expect(pod({ ephemeral: { sizeLimit: '2Gi', medium: 'Memory' } }).spec?.volumes).toEqual([
+      { name: 'lamina-ephemeral', emptyDir: { sizeLimit: '2Gi', medium: 'Memory' } },
+    ])
+  })
+
+  test('pull secrets are volumes, so that the node reads only those of its own pods', () => {
+    const image = genImage('debian', {
+      spec: { source: { registry: { image: 'x', pullSecrets: [{ name: 'registry' }] } } },
+    })
+    expect(pod({}, { image }).spec?.volumes).toContainEqual({
+      name: 'lamina-pull-0',
+      secret: { secretName: 'registry' },
+    })
+  })
+})
+
+describe('what runs', () => {
+  const image = { entrypoint: ['/entry', '$(X)'], cmd: ['cmd'] }
+  test.each([
+    ['idles by default with Always', {}, ['/.lamina/init', '-P'], []],
+    ['the image’s own by default with Never', { restartPolicy: 'Never' }, ['/entry'], ['$$(X)', 'cmd']],
+    ['the image’s own when asked', { entrypoint: 'Image' }, ['/entry'], ['$$(X)', 'cmd']],
+    ['command replaces entrypoint and cmd', { command: ['sh'] }, ['sh'], []],
+    ['args replace cmd only', { args: ['other'] }, ['/entry', '$$(X)'], ['other']],
+    ['command with args', { command: ['sh'], args: ['-c', '$(Y)'] }, ['sh'], ['-c', '$(Y)']],
+  ])('%s', (_, spec, command, args) => {
+    expect(main(spec, image)).toMatchObject({ command, args })
+  })
+
+  test('the first of args is the program when the image has no entrypoint', () => {
+    expect(main({ args: ['ls', '-l'] }, { cmd: ['bash'] })).toMatchObject({ command: ['ls'], args: ['-l'] })
+  })
+
+  test("the image's environment is literal, and yields to the spec's", () => {
+    const config = { env: ['PATH=/bin', 'A=$(B)', 'C=image'] }
+    expect(main({ env: [{ name: 'C', value: 'spec' }] }, config)?.env).toEqual([
+      { name: 'PATH', value: '/bin' },
+      { name: 'A', value: '$$(B)' },
+      { name: 'C', value: 'spec' },
+    ])
+  })
+})
+
+describe('the user', () => {
+  test.each([
+    ['root by default', {}, '', { runAsUser: 0 }],
+    ['a number of the image', {}, '1000:100', { runAsUser: 1000, runAsGroup: 100 }],
+    ['a name is left to the node, which has the passwd', {}, 'worker', undefined],
+    ['the pod’s own comes first', withMain({ securityContext: { runAsUser: 5 } }), '1000', { runAsUser: 5 }],
+    [
+      'root under runAsNonRoot is left to the node, which refuses it',
+      withMain({ securityContext: { runAsNonRoot: true } }),
+      '',
+      { runAsNonRoot: true },
+    ],
+  ])('%s', (_, spec, user, expected) => {
+    expect(main(spec, { user })?.securityContext).toEqual(expected)
+  })
+})
+
+describe('templateHash', () => {
+  test('changes with the spec and the image, not with where or how it is prepared', () => {
+    const hash = templateHash(parts({}))
+    expect(templateHash(parts({}, { prepare: true }))).toBe(hash)
+    expect(templateHash(parts({ env: [{ name: 'A', value: '1' }] }))).not.toBe(hash)
+    expect(templateHash(parts({}, { chosen: genResolved('b') }))).not.toBe(hash)
+  })
+})
+
+describe('podTemplate', () => {
+  test('is laid over: scalars replace, containers and volumes merge by name', () => {
+    const spec = {
+      podTemplate: {
+        metadata: { labels: { app: 'x' } },
+        spec: {
+          hostNetwork: true,
+          nodeSelector: { disk: 'ssd' },
+          containers: [
+            { name: 'main', tty: true },
+            { name: 'sidecar', image: 's' },
+          ],
+          volumes: [{ name: 'more', emptyDir: {} }],
+        },
+      },
+    }
+    const result = pod(spec)
+    expect(result.metadata?.labels).toMatchObject({ app: 'x', 'lamina.dev/instance': 'dev' })
+    expect(result.spec).toMatchObject({
+      hostNetwork: true,
+      nodeSelector: { disk: 'ssd', 'kubernetes.io/os': 'linux' },
+      containers: [{ name: 'main', image: 'lamina:1', tty: true }, { name: 'sidecar' }],
+      volumes: [{ name: 'lamina-ephemeral' }, { name: 'more' }],
+    })
+  })
+})

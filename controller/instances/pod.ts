@@ -1,0 +1,246 @@
+import { createHash } from 'node:crypto'
+import type {
+  V1Affinity,
+  V1Container,
+  V1EnvVar,
+  V1Pod,
+  V1PodSpec,
+  V1SecurityContext,
+  V1Volume,
+} from '@kubernetes/client-node'
+import type { ImageConfig } from '../../crds/common.ts'
+import type { ContainerImage } from '../../crds/container-image.ts'
+import type { Instance, InstanceSpec } from '../../crds/instance.ts'
+import type { OverlayBase, PersistentOverlay } from '../../crds/persistent-overlay.ts'
+import {
+  annotations,
+  apiVersion,
+  containers,
+  ephemeralMountPath,
+  ephemeralVolume,
+  idleCommand,
+  labels,
+  managedByValue,
+  overlayMountPath,
+  overlayVolume,
+  pullSecretMountPath,
+  pullSecretVolume,
+  releaseFinalizer,
+  runtimeClassName,
+} from '../../kube/names.ts'
+import { applyTemplate } from './template.ts'
+
+export interface PodParts {
+  instance: Instance
+  /** Where its pull secrets are named. */
+  image: ContainerImage
+  /** What it runs on. */
+  chosen: OverlayBase
+  /** In the order of the instance's spec, each with its claim. */
+  overlays: readonly { overlay: PersistentOverlay; claimName: string }[]
+  /** Image of the placeholder and of `prepare`: the operator's own, on every node already. */
+  placeholderImage: string
+  /** Whether the init container `prepare` is needed. */
+  prepare: boolean
+}
+
+/** What an image says is literal; Kubernetes would expand `$(X)` and halve `$$`. */
+const escapeExpansion = (text: string): string => text.replaceAll('$', () => '$$')
+
+const imageEnv = ({ env = [] }: ImageConfig): V1EnvVar[] =>
+  env.map((pair) => {
+    const equals = pair.indexOf('=')
+    return { name: pair.slice(0, equals), value: escapeExpansion(pair.slice(equals + 1)) }
+  })
+
+/** The user's own of a name replaces the image's. */
+const environment = (config: ImageConfig, own: readonly V1EnvVar[]): V1EnvVar[] => {
+  const names = new Set(own.map(({ name }) => name))
+  return [...imageEnv(config).filter(({ name }) => !names.has(name)), ...own]
+}
+
+/** `command` and `args` as Kubernetes has them over an image; Idle waits to be exec'd into. */
+const processOf = (spec: InstanceSpec, config: ImageConfig): Pick<V1Container, 'command' | 'args'> => {
+  const { entrypoint = [], cmd = [] } = config
+  const escaped = (words: string[]) => words.map(escapeExpansion)
+  if (spec.command) return { command: spec.command, args: spec.args ?? [] }
+  if (spec.args) {
+    // Without an entrypoint the first argument is the program.
+    const [program = '', ...rest] = spec.args
+    return entrypoint.length > 0
+      ? { command: escaped(entrypoint), args: spec.args }
+      : { command: [program], args: rest }
+  }
+  const choice = spec.entrypoint ?? (spec.restartPolicy === 'Always' ? 'Idle' : 'Image')
+  if (choice === 'Idle') return { command: [...idleCommand], args: [] }
+  const [program = '', ...rest] = [...entrypoint, ...cmd]
+  return { command: escaped([program]), args: escaped(rest) }
+}
+
+/** Whether the pod's main container must not run as root. */
+const runsAsNonRoot = ({ podTemplate }: InstanceSpec): boolean => {
+  const spec = podTemplate?.spec
+  const main = spec?.containers?.find(({ name }) => name === containers.main)
+  return main?.securityContext?.runAsNonRoot ?? spec?.securityContext?.runAsNonRoot ?? false
+}
+
+const asksForUser = ({ podTemplate }: InstanceSpec): boolean => {
+  const spec = podTemplate?.spec
+  const main = spec?.containers?.find(({ name }) => name === containers.main)
+  return (main?.securityContext?.runAsUser ?? spec?.securityContext?.runAsUser) !== undefined
+}
+
+/**
+ * The image's user, where numbers can say it. A named one is left to the node,
+ * which has the image's passwd; root under runAsNonRoot too, which refuses it.
+ */
+const userOf = (spec: InstanceSpec, { user = '' }: ImageConfig): V1SecurityContext | undefined => {
+  if (asksForUser(spec)) return undefined
+  if (user === '' || user === 'root' || user === '0') return runsAsNonRoot(spec) ? undefined : { runAsUser: 0 }
+  const [, uid, gid] = /^(\d+)(?::(\d+))?$/.exec(user) ?? []
+  if (uid === undefined || (Number(uid) === 0 && runsAsNonRoot(spec))) return undefined
+  return { runAsUser: Number(uid), ...(gid === undefined ? {} : { runAsGroup: Number(gid) }) }
+}
+
+const writes = (spec: InstanceSpec): boolean => spec.overlays.some(({ access }) => access === 'ReadWrite')
+
+const ourVolumes = ({ instance: { spec }, image, overlays }: PodParts): V1Volume[] => [
+  ...overlays.map(({ claimName }, index) => ({ name: overlayVolume(index), persistentVolumeClaim: { claimName } })),
+  ...(writes(spec)
+    ? []
+    : [
+        {
+          name: ephemeralVolume,
+          emptyDir: {
+            ...(spec.ephemeral?.sizeLimit === undefined ? {} : { sizeLimit: spec.ephemeral.sizeLimit }),
+            ...(spec.ephemeral?.medium === 'Memory' ? { medium: 'Memory' } : {}),
+          },
+        },
+      ]),
+  ...(image.spec.source.registry.pullSecrets ?? []).map(({ name }, index) => ({
+    name: pullSecretVolume(index),
+    secret: { secretName: name },
+  })),
+]
+
+const ourMounts = ({ instance: { spec }, image, overlays }: PodParts) => [
+  ...overlays.map((_, index) => ({ name: overlayVolume(index), mountPath: overlayMountPath(index) })),
+  ...(writes(spec) ? [] : [{ name: ephemeralVolume, mountPath: ephemeralMountPath }]),
+  ...(image.spec.source.registry.pullSecrets ?? []).map((_, index) => ({
+    name: pullSecretVolume(index),
+    mountPath: pullSecretMountPath(index),
+    readOnly: true,
+  })),
+]
+
+/** Works under pod security `restricted`: it only waits and tells. */
+const prepareContainer = (parts: PodParts): V1Container => ({
+  name: containers.prepare,
+  image: parts.placeholderImage,
+  imagePullPolicy: 'IfNotPresent',
+  command: ['node', '/app/prepare.cjs'],
+  args: [],
+  volumeMounts: ourMounts(parts),
+  resources: { requests: { cpu: '10m', memory: '32Mi' } },
+  securityContext: {
+    allowPrivilegeEscalation: false,
+    capabilities: { drop: ['ALL'] },
+    runAsNonRoot: true,
+    runAsUser: 65532,
+    readOnlyRootFilesystem: true,
+    seccompProfile: { type: 'RuntimeDefault' },
+  },
+})
+
+const mainContainer = (parts: PodParts): V1Container => {
+  const { spec } = parts.instance
+  const { config } = parts.chosen
+  const user = userOf(spec, config)
+  const workingDir = spec.workingDir ?? config.workingDir
+  return {
+    name: containers.main,
+    image: parts.placeholderImage,
+    imagePullPolicy: 'IfNotPresent',
+    ...processOf(spec, config),
+    env: environment(config, spec.env ?? []),
+    ...(spec.envFrom ? { envFrom: spec.envFrom } : {}),
+    ...(workingDir ? { workingDir } : {}),
+    ...(spec.ports ? { ports: spec.ports } : {}),
+    ...(spec.resources ? { resources: spec.resources } : {}),
+    volumeMounts: [...ourMounts(parts), ...(spec.volumeMounts ?? [])],
+    ...(user ? { securityContext: user } : {}),
+  }
+}
+
+/** Readers of a ReadWriteOnce claim must run where the others do. */
+const affinity = ({ overlays }: PodParts): { affinity: V1Affinity } | undefined => {
+  const holders = overlays
+    .filter(({ overlay }) => overlay.spec.storage.accessMode === 'ReadWriteOnce')
+    .flatMap(({ overlay }) => overlay.status.attachments ?? [])
+    .filter(({ access }) => access === 'ReadOnly')
+    .map(({ instanceName }) => instanceName)
+  if (holders.length < 2) return undefined
+  const labelSelector = { matchExpressions: [{ key: labels.instance, operator: 'In', values: [...new Set(holders)] }] }
+  return {
+    affinity: {
+      podAffinity: {
+        requiredDuringSchedulingIgnoredDuringExecution: [{ topologyKey: 'kubernetes.io/hostname', labelSelector }],
+      },
+    },
+  }
+}
+
+const ourSpec = (parts: PodParts): V1PodSpec => {
+  const { spec } = parts.instance
+  const { platform } = parts.chosen
+  return {
+    runtimeClassName,
+    // With a fsGroup the kubelet would otherwise go over the volume at every start.
+    securityContext: { fsGroupChangePolicy: 'OnRootMismatch' },
+    restartPolicy: spec.restartPolicy,
+    nodeSelector: { 'kubernetes.io/os': platform.os, 'kubernetes.io/arch': platform.architecture },
+    ...affinity(parts),
+    ...(parts.prepare ? { initContainers: [prepareContainer(parts)] } : {}),
+    containers: [mainContainer(parts)],
+    volumes: [...ourVolumes(parts), ...(spec.volumes ?? [])],
+  }
+}
+
+/** Hash of what the user can change in the pod; `prepare` and where it runs are not among that. */
+export const templateHash = (parts: PodParts): string => {
+  const { affinity: _, ...spec } = ourSpec({ ...parts, prepare: false })
+  const whole = { spec: applyTemplate(spec, parts.instance.spec.podTemplate), image: parts.chosen.digest }
+  return createHash('sha256').update(JSON.stringify(whole)).digest('hex').slice(0, 16)
+}
+
+/** The instance's pod: named as it is, so one name fences one pod. */
+export const podOf = (parts: PodParts): V1Pod => {
+  const { metadata, spec } = parts.instance
+  const template = spec.podTemplate
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {
+      name: metadata.name,
+      namespace: metadata.namespace,
+      labels: {
+        ...template?.metadata?.labels,
+        [labels.instance]: metadata.name,
+        [labels.managedBy]: managedByValue,
+      },
+      annotations: { ...template?.metadata?.annotations, [annotations.templateHash]: templateHash(parts) },
+      finalizers: [releaseFinalizer],
+      ownerReferences: [
+        {
+          apiVersion,
+          kind: 'Instance',
+          name: metadata.name,
+          uid: metadata.uid,
+          controller: true,
+          blockOwnerDeletion: false,
+        },
+      ],
+    },
+    spec: applyTemplate(ourSpec(parts), template),
+  }
+}

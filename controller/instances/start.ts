@@ -1,0 +1,181 @@
+import type { ContainerImage } from '../../crds/container-image.ts'
+import type { Instance } from '../../crds/instance.ts'
+import type { PersistentOverlay } from '../../crds/persistent-overlay.ts'
+import { hasReason } from '../../kube/client.ts'
+import { annotations } from '../../kube/names.ts'
+import { parseQuantity } from '../../kube/quantity.ts'
+import { type Pod, pods } from '../../kube/resources.ts'
+import { conditionOf } from '../conditions.ts'
+import type { Context } from '../context.ts'
+import type { Allocation } from './allocate.ts'
+import { type ChosenImage, chooseImage } from './base.ts'
+import { claimOverlays, withdrawClaims } from './claim.ts'
+import { type PodParts, podOf, templateHash } from './pod.ts'
+import { isRunning, type Trouble } from './pod-state.ts'
+import type { Finding, Grant } from './status.ts'
+import { waitingReason } from './waiting.ts'
+
+/** Everything that an instance's pod is made from, or what is missing. */
+export type Ingredients =
+  | { kind: 'complete'; image: ContainerImage; chosen: ChosenImage; overlays: PersistentOverlay[] }
+  | { kind: 'missing'; image: Trouble | undefined; overlays: Trouble | undefined }
+
+const imageTrouble = (name: string, image: ContainerImage | undefined, namespace: string): Trouble | undefined => {
+  if (!image) {
+    const message = `there is no ContainerImage "${name}" in namespace ${namespace}: create it, or correct spec.imageRef`
+    return { reason: 'ImageNotFound', message }
+  }
+  if (image.status.resolved) return undefined
+  const ready = conditionOf(image.status.conditions, 'Ready')
+  return {
+    reason: ready?.reason ?? 'Resolving',
+    message: `ContainerImage "${name}": ${ready?.message ?? 'its digest is being looked up'}`,
+  }
+}
+
+const overlayTrouble = (
+  name: string,
+  overlay: PersistentOverlay | undefined,
+  namespace: string,
+): Trouble | undefined => {
+  if (!overlay) {
+    const message = `there is no PersistentOverlay "${name}" in namespace ${namespace}: create it, or correct spec.overlays`
+    return { reason: 'OverlayNotFound', message }
+  }
+  const stalled = conditionOf(overlay.status.conditions, 'Stalled')
+  if (stalled?.status === 'True') return { reason: stalled.reason, message: `overlay "${name}": ${stalled.message}` }
+  return overlay.status.claim?.uid === undefined
+    ? { reason: 'ClaimPending', message: `overlay "${name}": its volume claim is about to be made` }
+    : undefined
+}
+
+/** Image and overlays together: the user mends both at once. */
+export const gather = ({ caches }: Context, { metadata: { namespace }, spec }: Instance): Ingredients => {
+  const image = caches.images.get({ namespace, name: spec.imageRef.name })
+  const uses = spec.overlays.map((use) => ({ use, overlay: caches.overlays.get({ namespace, name: use.name }) }))
+  const troubles = uses.flatMap(({ use, overlay }) => overlayTrouble(use.name, overlay, namespace) ?? [])
+  const trouble = imageTrouble(spec.imageRef.name, image, namespace)
+  const resolved = image?.status.resolved
+  if (!image || !resolved || troubles.length > 0) return { kind: 'missing', image: trouble, overlays: troubles[0] }
+  const overlays = uses.flatMap(({ overlay }) => overlay ?? [])
+  const written = uses.find(({ use }) => use.access === 'ReadWrite')?.overlay
+  return { kind: 'complete', image, chosen: chooseImage(resolved, written), overlays }
+}
+
+/** Compressed; what takes longer than a start should to fetch and convert. */
+const largeImage = 512 * 2 ** 20
+
+/** `ext3` wastes at most a block of its file. */
+const blockSize = 4096
+
+const mustPrepare = ({ spec, status }: PersistentOverlay): boolean =>
+  status.usage === undefined ||
+  parseQuantity(spec.size) - status.usage.capacityBytes >= blockSize ||
+  conditionOf(status.conditions, 'Healthy')?.status === 'False'
+
+/** Whether the pod needs the init container: something long may have to be done before its start. */
+const needsPrepare = (
+  { caches }: Context,
+  { spec }: Instance,
+  { chosen, overlays }: Extract<Ingredients, { kind: 'complete' }>,
+): boolean => {
+  const written = overlays.filter(({ metadata: { name } }) =>
+    spec.overlays.some((use) => use.name === name && use.access === 'ReadWrite'),
+  )
+  if (written.some(mustPrepare)) return true
+  if (chosen.sizeBytes < largeImage) return false
+  const onSomeNode = caches.instances
+    .list()
+    .filter(({ status }) => status.image?.digest === chosen.digest)
+    .some(({ metadata }) => {
+      const pod = caches.pods.get(metadata)
+      return pod !== undefined && isRunning(pod)
+    })
+  return !onSomeNode
+}
+
+export const partsOf = (
+  context: Context,
+  instance: Instance,
+  ingredients: Extract<Ingredients, { kind: 'complete' }>,
+): PodParts => ({
+  instance,
+  image: ingredients.image,
+  chosen: ingredients.chosen,
+  overlays: ingredients.overlays.map((overlay) => ({ overlay, claimName: overlay.status.claim?.name ?? '' })),
+  placeholderImage: context.settings.placeholderImage,
+  prepare: needsPrepare(context, instance, ingredients),
+})
+
+/** What the node may mount for this pod; to be written before it does. */
+export const grantOf = (pod: Pod, { instance, chosen, overlays }: PodParts): Grant => {
+  const { nodeName } = pod.spec ?? {}
+  return {
+    pod: {
+      name: pod.metadata.name,
+      uid: pod.metadata.uid,
+      ...(nodeName ? { nodeName } : {}),
+      templateHash: pod.metadata.annotations[annotations.templateHash] ?? '',
+    },
+    image: { reference: chosen.reference, digest: chosen.digest },
+    overlays: instance.spec.overlays.map(({ name, access }, index) => ({
+      name,
+      access,
+      uid: overlays[index]?.overlay.metadata.uid ?? '',
+    })),
+  }
+}
+
+const blockedBy = (allocation: Exclude<Allocation, { kind: 'granted' }>): Trouble => {
+  const { overlay } = allocation
+  if (allocation.kind === 'missing')
+    return { reason: 'OverlayNotFound', message: `there is no PersistentOverlay "${overlay}"` }
+  const words = {
+    writer: `overlay "${overlay}" is in use for writing by instance ${allocation.by}: it starts by itself when that ends`,
+    readers: `overlay "${overlay}" is in use for reading by instance ${allocation.by}: it starts by itself when they end`,
+    queue: `overlay "${overlay}": instance ${allocation.by} has waited longer and comes first`,
+  }
+  return { reason: waitingReason, message: words[allocation.why] }
+}
+
+/** The new pod, or the one that has the name already, whoever made it. */
+const createOrGet = async ({ client, caches }: Context, parts: PodParts): Promise<Pod> => {
+  const { namespace, name } = parts.instance.metadata
+  try {
+    const pod = await client.create(pods, podOf(parts), namespace)
+    caches.pods.note(pod)
+    return pod
+  } catch (error) {
+    const existing = hasReason(error, 'AlreadyExists') && (await client.get(pods, { namespace, name }))
+    if (!existing) throw error
+    return existing
+  }
+}
+
+export type Start = { kind: 'pod'; pod: Pod; parts: PodParts } | { kind: 'not'; finding: Finding }
+
+/** Claims all that the instance needs, then makes its pod. */
+export const start = async (context: Context, instance: Instance): Promise<Start> => {
+  const ingredients = gather(context, instance)
+  if (ingredients.kind === 'missing') {
+    return { kind: 'not', finding: { kind: 'blocked', image: ingredients.image, overlays: ingredients.overlays } }
+  }
+  const allocation = await claimOverlays(context, instance, ingredients.chosen)
+  if (allocation.kind !== 'granted')
+    return { kind: 'not', finding: { kind: 'blocked', overlays: blockedBy(allocation) } }
+  const parts = partsOf(context, instance, ingredients)
+  try {
+    return { kind: 'pod', pod: await createOrGet(context, parts), parts }
+  } catch (error) {
+    if (!hasReason(error, 'Forbidden', 'Invalid', 'NotFound')) throw error
+    await withdrawClaims(context, instance)
+    return {
+      kind: 'not',
+      finding: { kind: 'podRefused', message: error instanceof Error ? error.message : String(error) },
+    }
+  }
+}
+
+/** Whether the pod is what would be made now, when that can be told. */
+export const isAsSpecified = (pod: Pod, parts: PodParts): boolean =>
+  pod.metadata.annotations[annotations.templateHash] === templateHash(parts)

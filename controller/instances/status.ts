@@ -1,0 +1,193 @@
+import type { Instance, InstanceStatus } from '../../crds/instance.ts'
+import type { Pod } from '../../kube/resources.ts'
+import { type ConditionVerdict, mergeConditions, type Standing, standingConditions, verdict } from '../conditions.ts'
+import {
+  agentTrouble,
+  endOf,
+  isRunning,
+  isTerminal,
+  processFields,
+  startFailure,
+  type Trouble,
+  unready,
+  unschedulable,
+} from './pod-state.ts'
+
+/** What a pass found out; the conditions follow from it alone. */
+export type Finding =
+  | { kind: 'invalid'; message: string }
+  /** A pod of another's has the name. */
+  | { kind: 'nameTaken'; message: string }
+  | { kind: 'previousPod'; message: string }
+  /** No pod yet; either or both stand in the way. */
+  | { kind: 'blocked'; image?: Trouble | undefined; overlays?: Trouble | undefined }
+  /** The API server does not take the pod. */
+  | { kind: 'podRefused'; message: string }
+  | { kind: 'stopping' }
+  | { kind: 'stopped' }
+  /** The pod of a process that ended for good has been removed. */
+  | { kind: 'finished' }
+  | { kind: 'pod'; pod: Pod; drift: Drift }
+
+/** How the pod differs from what would be made now. */
+export type Drift = { kind: 'none' } | { kind: 'spec' } | { kind: 'base'; from: string; to: string }
+
+/** The grant: what the node agent may let the pod mount (DESIGN §4, step 4). */
+export type Grant = Pick<InstanceStatus, 'pod' | 'image' | 'overlays'>
+
+interface Verdicts {
+  image: ConditionVerdict
+  overlays: ConditionVerdict
+  running: ConditionVerdict
+  standing: Standing
+}
+
+const imageReady = verdict('ImageReady', 'True', 'Resolved')
+const overlaysReady = verdict('OverlaysReady', 'True', 'Attached')
+const notLooked = {
+  image: verdict('ImageReady', 'Unknown', 'NotLooked'),
+  overlays: verdict('OverlaysReady', 'Unknown', 'NotLooked'),
+}
+const bothReady = { image: imageReady, overlays: overlaysReady }
+
+const not = (type: string, { reason, message }: Trouble): ConditionVerdict => verdict(type, 'False', reason, message)
+
+/** The same words for `Running` and for how the instance stands. */
+const notRunning = (kind: 'progressing' | 'stalled', trouble: Trouble): Pick<Verdicts, 'running' | 'standing'> => ({
+  running: not('Running', trouble),
+  standing: { kind, ...trouble },
+})
+
+/** Whether the runtime's or the agent's words are about an overlay or the image. */
+const concerns = ({ reason, message }: Trouble): Pick<Verdicts, 'image' | 'overlays'> => {
+  if (reason.startsWith('Image')) return { ...bothReady, image: not('ImageReady', { reason, message }) }
+  const ofOverlay = reason.startsWith('Overlay') || /\boverlay "/.test(message)
+  return ofOverlay ? { ...bothReady, overlays: not('OverlaysReady', { reason, message }) } : bothReady
+}
+
+const ofEndedPod = (pod: Pod, { spec }: Instance): Verdicts => {
+  const failure = startFailure(pod)
+  if (failure) return { ...concerns(failure), ...notRunning('progressing', failure) }
+  const message = endOf(pod)
+  if (spec.restartPolicy === 'Always') {
+    return { ...bothReady, ...notRunning('progressing', { reason: 'PodFailed', message }) }
+  }
+  if (pod.status?.phase === 'Failed') return { ...bothReady, ...notRunning('stalled', { reason: 'Failed', message }) }
+  return {
+    ...bothReady,
+    running: verdict('Running', 'False', 'Completed', message),
+    standing: { kind: 'ready', reason: 'Completed', message },
+  }
+}
+
+const ofPod = (pod: Pod, instance: Instance): Verdicts => {
+  if (isTerminal(pod)) return ofEndedPod(pod, instance)
+  if (isRunning(pod)) {
+    const trouble = unready(pod)
+    const standing: Standing = trouble ? { kind: 'progressing', ...trouble } : { kind: 'ready', reason: 'Running' }
+    return { ...bothReady, running: verdict('Running', 'True', 'Started'), standing }
+  }
+  const trouble = agentTrouble(pod) ?? startFailure(pod)
+  if (trouble) return { ...concerns(trouble), ...notRunning('progressing', trouble) }
+  const waits = unschedulable(pod) ?? { reason: 'Starting', message: 'the pod is starting' }
+  return { ...bothReady, ...notRunning('progressing', waits) }
+}
+
+const ofBlocked = (image: Trouble | undefined, overlays: Trouble | undefined): Verdicts => {
+  const first = image ?? overlays ?? { reason: 'Starting', message: 'the pod is about to be made' }
+  return {
+    image: image ? not('ImageReady', image) : imageReady,
+    overlays: overlays ? not('OverlaysReady', overlays) : notLooked.overlays,
+    ...notRunning('progressing', first),
+  }
+}
+
+/** A finished instance stays as it was told when its pod was there. */
+const ofFinished = ({ status }: Instance): Verdicts => {
+  const exitCode = status.lastTermination?.exitCode
+  const message = exitCode === undefined ? 'the pod ended' : `exit code ${exitCode}`
+  return status.conditions?.some(({ type, reason }) => type === 'Running' && reason === 'Failed')
+    ? { ...bothReady, ...notRunning('stalled', { reason: 'Failed', message }) }
+    : {
+        ...bothReady,
+        running: verdict('Running', 'False', 'Completed', message),
+        standing: { kind: 'ready', reason: 'Completed', message },
+      }
+}
+
+const verdictsOf = (finding: Finding, instance: Instance): Verdicts => {
+  switch (finding.kind) {
+    case 'invalid':
+      return { ...notLooked, ...notRunning('stalled', { reason: 'InvalidSpec', message: finding.message }) }
+    case 'nameTaken':
+      return { ...notLooked, ...notRunning('stalled', { reason: 'PodNameTaken', message: finding.message }) }
+    case 'previousPod':
+      return {
+        ...notLooked,
+        ...notRunning('progressing', { reason: 'WaitingForPreviousPod', message: finding.message }),
+      }
+    case 'podRefused':
+      return {
+        ...notLooked,
+        image: imageReady,
+        ...notRunning('progressing', { reason: 'PodRefused', message: finding.message }),
+      }
+    case 'blocked':
+      return ofBlocked(finding.image, finding.overlays)
+    case 'stopping':
+      return {
+        ...notLooked,
+        running: verdict('Running', 'True', 'Stopping'),
+        standing: { kind: 'progressing', reason: 'Stopping', message: 'the pod is ending' },
+      }
+    case 'stopped':
+      return {
+        ...notLooked,
+        running: verdict('Running', 'False', 'Stopped'),
+        standing: { kind: 'ready', reason: 'Stopped' },
+      }
+    case 'finished':
+      return ofFinished(instance)
+    case 'pod':
+      return ofPod(finding.pod, instance)
+  }
+}
+
+const upToDate = (finding: Finding): ConditionVerdict => {
+  const drift = finding.kind === 'pod' ? finding.drift : { kind: 'none' as const }
+  switch (drift.kind) {
+    case 'none':
+      return verdict('UpToDate', 'True', 'AsSpecified')
+    case 'spec':
+      return verdict(
+        'UpToDate',
+        'False',
+        'RestartRequired',
+        'the spec or its image has changed since the pod was made: delete the pod to apply it',
+      )
+    case 'base':
+      return verdict(
+        'UpToDate',
+        'False',
+        'BaseChanged',
+        `the image is now ${drift.to}, but the overlay was first written upon ${drift.from} and stays on that`,
+      )
+  }
+}
+
+/** The whole status after a pass. Without a grant nothing may be mounted. */
+export const statusAfter = (
+  instance: Instance,
+  { finding, grant }: { finding: Finding; grant?: Grant | undefined },
+  now: Date,
+): InstanceStatus => {
+  const { generation } = instance.metadata
+  const { image, overlays, running, standing } = verdictsOf(finding, instance)
+  const verdicts = [...standingConditions(standing), running, image, overlays, upToDate(finding)]
+  return {
+    observedGeneration: generation,
+    ...grant,
+    ...processFields(finding.kind === 'pod' ? finding.pod : undefined, instance.status),
+    conditions: mergeConditions(instance.status.conditions, verdicts, { generation, now }),
+  }
+}

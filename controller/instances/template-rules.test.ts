@@ -1,0 +1,40 @@
+import { describe, expect, test } from 'vitest'
+import { genInstance } from '../../test/gen/objects.ts'
+import { templateProblem } from './template-rules.ts'
+
+const problem = (spec: object) =>
+  templateProblem(genInstance('dev', { spec: { imageRef: { name: 'i' }, ...spec } }).spec)
+const template = (spec: object) => ({ podTemplate: { spec } })
+
+describe('what a podTemplate may not ask for is refused in words that name the field', () => {
+  test.each([
+    [
+      'a thing in both places',
+      { workingDir: '/a', ...template({ containers: [{ name: 'main', workingDir: '/b' }] }) },
+      /workingDir/,
+    ],
+    ['another image', template({ containers: [{ name: 'main', image: 'x' }] }), /imageRef/],
+    ['an init container `prepare`', template({ initContainers: [{ name: 'prepare' }] }), /"prepare"/],
+    ['a container `prepare`', template({ containers: [{ name: 'prepare' }] }), /"prepare"/],
+    ['a volume of our names', template({ volumes: [{ name: 'lamina-0', emptyDir: {} }] }), /"lamina-0"/],
+    [
+      'a claim of ours',
+      { volumes: [{ name: 'v', persistentVolumeClaim: { claimName: 'lamina-work' } }] },
+      /spec\.overlays/,
+    ],
+    ['a mount of our volumes', { volumeMounts: [{ name: 'lamina-0', mountPath: '/x' }] }, /lamina-0/],
+    [
+      'a mount in our place',
+      template({ containers: [{ name: 'side', volumeMounts: [{ name: 'v', mountPath: '/.lamina/x' }] }] }),
+      /\/\.lamina/,
+    ],
+  ])('%s', (_, spec, words) => {
+    expect(problem(spec)).toMatch(words)
+  })
+
+  test('an ordinary template is none', () => {
+    expect(
+      problem(template({ containers: [{ name: 'main', tty: true }], volumes: [{ name: 'v', emptyDir: {} }] })),
+    ).toBeUndefined()
+  })
+})

@@ -1,0 +1,65 @@
+import type { V1Container, V1PodSpec } from '@kubernetes/client-node'
+import type { InstanceSpec } from '../../crds/instance.ts'
+import { containers, mountRoot, volumePrefix } from '../../kube/names.ts'
+
+/** One thing that a podTemplate may not ask for: says what is wrong and the way out, or nothing. */
+type TemplateRule = (spec: InstanceSpec, template: Partial<V1PodSpec>) => string | undefined
+
+const inBothPlaces: readonly (keyof InstanceSpec & keyof V1Container)[] = [
+  'command',
+  'args',
+  'env',
+  'envFrom',
+  'workingDir',
+  'ports',
+  'resources',
+  'volumeMounts',
+]
+
+const setOnce: TemplateRule = (spec, { containers: list = [] }) => {
+  const main = list.find(({ name }) => name === containers.main)
+  const field = inBothPlaces.find((name) => spec[name] !== undefined && main?.[name] !== undefined)
+  return field && `${field} is set in spec and in podTemplate's container main: leave one of the two out`
+}
+
+const noOtherImage: TemplateRule = (_, { containers: list = [] }) =>
+  list.find(({ name }) => name === containers.main)?.image === undefined
+    ? undefined
+    : 'podTemplate sets the image of the container main: use imageRef instead'
+
+const noOurNames: TemplateRule = (_, { containers: list = [], initContainers = [] }) => {
+  const name =
+    initContainers.find((each) => each.name === containers.prepare || each.name === containers.main)?.name ??
+    list.find((each) => each.name === containers.prepare)?.name
+  return name && `podTemplate has a container of its own named "${name}": that name is Lamina's, choose another`
+}
+
+const isReserved = (name: string): boolean => name.startsWith(volumePrefix)
+
+const noOurVolumes: TemplateRule = (spec, template) => {
+  const volumes = [...(spec.volumes ?? []), ...(template.volumes ?? [])]
+  const named = volumes.find(({ name }) => isReserved(name))
+  if (named) return `volume "${named.name}": names that begin with ${volumePrefix} are Lamina's, choose another`
+  const claimed = volumes.find(({ persistentVolumeClaim: claim }) => claim && isReserved(claim.claimName))
+  return claimed && `volume "${claimed.name}" uses a claim of Lamina's: name its overlay in spec.overlays instead`
+}
+
+const noOurMounts: TemplateRule = (spec, { containers: list = [], initContainers = [] }) => {
+  const inTemplate = [...list, ...initContainers].flatMap(({ volumeMounts }) => volumeMounts ?? [])
+  const mount = [...(spec.volumeMounts ?? []), ...inTemplate].find(
+    ({ name, mountPath }) => isReserved(name) || `${mountPath}/`.startsWith(`${mountRoot}/`),
+  )
+  return mount && `volumeMount "${mount.name}" at ${mount.mountPath}: ${volumePrefix}* and ${mountRoot} are Lamina's`
+}
+
+const rules: readonly TemplateRule[] = [setOnce, noOtherImage, noOurNames, noOurVolumes, noOurMounts]
+
+/** What the spec asks for that CEL cannot check on such long lists; no retry mends it. */
+export const templateProblem = (spec: InstanceSpec): string | undefined => {
+  const template: Partial<V1PodSpec> = spec.podTemplate?.spec ?? {}
+  for (const rule of rules) {
+    const problem = rule(spec, template)
+    if (problem) return problem
+  }
+  return undefined
+}

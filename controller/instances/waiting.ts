@@ -1,0 +1,24 @@
+import type { Instance } from '../../crds/instance.ts'
+import { conditionOf, timestamp } from '../conditions.ts'
+import { type Claimant, claimantOf } from './allocate.ts'
+
+/** Reason of `OverlaysReady=False` while others have what it wants. */
+export const waitingReason = 'OverlayInUse'
+
+const waitsSince = ({ status }: Instance): string | undefined => {
+  const condition = conditionOf(status.conditions, 'OverlaysReady')
+  return condition?.status === 'False' && condition.reason === waitingReason ? condition.lastTransitionTime : undefined
+}
+
+/** The instance as a claimant: it comes after those who wait already, if it does not wait itself. */
+export const asClaimant = (instance: Instance, now: Date): Claimant =>
+  claimantOf(instance, waitsSince(instance) ?? timestamp(now))
+
+/** Who else waits for overlays. */
+export const waitingOthers = (instance: Instance, all: readonly Instance[]): Claimant[] =>
+  all.flatMap((other) => {
+    const { metadata, spec } = other
+    if (metadata.uid === instance.metadata.uid || metadata.deletionTimestamp || spec.state !== 'Running') return []
+    const since = waitsSince(other)
+    return since === undefined ? [] : [claimantOf(other, since)]
+  })

@@ -1,0 +1,46 @@
+import { createClient, loadConfig } from '../kube/client.ts'
+import { runAsLeader } from '../kube/leader.ts'
+import { createLogger } from '../kube/log.ts'
+import { createMetrics } from '../kube/metrics.ts'
+import { serveHealth } from '../kube/server.ts'
+import { stopSignal } from '../kube/stop.ts'
+import { createController } from './controller.ts'
+import { readSettings } from './settings.ts'
+
+/** The controller: one of its replicas leads and reconciles, the others keep their caches and wait. */
+const main = async (): Promise<void> => {
+  const settings = readSettings(process.env)
+  const log = createLogger('controller', settings.logLevel)
+  const signal = stopSignal(process)
+  const metrics = createMetrics()
+  const client = createClient(loadConfig(), { metrics, userAgent: 'lamina-controller' })
+  const controller = createController({ client, settings, log, metrics })
+  const health = await serveHealth({
+    port: settings.port,
+    metrics,
+    log,
+    ready: () => controller.unsynced().map((kind) => `${kind}: the first list is not in yet`),
+    live: () => [],
+  })
+  const observed = controller.observe(signal)
+  const end = await runAsLeader(
+    {
+      client,
+      namespace: settings.namespace,
+      name: 'lamina-controller',
+      identity: settings.identity,
+      lead: controller.lead,
+      log,
+      metrics,
+    },
+    signal,
+  )
+  if (end === 'lost') {
+    log.error('the lease is lost: ending, so that nothing is written that another leader does not expect')
+    process.exit(1)
+  }
+  await observed
+  await health.close()
+}
+
+await main()

@@ -1,0 +1,71 @@
+import { describe, expect, test } from 'vitest'
+import { genClaim, genOverlay } from '../../test/gen/objects.ts'
+import { claimOf, claimPatch, claimSize } from './claim.ts'
+
+const overhead = { default: 0.06, classes: { thin: 0 } }
+
+describe('claimSize', () => {
+  test('an image of the size fits beside what the file system keeps for itself', () => {
+    expect(claimSize(genOverlay('o', { spec: { size: '1Gi' } }), overhead)).toBe('1106Mi')
+  })
+  test('the overhead can be told for a StorageClass', () => {
+    const spec = { size: '1Gi', storage: { storageClassName: 'thin' } }
+    expect(claimSize(genOverlay('o', { spec }), overhead)).toBe('1040Mi')
+  })
+})
+
+describe('claimOf', () => {
+  test('Retain: no owner, so that the data outlives the overlay', () => {
+    expect(claimOf(genOverlay('work'), '1Gi').metadata).toMatchObject({
+      name: 'lamina-work',
+      labels: { 'lamina.dev/overlay': 'work' },
+      ownerReferences: [],
+    })
+  })
+  test('Delete: the overlay owns it', () => {
+    const overlay = genOverlay('work', { spec: { reclaimPolicy: 'Delete' } })
+    expect(claimOf(overlay, '1Gi').metadata.ownerReferences).toMatchObject([
+      { kind: 'PersistentOverlay', uid: 'uid-work' },
+    ])
+  })
+})
+
+describe('claimPatch', () => {
+  const overlay = genOverlay('work')
+  test('nothing to do', () => {
+    expect(claimPatch(genClaim('lamina-work'), overlay, '1Gi')).toBeUndefined()
+  })
+  test('it grows, under the resourceVersion that was seen', () => {
+    expect(claimPatch(genClaim('lamina-work'), overlay, '2Gi')).toEqual({
+      metadata: { resourceVersion: '1' },
+      spec: { resources: { requests: { storage: '2Gi' } } },
+    })
+  })
+  test('it never shrinks', () => {
+    expect(claimPatch(genClaim('lamina-work'), overlay, '512Mi')).toBeUndefined()
+  })
+  test('a change of reclaimPolicy gives it its owner, or takes it', () => {
+    const deleting = genOverlay('work', { spec: { reclaimPolicy: 'Delete' } })
+    expect(claimPatch(genClaim('lamina-work'), deleting, '1Gi')).toMatchObject({
+      metadata: { ownerReferences: [{ uid: 'uid-work' }] },
+    })
+    const owned = genClaim('lamina-work', {
+      metadata: {
+        ownerReferences: [
+          { apiVersion: 'lamina.dev/v1alpha1', kind: 'PersistentOverlay', name: 'work', uid: 'uid-work' },
+        ],
+      },
+    })
+    expect(claimPatch(owned, overlay, '1Gi')).toMatchObject({ metadata: { ownerReferences: [] } })
+  })
+  test('the base is mirrored in an annotation', () => {
+    const base = {
+      reference: 'r@sha256:a',
+      digest: 'sha256:a',
+      platform: { os: 'linux', architecture: 'amd64' },
+      config: {},
+    }
+    const patch = claimPatch(genClaim('lamina-work'), genOverlay('work', { status: { base } }), '1Gi')
+    expect(patch).toMatchObject({ metadata: { annotations: { 'lamina.dev/base': JSON.stringify(base) } } })
+  })
+})

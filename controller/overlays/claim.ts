@@ -1,0 +1,88 @@
+import type { PersistentOverlay, PersistentOverlayStatus } from '../../crds/persistent-overlay.ts'
+import { annotations, apiVersion, claimName, labels, managedByValue } from '../../kube/names.ts'
+import { parseQuantity } from '../../kube/quantity.ts'
+import type { OwnerReference } from '../../kube/resource.ts'
+import type { PersistentVolumeClaim } from '../../kube/resources.ts'
+import type { Settings } from '../settings.ts'
+
+const mebibyte = 2 ** 20
+
+/** What the journal and inode tables of even a small file system take. */
+const fixedOverhead = 16 * mebibyte
+
+/** An image of the overlay's size does not fit into a file system of that size: what to ask for instead. */
+export const claimSize = (
+  overlay: PersistentOverlay,
+  { default: share, classes }: Settings['storageOverhead'],
+): string => {
+  const { storageClassName } = overlay.spec.storage
+  const overhead = (storageClassName === undefined ? undefined : classes[storageClassName]) ?? share
+  const bytes = parseQuantity(overlay.spec.size) / (1 - overhead) + fixedOverhead
+  return `${Math.ceil(bytes / mebibyte)}Mi`
+}
+
+/** `Delete`: the claim goes with the overlay. `Retain`: it has no owner, and outlives it. */
+const ownersOf = ({ metadata, spec }: PersistentOverlay): OwnerReference[] =>
+  spec.reclaimPolicy === 'Delete'
+    ? [{ apiVersion, kind: 'PersistentOverlay', name: metadata.name, uid: metadata.uid }]
+    : []
+
+const baseAnnotation = (base: PersistentOverlayStatus['base']): Record<string, string> =>
+  base ? { [annotations.base]: JSON.stringify(base) } : {}
+
+export const claimOf = (overlay: PersistentOverlay, size: string) => ({
+  apiVersion: 'v1',
+  kind: 'PersistentVolumeClaim',
+  metadata: {
+    name: claimName(overlay.metadata.name),
+    namespace: overlay.metadata.namespace,
+    labels: { [labels.overlay]: overlay.metadata.name, [labels.managedBy]: managedByValue },
+    annotations: baseAnnotation(overlay.status.base),
+    ownerReferences: ownersOf(overlay),
+  },
+  spec: {
+    accessModes: [overlay.spec.storage.accessMode],
+    ...(overlay.spec.storage.storageClassName ? { storageClassName: overlay.spec.storage.storageClassName } : {}),
+    resources: { requests: { storage: size } },
+  },
+})
+
+export const isClaimOf = (claim: PersistentVolumeClaim, overlay: PersistentOverlay): boolean =>
+  claim.metadata.labels[labels.overlay] === overlay.metadata.name
+
+export const requestedBytes = ({ spec }: PersistentVolumeClaim): number =>
+  parseQuantity(spec?.resources?.requests?.storage ?? '0')
+
+const capacityOf = ({ status }: PersistentVolumeClaim): string | undefined => status?.capacity?.storage
+
+export const isGrowing = (claim: PersistentVolumeClaim): boolean => {
+  const capacity = capacityOf(claim)
+  return capacity !== undefined && parseQuantity(capacity) < requestedBytes(claim)
+}
+
+export { capacityOf }
+
+const sameOwners = (a: readonly OwnerReference[], b: readonly OwnerReference[]): boolean =>
+  a.length === b.length && a.every(({ uid }, index) => uid === b[index]?.uid)
+
+/** A merge patch that brings the claim to what the overlay asks; undefined when it is there. Never shrinks. */
+export const claimPatch = (
+  claim: PersistentVolumeClaim,
+  overlay: PersistentOverlay,
+  size: string,
+): Record<string, unknown> | undefined => {
+  const owners = ownersOf(overlay)
+  const base = baseAnnotation(overlay.status.base)[annotations.base]
+  const grows = parseQuantity(size) > requestedBytes(claim)
+  const reowned = !sameOwners(claim.metadata.ownerReferences, owners)
+  const rebased = base !== undefined && claim.metadata.annotations[annotations.base] !== base
+  if (!grows && !reowned && !rebased) return undefined
+  return {
+    metadata: {
+      resourceVersion: claim.metadata.resourceVersion,
+      ...(reowned ? { ownerReferences: owners } : {}),
+      ...(rebased ? { annotations: { [annotations.base]: base } } : {}),
+    },
+    ...(grows ? { spec: { resources: { requests: { storage: size } } } } : {}),
+  }
+}

@@ -1,0 +1,53 @@
+import { describe, expect, test } from 'vitest'
+import { condition, genInstance, genOverlay, genPod } from '../../test/gen/objects.ts'
+import { isWanted, rebuiltAttachments } from './holders.ts'
+
+describe('rebuiltAttachments: what the status lost is known from the pods that still hold the data', () => {
+  const overlay = genOverlay('work')
+  const pod = genPod('dev', { claims: ['lamina-work'] })
+
+  test('a pod of an instance counts as a writer while its instance tells nothing else', () => {
+    expect(rebuiltAttachments(overlay, [pod], [])).toMatchObject([{ instanceUID: 'uid-dev', access: 'ReadWrite' }])
+  })
+  test('its instance tells how it holds it', () => {
+    const instance = genInstance('dev', { status: { overlays: [{ name: 'work', uid: 'u', access: 'ReadOnly' }] } })
+    expect(rebuiltAttachments(overlay, [pod], [instance])).toMatchObject([{ access: 'ReadOnly' }])
+  })
+  test('one that is known is not doubled', () => {
+    const attachments = [{ instanceUID: 'uid-dev', instanceName: 'dev', access: 'ReadWrite', attachTime: 't' }]
+    expect(rebuiltAttachments(genOverlay('work', { status: { attachments } }), [pod], [])).toEqual([])
+  })
+  test.each([
+    ['released', genPod('dev', { claims: ['lamina-work'], metadata: { finalizers: [] } })],
+    ['of another claim', genPod('dev', { claims: ['lamina-other'] })],
+    ['not of an Instance', genPod('dev', { claims: ['lamina-work'], metadata: { ownerReferences: [] } })],
+  ])('a pod that is %s holds nothing', (_, other) => {
+    expect(rebuiltAttachments(overlay, [other], [])).toEqual([])
+  })
+})
+
+describe('isWanted', () => {
+  const attachment = { instanceUID: 'uid-dev', instanceName: 'dev', access: 'ReadWrite' as const, attachTime: 't' }
+  const overlays = [{ name: 'work', access: 'ReadWrite' }]
+
+  test('by a running instance that names the overlay so', () => {
+    expect(isWanted(attachment, 'work', genInstance('dev', { spec: { overlays } }))).toBe(true)
+  })
+  test.each([
+    ['gone', undefined],
+    ['another of that name', genInstance('dev', { spec: { overlays }, metadata: { uid: 'new' } })],
+    ['being deleted', genInstance('dev', { spec: { overlays }, metadata: { deletionTimestamp: 't' } })],
+    ['stopped', genInstance('dev', { spec: { overlays, state: 'Stopped' } })],
+    ['without the overlay', genInstance('dev')],
+    ['asking for other access', genInstance('dev', { spec: { overlays: [{ name: 'work', access: 'ReadOnly' }] } })],
+    [
+      'finished',
+      genInstance('dev', {
+        spec: { overlays, restartPolicy: 'Never' },
+        status: { conditions: [condition('Running', 'False', 'Completed')] },
+      }),
+    ],
+  ])('not by an instance that is %s', (_, instance) => {
+    expect(isWanted(attachment, 'work', instance)).toBe(false)
+  })
+})

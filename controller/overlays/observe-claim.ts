@@ -1,0 +1,121 @@
+import {
+  overlayBaseSchema,
+  type PersistentOverlay,
+  type PersistentOverlayStatus,
+} from '../../crds/persistent-overlay.ts'
+import { hasReason } from '../../kube/client.ts'
+import { annotations, claimName, labels } from '../../kube/names.ts'
+import { claims, events, type PersistentVolumeClaim, storageClasses } from '../../kube/resources.ts'
+import type { Context } from '../context.ts'
+import { claimOf, claimPatch, claimSize, isClaimOf } from './claim.ts'
+
+/** How the claim that holds an overlay's data stands. */
+export type ClaimFinding =
+  | { kind: 'bound'; claim: PersistentVolumeClaim }
+  /** Its class provisions when a pod asks: nothing to wait for. */
+  | { kind: 'waitsForConsumer'; claim: PersistentVolumeClaim }
+  | { kind: 'pending'; claim: PersistentVolumeClaim; trouble: string | undefined }
+  /** The API server does not let us make or grow it: quota, policy, a class that does not grow. */
+  | { kind: 'refused'; claim: PersistentVolumeClaim | undefined; message: string }
+  | { kind: 'foreign'; message: string }
+  | { kind: 'lost'; message: string }
+
+const message = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+const find = async (
+  { client, caches }: Context,
+  overlay: PersistentOverlay,
+): Promise<PersistentVolumeClaim | undefined> => {
+  const key = { namespace: overlay.metadata.namespace, name: claimName(overlay.metadata.name) }
+  return caches.claims.get(key) ?? (await client.get(claims, key))
+}
+
+/** The provisioner's last words on a claim that it could not serve. */
+const provisioningTrouble = async (
+  { client }: Context,
+  { metadata }: PersistentVolumeClaim,
+): Promise<string | undefined> => {
+  const about = await client.list(events, {
+    namespace: metadata.namespace,
+    fieldSelector: `involvedObject.uid=${metadata.uid},type=Warning`,
+  })
+  return about.toSorted((a, b) => (String(a.lastTimestamp) < String(b.lastTimestamp) ? -1 : 1)).at(-1)?.message
+}
+
+const waitsForConsumer = async ({ client }: Context, claim: PersistentVolumeClaim): Promise<boolean> => {
+  const { storageClassName: name } = claim.spec ?? {}
+  const storageClass = name ? await client.get(storageClasses, { namespace: '', name }) : undefined
+  return storageClass?.volumeBindingMode === 'WaitForFirstConsumer'
+}
+
+const standing = async (context: Context, claim: PersistentVolumeClaim): Promise<ClaimFinding> => {
+  if (claim.status?.phase === 'Bound') return { kind: 'bound', claim }
+  if (claim.status?.phase === 'Lost') {
+    return {
+      kind: 'lost',
+      message: `the volume of PersistentVolumeClaim ${claim.metadata.name} is gone: restore it, or delete the claim and this overlay to begin anew`,
+    }
+  }
+  const trouble = await provisioningTrouble(context, claim)
+  if (trouble === undefined && (await waitsForConsumer(context, claim))) return { kind: 'waitsForConsumer', claim }
+  return { kind: 'pending', claim, trouble }
+}
+
+/** Makes the claim, readopts the one with our label, brings it to the size asked; touches no other. */
+export const ensureClaim = async (context: Context, overlay: PersistentOverlay): Promise<ClaimFinding> => {
+  const { client, caches, settings } = context
+  const { name, namespace } = overlay.metadata
+  const size = claimSize(overlay, settings.storageOverhead)
+  let claim = await find(context, overlay)
+  if (!claim) {
+    const known = overlay.status.claim
+    if (known?.uid !== undefined) {
+      return {
+        kind: 'lost',
+        message: `PersistentVolumeClaim ${known.name}, which held the data, is gone: restore it with the label ${labels.overlay}=${name}, or delete this overlay and make it anew`,
+      }
+    }
+    try {
+      claim = await client.create(claims, claimOf(overlay, size), namespace)
+    } catch (error) {
+      if (!hasReason(error, 'Forbidden', 'Invalid')) throw error
+      return { kind: 'refused', claim, message: message(error) }
+    }
+    caches.claims.note(claim)
+  }
+  if (!isClaimOf(claim, overlay)) {
+    return {
+      kind: 'foreign',
+      message: `PersistentVolumeClaim ${claim.metadata.name} exists and is not this overlay's: label it ${labels.overlay}=${name} to hand it over, or give the overlay another name`,
+    }
+  }
+  if (claim.metadata.deletionTimestamp) {
+    return {
+      kind: 'lost',
+      message: `PersistentVolumeClaim ${claim.metadata.name}, which holds the data, is being deleted`,
+    }
+  }
+  const patch = claimPatch(claim, overlay, size)
+  if (patch) {
+    try {
+      claim = (await client.mergePatch(claims, { namespace, name: claim.metadata.name }, patch)) ?? claim
+    } catch (error) {
+      if (!hasReason(error, 'Forbidden', 'Invalid')) throw error
+      return { kind: 'refused', claim, message: message(error) }
+    }
+    caches.claims.note(claim)
+  }
+  return standing(context, claim)
+}
+
+/** What the claim remembers of the image that the overlay was first written upon. */
+export const rememberedBase = ({ metadata }: PersistentVolumeClaim): PersistentOverlayStatus['base'] => {
+  const text = metadata.annotations[annotations.base]
+  if (text === undefined) return undefined
+  try {
+    return overlayBaseSchema.parse(JSON.parse(text))
+  } catch {
+    // Somebody wrote into it; the image itself still tells.
+    return undefined
+  }
+}

@@ -1,0 +1,112 @@
+import type { Attachment, PersistentOverlay, PersistentOverlayStatus } from '../../crds/persistent-overlay.ts'
+import { parseQuantity } from '../../kube/quantity.ts'
+import { type ConditionVerdict, mergeConditions, type Standing, standingConditions, verdict } from '../conditions.ts'
+import { capacityOf, isGrowing } from './claim.ts'
+import type { ClaimFinding } from './observe-claim.ts'
+
+/** The condition that the node agent writes; all others are the controller's. */
+const agentCondition = 'Healthy'
+
+/** The part of the status that is the controller's to write. */
+export const controllerStatus = ({ usage: _, lastCheckTime: __, ...status }: PersistentOverlayStatus) => ({
+  ...status,
+  conditions: (status.conditions ?? []).filter(({ type }) => type !== agentCondition),
+})
+
+const attachedVerdict = (attachments: readonly Attachment[]): ConditionVerdict => {
+  const [first] = attachments
+  if (!first) return verdict('Attached', 'False', 'Free')
+  const names = attachments.map(({ instanceName }) => instanceName).join(', ')
+  return first.access === 'ReadWrite'
+    ? verdict('Attached', 'True', 'Writer', `${names} has it for writing since ${first.attachTime}`)
+    : verdict('Attached', 'True', 'Readers', `for reading: ${names}`)
+}
+
+const resizingVerdict = ({ spec, status }: PersistentOverlay, finding: ClaimFinding): ConditionVerdict => {
+  const claim = 'claim' in finding ? finding.claim : undefined
+  if (claim && isGrowing(claim)) {
+    return verdict('Resizing', 'True', 'VolumeGrowing', `the volume grows from ${capacityOf(claim)}`)
+  }
+  const grows = status.usage && parseQuantity(spec.size) - status.usage.capacityBytes >= 4096
+  return grows
+    ? verdict('Resizing', 'True', 'AtNextStart', 'the file system grows when the next instance starts with it')
+    : verdict('Resizing', 'False', 'AsSpecified')
+}
+
+const standingOf = (finding: ClaimFinding): Standing => {
+  switch (finding.kind) {
+    case 'bound':
+      return { kind: 'ready', reason: 'Bound' }
+    case 'waitsForConsumer':
+      return {
+        kind: 'ready',
+        reason: 'WaitingForFirstConsumer',
+        message: 'the volume is made when the first instance starts with it',
+      }
+    case 'pending':
+      return finding.trouble === undefined
+        ? { kind: 'progressing', reason: 'Provisioning', message: 'the volume is being made' }
+        : { kind: 'progressing', reason: 'ProvisioningFailed', message: finding.trouble }
+    case 'refused':
+      return { kind: 'progressing', reason: 'ClaimRefused', message: finding.message }
+    case 'foreign':
+      return { kind: 'stalled', reason: 'ClaimNotOurs', message: finding.message }
+    case 'lost':
+      return { kind: 'stalled', reason: 'ClaimLost', message: finding.message }
+  }
+}
+
+/** The controller's part of the status after a pass. */
+export const statusAfter = (
+  overlay: PersistentOverlay,
+  {
+    finding,
+    attachments,
+    base,
+    now,
+  }: {
+    finding: ClaimFinding
+    attachments: Attachment[]
+    base: PersistentOverlayStatus['base']
+    now: Date
+  },
+): PersistentOverlayStatus => {
+  const { generation } = overlay.metadata
+  const claim = 'claim' in finding ? finding.claim : undefined
+  const known = claim ? { name: claim.metadata.name, uid: claim.metadata.uid } : overlay.status.claim
+  const capacity = claim ? capacityOf(claim) : overlay.status.capacity
+  const verdicts = [
+    ...standingConditions(standingOf(finding)),
+    attachedVerdict(attachments),
+    resizingVerdict(overlay, finding),
+  ]
+  return {
+    observedGeneration: generation,
+    ...(known ? { claim: known } : {}),
+    ...(base ? { base } : {}),
+    ...(capacity === undefined ? {} : { capacity }),
+    ...(attachments.length > 0 ? { attachments } : {}),
+    conditions: mergeConditions(overlay.status.conditions, verdicts, { generation, now }),
+  }
+}
+
+/** The same status with other attachments, and with `base` when the overlay has none yet. */
+export const withAttachments = (
+  overlay: PersistentOverlay,
+  attachments: Attachment[],
+  base: PersistentOverlayStatus['base'],
+  now: Date,
+): PersistentOverlayStatus => {
+  const { attachments: _, conditions, ...rest } = controllerStatus(overlay.status)
+  const keptBase = rest.base ?? base
+  const attached = mergeConditions(conditions, [attachedVerdict(attachments)], {
+    generation: rest.observedGeneration ?? -1,
+    now,
+  })
+  return {
+    ...rest,
+    ...(keptBase ? { base: keptBase } : {}),
+    ...(attachments.length > 0 ? { attachments } : {}),
+    conditions: [...conditions.filter(({ type }) => type !== 'Attached'), ...attached],
+  }
+}

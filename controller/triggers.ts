@@ -1,0 +1,64 @@
+import type { ContainerImage } from '../crds/container-image.ts'
+import type { Instance } from '../crds/instance.ts'
+import type { PersistentOverlay } from '../crds/persistent-overlay.ts'
+import { labels } from '../kube/names.ts'
+import { formatKey, type KubeObject, keyOf } from '../kube/resource.ts'
+import type { PersistentVolumeClaim, Pod } from '../kube/resources.ts'
+import type { WorkQueue } from '../kube/work-queue.ts'
+import type { Context } from './context.ts'
+
+export type Queues = Record<'images' | 'overlays' | 'instances' | 'pods', WorkQueue>
+
+const byNamespace = { namespace: ({ metadata }: KubeObject): string[] => [metadata.namespace] }
+
+/** The indexes that {@link triggersOf} and the reconcilers look things up by. */
+export const indexes = {
+  overlays: byNamespace,
+  pods: byNamespace,
+  instances: {
+    ...byNamespace,
+    image: ({ metadata: { namespace }, spec }: Instance): string[] => [
+      formatKey({ namespace, name: spec.imageRef.name }),
+    ],
+    overlay: ({ metadata: { namespace }, spec }: Instance): string[] =>
+      spec.overlays.map(({ name }) => formatKey({ namespace, name })),
+  },
+} as const
+
+/** Whose turn it is when an object has changed; nobody's while there are no queues. */
+export const triggersOf = (current: () => { caches: Context['caches']; queues: Queues | undefined }) => {
+  const add = (queue: keyof Queues, key: string): void => current().queues?.[queue].add(key)
+  const addInstances = (index: 'image' | 'overlay', key: string): void => {
+    for (const instance of current().caches.instances.by(index, key)) add('instances', keyOf(instance))
+  }
+  /** Attachments may end with an instance or its pod. */
+  const addOverlaysHeldBy = (namespace: string, instanceName: string): void => {
+    for (const overlay of current().caches.overlays.by('namespace', namespace)) {
+      const held = (overlay.status.attachments ?? []).some((attachment) => attachment.instanceName === instanceName)
+      if (held) add('overlays', keyOf(overlay))
+    }
+  }
+  return {
+    image: (image: ContainerImage): void => {
+      add('images', keyOf(image))
+      addInstances('image', keyOf(image))
+    },
+    overlay: (overlay: PersistentOverlay): void => {
+      add('overlays', keyOf(overlay))
+      addInstances('overlay', keyOf(overlay))
+    },
+    instance: (instance: Instance): void => {
+      add('instances', keyOf(instance))
+      addOverlaysHeldBy(instance.metadata.namespace, instance.metadata.name)
+    },
+    pod: (pod: Pod): void => {
+      add('instances', keyOf(pod))
+      add('pods', keyOf(pod))
+      if (pod.metadata.deletionTimestamp) addOverlaysHeldBy(pod.metadata.namespace, pod.metadata.name)
+    },
+    claim: ({ metadata: { namespace, labels: labelled } }: PersistentVolumeClaim): void => {
+      const name = labelled[labels.overlay]
+      if (name !== undefined) add('overlays', formatKey({ namespace, name }))
+    },
+  }
+}

@@ -1,0 +1,30 @@
+/** Time, as something that tests can hand in. */
+export interface Clock {
+  now(): Date
+  /** Runs `fn` once after `ms`; the answer takes that back. */
+  setTimeout(fn: () => void, ms: number): () => void
+}
+
+/** Node fires longer timers at once. */
+const longestTimeout = 2 ** 31 - 1
+
+export const systemClock: Clock = {
+  now: () => new Date(),
+  setTimeout: (fn, ms) => {
+    const timer = setTimeout(fn, Math.min(ms, longestTimeout))
+    return () => clearTimeout(timer)
+  },
+}
+
+/** Resolves after `ms`, or at once when the signal is aborted: who waits looks at the signal again. */
+export const pause = (clock: Clock, ms: number, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) return resolve()
+    const end = (): void => {
+      cancel()
+      signal.removeEventListener('abort', end)
+      resolve()
+    }
+    const cancel = clock.setTimeout(end, ms)
+    signal.addEventListener('abort', end, { once: true })
+  })

@@ -1,0 +1,154 @@
+import type { KubeClient } from './client.ts'
+import { type Clock, pause, systemClock } from './clock.ts'
+import { createLeaseLock, type LeaseLock } from './lease-lock.ts'
+import type { Logger } from './log.ts'
+import type { Metrics } from './metrics.ts'
+
+export interface LeaderOptions {
+  client: Pick<KubeClient, 'get' | 'create' | 'mergePatch'>
+  namespace: string
+  /** Name of the Lease. */
+  name: string
+  /** One for each process that ever was: a pod's name and something random. */
+  identity: string
+  /** The leader's work. The signal is aborted when it must end; the lease is kept up until it has. */
+  lead(signal: AbortSignal): Promise<void>
+  log: Logger
+  metrics?: Metrics | undefined
+  clock?: Clock
+  random?: () => number
+  /** Others take the lease when it has not been renewed for so long. */
+  leaseMs?: number
+  /** The leader gives up when it has not renewed for so long: before others take over. */
+  renewMs?: number
+  /** Between two tries to take or renew. */
+  retryMs?: number
+}
+
+/**
+ * Waits for the lease, leads, and gives it back.
+ *
+ * @returns `stopped` when the signal was aborted or the work ended, with the lease released; `lost` when it could not
+ *   be kept: the work's signal is aborted, and the process should exit at once, since another may lead already
+ * @throws what the work threw, after the release
+ */
+export const runAsLeader = async (options: LeaderOptions, signal: AbortSignal): Promise<'stopped' | 'lost'> => {
+  const { name, identity, log, metrics, clock = systemClock, random = Math.random } = options
+  const { leaseMs = 15_000, renewMs = 10_000, retryMs = 2_000 } = options
+  const lock = createLeaseLock({ ...options, clock, leaseMs })
+  const setLeader = (value: 0 | 1): void => metrics?.leader.set(value, { name })
+
+  setLeader(0)
+  const acquired = await acquire(lock, async () => pause(clock, retryMs * (1 + random() * 0.2), signal), signal, log)
+  if (!acquired) return 'stopped'
+  log.info({ identity, lease: name }, 'leading')
+  setLeader(1)
+  try {
+    return await leadAndRenew({ lock, lead: options.lead, log, clock, renewMs, retryMs }, signal)
+  } finally {
+    setLeader(0)
+  }
+}
+
+const acquire = async (
+  lock: LeaseLock,
+  rest: () => Promise<void>,
+  signal: AbortSignal,
+  log: Logger,
+): Promise<boolean> => {
+  let holder: string | undefined
+  while (!signal.aborted) {
+    try {
+      const result = await lock.tryAcquire()
+      if (result.kind === 'held') return true
+      if (result.by !== holder) log.info({ holder: result.by }, 'another leads: waiting')
+      holder = result.by
+    } catch (error) {
+      log.warn({ err: error }, 'could not ask for the lease: trying again')
+    }
+    await rest()
+  }
+  return false
+}
+
+interface Leading {
+  lock: LeaseLock
+  lead: LeaderOptions['lead']
+  log: Logger
+  clock: Clock
+  renewMs: number
+  retryMs: number
+}
+
+const leadAndRenew = async (
+  { lock, lead, log, clock, renewMs, retryMs }: Leading,
+  signal: AbortSignal,
+): Promise<'stopped' | 'lost'> => {
+  const work = new AbortController()
+  const done = new AbortController()
+  const stop = (): void => work.abort()
+  signal.addEventListener('abort', stop, { once: true })
+  if (signal.aborted) stop()
+  try {
+    const working = lead(work.signal).finally(() => done.abort())
+    // It is awaited below, but may fail before that.
+    working.catch(() => {})
+
+    const kept = await keep({ lock, log, clock, renewMs, retryMs }, done.signal)
+    if (!kept) {
+      log.error('the lease is lost')
+      work.abort()
+      working.catch((error) => log.error({ err: error }, 'the work of the former leader failed at its end'))
+      return 'lost'
+    }
+    await working.finally(() => release(lock, log))
+    return 'stopped'
+  } finally {
+    signal.removeEventListener('abort', stop)
+  }
+}
+
+const release = async (lock: LeaseLock, log: Logger): Promise<void> => {
+  try {
+    await lock.release()
+  } catch (error) {
+    log.warn({ err: error }, 'could not release the lease: it expires by itself')
+  }
+}
+
+/** Renews until the signal is aborted (true), or until the lease is another's or too long not renewed (false). */
+const keep = async (
+  { lock, log, clock, renewMs, retryMs }: Omit<Leading, 'lead'>,
+  signal: AbortSignal,
+): Promise<boolean> => {
+  const expired = new AbortController()
+  const ended = AbortSignal.any([signal, expired.signal])
+  const whenEnded = new Promise<'ended'>((resolve) => {
+    if (ended.aborted) resolve('ended')
+    ended.addEventListener('abort', () => resolve('ended'), { once: true })
+  })
+  const startDeadline = () => clock.setTimeout(() => expired.abort(), renewMs)
+  let cancel = startDeadline()
+  while (!ended.aborted) {
+    await pause(clock, retryMs, ended)
+    if (ended.aborted) break
+    // From before the request: others count from when the server has written it, which is later.
+    const next = startDeadline()
+    const result = await Promise.race([
+      lock.renew().catch((error: unknown) => {
+        log.warn({ err: error }, 'could not renew the lease: trying again')
+        return { kind: 'unknown' } as const
+      }),
+      whenEnded,
+    ])
+    if (result !== 'ended' && result.kind === 'held') {
+      cancel()
+      cancel = next
+    } else {
+      next()
+      if (result !== 'ended' && result.kind === 'other') expired.abort()
+    }
+  }
+  cancel()
+  return !expired.signal.aborted
+}

@@ -1,0 +1,240 @@
+import { z } from 'zod'
+import { hasReason } from './api-error.ts'
+import { backoffMs } from './backoff.ts'
+import { type Change, createCache, type Indexes, versionOf } from './cache.ts'
+import { type KubeClient, listAll, type Selection, type WatchEvent } from './client.ts'
+import { type Clock, pause, systemClock } from './clock.ts'
+import type { Logger } from './log.ts'
+import type { Metrics } from './metrics.ts'
+import { formatKey, type KubeObject, keyOf, type ObjectKey, type Resource } from './resource.ts'
+
+/** A local copy of a kind's objects, kept up to date by a watch. */
+export interface Reflector<T extends KubeObject> {
+  /** Keeps the copy until the signal is aborted; no failure ends it. */
+  run(signal: AbortSignal): Promise<void>
+  /** Resolves when the first list is in; stays open when `run` is aborted before ({@link allSynced}). */
+  synced: Promise<void>
+  get(key: ObjectKey): T | undefined
+  list(): T[]
+  /** @throws when there is no such index */
+  by(index: string, value: string): T[]
+  /**
+   * Takes the answer to one's own write, so that the next pass does not act on
+   * what was before it. Only of objects that the reflector's selection holds;
+   * one that the cache knows newer, or deleted, is left out.
+   */
+  note(object: T): void
+  /** When the copy was last known to be complete, in ms since 1970; 0 before the first list. */
+  lastSync(): number
+}
+
+export interface ReflectorOptions<T extends KubeObject> extends Selection {
+  client: Pick<KubeClient, 'listPage' | 'watch'>
+  resource: Resource<T>
+  indexes?: Indexes<T>
+  /** Called once for each change that shows in the copy, also those of `note`; must not be async. */
+  onChange?: (change: Change<T>) => void
+  log: Logger
+  metrics?: Metrics | undefined
+  clock?: Clock
+  random?: () => number
+}
+
+const backoff = { baseMs: 500, capMs: 30_000 } as const
+
+/** The API server sends a bookmark about every minute: after three silent ones the watch is dead, whatever TCP thinks. */
+const silenceMs = 180_000
+
+/** The server ends a watch after a random time between these, so that not all come back at once. */
+const watchSeconds = { from: 300, to: 600 } as const
+
+/** A watch that ends sooner, with nothing in it, counts as a failure, or it would be tried in a tight loop. */
+const shortWatchMs = 1_000
+
+const identitySchema = z.object({
+  metadata: z.object({ namespace: z.string().default(''), name: z.string(), resourceVersion: z.string() }),
+})
+const bookmarkSchema = z.object({ metadata: z.object({ resourceVersion: z.string() }) })
+
+class SilentWatch extends Error {
+  constructor() {
+    super(`no word on the watch for ${silenceMs / 1000} s`)
+  }
+}
+
+const sayings = {
+  list: 'the list failed: trying again',
+  watch: 'the watch failed: watching again from where it was',
+  expired: 'the watch is too far behind: listing anew',
+  silence: 'the watch fell silent: listing anew',
+} as const
+
+const causeOf = (error: unknown, listed: boolean): keyof typeof sayings => {
+  if (error instanceof SilentWatch) return 'silence'
+  if (!listed) return 'list'
+  return hasReason(error, 'Expired', 'Gone') ? 'expired' : 'watch'
+}
+
+export const createReflector = <T extends KubeObject>(options: ReflectorOptions<T>): Reflector<T> => {
+  const { client, resource, onChange, metrics, clock = systemClock, random = Math.random } = options
+  const selection: Selection = {
+    namespace: options.namespace,
+    labelSelector: options.labelSelector,
+    fieldSelector: options.fieldSelector,
+  }
+  const name = resource.plural
+  const log = options.log.child({ reflector: name })
+  const cache = createCache(options.indexes)
+  let lastSync = 0
+  let markSynced = (): void => {}
+  const synced = new Promise<void>((resolve) => {
+    markSynced = resolve
+  })
+
+  const mark = (cause: string): void => metrics?.reflectorErrors.inc({ name, cause })
+
+  const deliver = (changes: readonly Change<T>[]): void => {
+    if (changes.length > 0) metrics?.reflectorItems.set(cache.size(), { name })
+    for (const change of changes) {
+      try {
+        onChange?.(change)
+      } catch (error) {
+        const { namespace, name: object } = change.object.metadata
+        mark('handler')
+        log.error({ err: error, kind: resource.kind, namespace, name: object }, `a handler of "${change.type}" failed`)
+      }
+    }
+  }
+
+  const leaveOut = (error: unknown, key: ObjectKey | undefined): void => {
+    mark('parse')
+    log.error({ err: error, kind: resource.kind, namespace: key?.namespace, name: key?.name }, 'left out: not readable')
+  }
+
+  const identify = (json: unknown): z.infer<typeof identitySchema>['metadata'] | undefined => {
+    const identity = identitySchema.safeParse(json)
+    if (!identity.success) leaveOut(identity.error, undefined)
+    return identity.data?.metadata
+  }
+
+  const read = (json: unknown, key: ObjectKey): T | undefined => {
+    try {
+      return resource.parse(json)
+    } catch (error) {
+      leaveOut(error, key)
+      return undefined
+    }
+  }
+
+  const relist = async (): Promise<void> => {
+    metrics?.reflectorLists.inc({ name })
+    const { items, resourceVersion } = await listAll(client, resource, selection)
+    const objects: T[] = []
+    const unreadable = new Set<string>()
+    for (const item of items) {
+      const identity = identify(item)
+      const object = identity && read(item, identity)
+      if (object) objects.push(object)
+      else if (identity) unreadable.add(formatKey(identity))
+    }
+    deliver(cache.replace(objects, Number(resourceVersion), unreadable))
+    lastSync = clock.now().getTime()
+    markSynced()
+  }
+
+  const take = ({ type, object: json }: WatchEvent): void => {
+    lastSync = clock.now().getTime()
+    if (type === 'BOOKMARK') {
+      cache.advance(Number(bookmarkSchema.parse(json).metadata.resourceVersion))
+      return
+    }
+    const identity = identify(json)
+    if (!identity) return
+    const version = Number(identity.resourceVersion)
+    if (type === 'DELETED') {
+      deliver(cache.remove(formatKey(identity), version))
+    } else {
+      const object = read(json, identity)
+      if (object) deliver(cache.put(object))
+    }
+    cache.advance(version)
+  }
+
+  /** Reads a watch to its end; ends it when it falls silent. */
+  const follow = async (signal: AbortSignal): Promise<number> => {
+    metrics?.reflectorWatches.inc({ name })
+    const silent = new AbortController()
+    const listen = () => clock.setTimeout(() => silent.abort(new SilentWatch()), silenceMs)
+    let cancel = listen()
+    let events = 0
+    try {
+      const timeoutSeconds = Math.round(watchSeconds.from + random() * (watchSeconds.to - watchSeconds.from))
+      const watch = client.watch(
+        resource,
+        { ...selection, resourceVersion: String(cache.completeTo()), timeoutSeconds },
+        AbortSignal.any([signal, silent.signal]),
+      )
+      for await (const event of watch) {
+        cancel()
+        cancel = listen()
+        events++
+        take(event)
+      }
+      return events
+    } catch (error) {
+      throw silent.signal.aborted ? silent.signal.reason : error
+    } finally {
+      cancel()
+    }
+  }
+
+  const run = async (signal: AbortSignal): Promise<void> => {
+    let failures = 0
+    let listed = false
+    while (!signal.aborted) {
+      let watchedFrom: number | undefined
+      const lived = () => watchedFrom !== undefined && clock.now().getTime() - watchedFrom >= shortWatchMs
+      try {
+        if (!listed) await relist()
+        listed = true
+        watchedFrom = clock.now().getTime()
+        const events = await follow(signal)
+        failures = events > 0 || lived() ? 0 : failures + 1
+      } catch (error) {
+        if (signal.aborted) return
+        failures = lived() ? 1 : failures + 1
+        const cause = causeOf(error, listed)
+        mark(cause)
+        log.warn({ err: error, failures }, sayings[cause])
+        if (cause !== 'watch') listed = false
+      }
+      if (failures > 0) await pause(clock, backoffMs(failures, backoff, random), signal)
+    }
+  }
+
+  return {
+    run,
+    synced,
+    get: (key) => cache.get(formatKey(key)),
+    list: cache.list,
+    by: cache.by,
+    note: (object) => {
+      const isKnown = cache.get(keyOf(object)) !== undefined
+      if (!isKnown && versionOf(object) <= cache.completeTo()) return
+      deliver(cache.put(object))
+    },
+    lastSync: () => lastSync,
+  }
+}
+
+/** Whether all have their first list in; false when the signal was aborted before. */
+export const allSynced = async (
+  reflectors: readonly Pick<Reflector<KubeObject>, 'synced'>[],
+  signal: AbortSignal,
+): Promise<boolean> => {
+  const aborted = new Promise<boolean>((resolve) => {
+    if (signal.aborted) resolve(false)
+    signal.addEventListener('abort', () => resolve(false), { once: true })
+  })
+  return Promise.race([Promise.all(reflectors.map(({ synced }) => synced)).then(() => true), aborted])
+}

@@ -1,0 +1,152 @@
+import { backoffMs } from './backoff.ts'
+import { type Clock, systemClock } from './clock.ts'
+import type { Logger } from './log.ts'
+import type { Metrics } from './metrics.ts'
+import { parseKey } from './resource.ts'
+
+/**
+ * Keys that wait to be worked on. A key waits at most once, is never worked on
+ * twice at a time, and comes again when it was added while worked on.
+ */
+export interface WorkQueue {
+  add(key: string): void
+  /** Adds the key after `ms`; of several such, the earliest counts. */
+  addAfter(key: string, ms: number): void
+  /** Works until the signal is aborted; resolves when the work going on has ended. What waits then is dropped. */
+  run(signal: AbortSignal): Promise<void>
+}
+
+/** When to work on the key again although nothing failed. */
+export interface Requeue {
+  requeueAfterMs?: number | undefined
+}
+
+export interface WorkQueueOptions {
+  /** Names the queue in metrics and logs. */
+  name: string
+  concurrency: number
+  /** A failure (throw) is logged and tried again, later each time; a success forgets the failures. */
+  process(key: string): Promise<Requeue | undefined> | Promise<void>
+  log: Logger
+  metrics?: Metrics | undefined
+  clock?: Clock
+  random?: () => number
+  /** Longest time between two tries of a failing key. */
+  maxBackoffMs?: number
+}
+
+const baseBackoffMs = 5
+const defaultMaxBackoffMs = 1_000_000
+
+export const createWorkQueue = (options: WorkQueueOptions): WorkQueue => {
+  const { name, concurrency, metrics, clock = systemClock, random = Math.random } = options
+  const backoff = { baseMs: baseBackoffMs, capMs: options.maxBackoffMs ?? defaultMaxBackoffMs }
+  const log = options.log.child({ controller: name })
+
+  /** In order of arrival, each with the time of its arrival. */
+  const waiting = new Map<string, number>()
+  const processing = new Set<string>()
+  /** Added while worked on. */
+  const again = new Set<string>()
+  const delayed = new Map<string, { at: number; cancel: () => void }>()
+  const failures = new Map<string, number>()
+  let state: 'idle' | 'running' | 'stopping' = 'idle'
+  let ended = (): void => {}
+
+  const add: WorkQueue['add'] = (key) => {
+    if (state === 'stopping' || waiting.has(key) || again.has(key)) return
+    metrics?.queueAdds.inc({ name })
+    if (processing.has(key)) {
+      again.add(key)
+      return
+    }
+    enqueue(key)
+    pump()
+  }
+
+  const enqueue = (key: string): void => {
+    waiting.set(key, performance.now())
+    metrics?.queueDepth.set(waiting.size, { name })
+  }
+
+  const addAfter: WorkQueue['addAfter'] = (key, ms) => {
+    if (ms <= 0) return add(key)
+    if (state === 'stopping') return
+    const at = clock.now().getTime() + ms
+    const earlier = delayed.get(key)
+    if (earlier && earlier.at <= at) return
+    earlier?.cancel()
+    const cancel = clock.setTimeout(() => {
+      delayed.delete(key)
+      add(key)
+    }, ms)
+    delayed.set(key, { at, cancel })
+  }
+
+  const retry = (key: string, error: unknown): void => {
+    const count = (failures.get(key) ?? 0) + 1
+    failures.set(key, count)
+    const ms = backoffMs(count, backoff, random)
+    metrics?.queueRetries.inc({ name })
+    log.error({ err: error, ...parseKey(key), failures: count, retryMs: Math.round(ms) }, 'failed: trying again')
+    addAfter(key, ms)
+  }
+
+  const attempt = async (key: string): Promise<'success' | 'requeue_after' | 'error'> => {
+    try {
+      const { requeueAfterMs } = (await options.process(key)) ?? {}
+      failures.delete(key)
+      if (requeueAfterMs === undefined) return 'success'
+      addAfter(key, requeueAfterMs)
+      return 'requeue_after'
+    } catch (error) {
+      retry(key, error)
+      return 'error'
+    }
+  }
+
+  const work = async (key: string): Promise<void> => {
+    const started = performance.now()
+    const result = await attempt(key)
+    metrics?.reconcileSeconds.observe((performance.now() - started) / 1000, { controller: name })
+    metrics?.reconciles.inc({ controller: name, result })
+    processing.delete(key)
+    metrics?.activeWorkers.set(processing.size, { controller: name })
+    if (again.delete(key) && state === 'running') enqueue(key)
+    if (state === 'stopping' && processing.size === 0) ended()
+    pump()
+  }
+
+  const pump = (): void => {
+    for (const [key, since] of waiting) {
+      if (state !== 'running' || processing.size >= concurrency) return
+      waiting.delete(key)
+      processing.add(key)
+      metrics?.queueDepth.set(waiting.size, { name })
+      metrics?.activeWorkers.set(processing.size, { controller: name })
+      metrics?.queueSeconds.observe((performance.now() - since) / 1000, { name })
+      void work(key)
+    }
+  }
+
+  const stop = (): void => {
+    state = 'stopping'
+    waiting.clear()
+    for (const { cancel } of delayed.values()) cancel()
+    delayed.clear()
+    if (processing.size === 0) ended()
+  }
+
+  return {
+    add,
+    addAfter,
+    run: (signal) =>
+      new Promise((resolve) => {
+        ended = resolve
+        state = 'running'
+        if (signal.aborted) return stop()
+        signal.addEventListener('abort', stop, { once: true })
+        pump()
+      }),
+  }
+}
