@@ -47,7 +47,7 @@ const createCaches = ({ client, log, metrics }: Parts, triggers: ReturnType<type
       ...shared,
       resource: instances,
       indexes: indexes.instances,
-      onChange: ({ object }) => triggers.instance(object),
+      onChange: ({ object, type }) => triggers.instance(object, type === 'deleted'),
     }),
     pods: createReflector({
       ...shared,

@@ -6,6 +6,7 @@ import { formatKey, type KubeObject, keyOf } from '../kube/resource.ts'
 import type { PersistentVolumeClaim, Pod } from '../kube/resources.ts'
 import type { WorkQueue } from '../kube/work-queue.ts'
 import type { Context } from './context.ts'
+import { isWaiting } from './instances/waiting.ts'
 
 export type Queues = Record<'images' | 'overlays' | 'instances' | 'pods', WorkQueue>
 
@@ -38,6 +39,14 @@ export const triggersOf = (current: () => { caches: Context['caches']; queues: Q
       if (held) add('overlays', keyOf(overlay))
     }
   }
+  /** Who queued behind an instance that no longer waits, and so got no word from the overlay. */
+  const addWaitingBehind = ({ metadata: { namespace }, spec }: Instance): void => {
+    for (const { name } of spec.overlays) {
+      for (const other of current().caches.instances.by('overlay', formatKey({ namespace, name }))) {
+        if (isWaiting(other)) add('instances', keyOf(other))
+      }
+    }
+  }
   return {
     image: (image: ContainerImage): void => {
       add('images', keyOf(image))
@@ -47,9 +56,10 @@ export const triggersOf = (current: () => { caches: Context['caches']; queues: Q
       add('overlays', keyOf(overlay))
       addInstances('overlay', keyOf(overlay))
     },
-    instance: (instance: Instance): void => {
+    instance: (instance: Instance, gone: boolean): void => {
       add('instances', keyOf(instance))
       addOverlaysHeldBy(instance.metadata.namespace, instance.metadata.name)
+      if (gone || !isWaiting(instance)) addWaitingBehind(instance)
     },
     pod: (pod: Pod): void => {
       add('instances', keyOf(pod))

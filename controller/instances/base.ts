@@ -4,8 +4,8 @@ import type { OverlayBase, PersistentOverlay } from '../../crds/persistent-overl
 type Resolved = NonNullable<ContainerImage['status']['resolved']>
 
 /** The image that a pod is made from. */
-export interface ChosenImage extends OverlayBase {
-  sizeBytes: number
+export interface ChosenImage {
+  base: OverlayBase
   /** What the ContainerImage stands for now, when the overlay keeps the instance on another. */
   drifted: string | undefined
 }
@@ -14,9 +14,11 @@ export interface ChosenImage extends OverlayBase {
  * An overlay's files lie over the image that it was first written upon; over
  * another they would hide and mix. So the overlay that is written keeps its base.
  */
-export const chooseImage = (resolved: Resolved, written: PersistentOverlay | undefined): ChosenImage => {
-  const { reference, digest, platform, config, sizeBytes } = resolved
+export const chooseImage = (
+  { reference, digest, platform, config }: Resolved,
+  written: PersistentOverlay | undefined,
+): ChosenImage => {
   const base = written?.status.base
-  if (!base || base.digest === digest) return { reference, digest, platform, config, sizeBytes, drifted: undefined }
-  return { ...base, sizeBytes, drifted: reference }
+  if (!base || base.digest === digest) return { base: { reference, digest, platform, config }, drifted: undefined }
+  return { base, drifted: reference }
 }

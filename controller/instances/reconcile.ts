@@ -53,8 +53,8 @@ const keptGrant = ({ status }: Instance, pod: Pod): Grant => {
 const driftOf = (context: Context, instance: Instance, pod: Pod): Drift => {
   const ingredients = gather(context, instance)
   if (ingredients.kind === 'missing') return { kind: 'none' }
-  const { drifted, reference } = ingredients.chosen
-  if (drifted !== undefined) return { kind: 'base', from: reference, to: drifted }
+  const { drifted, base } = ingredients.chosen
+  if (drifted !== undefined) return { kind: 'base', from: base.reference, to: drifted }
   return isAsSpecified(pod, partsOf(context, instance, ingredients)) ? { kind: 'none' } : { kind: 'spec' }
 }
 

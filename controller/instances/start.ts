@@ -77,16 +77,16 @@ const mustPrepare = ({ spec, status }: PersistentOverlay): boolean =>
 const needsPrepare = (
   { caches }: Context,
   { spec }: Instance,
-  { chosen, overlays }: Extract<Ingredients, { kind: 'complete' }>,
+  { image, chosen, overlays }: Extract<Ingredients, { kind: 'complete' }>,
 ): boolean => {
   const written = overlays.filter(({ metadata: { name } }) =>
     spec.overlays.some((use) => use.name === name && use.access === 'ReadWrite'),
   )
   if (written.some(mustPrepare)) return true
-  if (chosen.sizeBytes < largeImage) return false
+  if (image.status.resolved === undefined || image.status.resolved.sizeBytes < largeImage) return false
   const onSomeNode = caches.instances
     .list()
-    .filter(({ status }) => status.image?.digest === chosen.digest)
+    .filter(({ status }) => status.image?.digest === chosen.base.digest)
     .some(({ metadata }) => {
       const pod = caches.pods.get(metadata)
       return pod !== undefined && isRunning(pod)
@@ -101,7 +101,7 @@ export const partsOf = (
 ): PodParts => ({
   instance,
   image: ingredients.image,
-  chosen: ingredients.chosen,
+  chosen: ingredients.chosen.base,
   overlays: ingredients.overlays.map((overlay) => ({ overlay, claimName: overlay.status.claim?.name ?? '' })),
   placeholderImage: context.settings.placeholderImage,
   prepare: needsPrepare(context, instance, ingredients),
@@ -160,7 +160,7 @@ export const start = async (context: Context, instance: Instance): Promise<Start
   if (ingredients.kind === 'missing') {
     return { kind: 'not', finding: { kind: 'blocked', image: ingredients.image, overlays: ingredients.overlays } }
   }
-  const allocation = await claimOverlays(context, instance, ingredients.chosen)
+  const allocation = await claimOverlays(context, instance, ingredients.chosen.base)
   if (allocation.kind !== 'granted')
     return { kind: 'not', finding: { kind: 'blocked', overlays: blockedBy(allocation) } }
   const parts = partsOf(context, instance, ingredients)

@@ -10,6 +10,8 @@ const waitsSince = ({ status }: Instance): string | undefined => {
   return condition?.status === 'False' && condition.reason === waitingReason ? condition.lastTransitionTime : undefined
 }
 
+export const isWaiting = (instance: Instance): boolean => waitsSince(instance) !== undefined
+
 /** The instance as a claimant: it comes after those who wait already, if it does not wait itself. */
 export const asClaimant = (instance: Instance, now: Date): Claimant =>
   claimantOf(instance, waitsSince(instance) ?? timestamp(now))

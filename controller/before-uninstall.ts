@@ -1,0 +1,23 @@
+import { createClient, loadConfig } from '../kube/client.ts'
+import { labels, releaseFinalizer } from '../kube/names.ts'
+import { keyOf } from '../kube/resource.ts'
+import { pods } from '../kube/resources.ts'
+
+/**
+ * Helm's hook before an uninstallation: fails while instances have pods. These
+ * would run on without the operator, but could not end: nobody would prove
+ * their overlays free and take their finalizer off.
+ */
+const main = async (): Promise<void> => {
+  const client = createClient(loadConfig(), { userAgent: 'lamina-before-uninstall' })
+  const found = await client.list(pods, { labelSelector: labels.instance })
+  const held = found.filter(({ metadata }) => metadata.finalizers.includes(releaseFinalizer)).map(keyOf)
+  if (held.length === 0) return
+  process.stderr.write(`Lamina stays installed: instances have pods, which could not end without it:
+${held.map((key) => `  ${key}\n`).join('')}Stop or delete these instances first: their overlays keep all data.
+Or uninstall with --no-hooks: the pods run on, and their deletion waits until Lamina is installed again.
+`)
+  process.exitCode = 1
+}
+
+await main()

@@ -1,0 +1,173 @@
+/**
+ * The story of Singularity's persistent overlays, told on a real cluster: what
+ * is installed in an instance with an overlay is there again in the next one.
+ */
+import { join } from 'node:path'
+import { execa } from 'execa'
+import { type Cluster, up } from '../test/cluster/cluster.ts'
+import { installOperator } from '../test/cluster/operator.ts'
+
+const namespace = 'quickstart'
+const examples = 'examples/quickstart'
+const root = join(import.meta.dirname, '..')
+
+const started = performance.now()
+const seconds = (since: number): string => `${((performance.now() - since) / 1000).toFixed(1)} s`
+const say = (line = ''): void => {
+  process.stdout.write(`${line}\n`)
+}
+const report = (line: string): void => say(`[${seconds(started).padStart(7)}] ${line}`)
+const chapter = (title: string): void => say(`\n── ${title} ${'─'.repeat(Math.max(0, 76 - title.length))}`)
+
+interface Outcome {
+  exitCode: number
+  stdout: string
+}
+
+/** kubectl as a person would type it: the command is shown, then what it says. */
+const createKubectl = (cluster: Cluster) => {
+  const run = async (args: readonly string[], quiet: boolean): Promise<Outcome> => {
+    const [program, ...rest] = cluster.kube('kubectl', '-n', namespace, ...args)
+    const { exitCode = 1, stdout } = await execa(program, rest, {
+      cwd: root,
+      reject: false,
+      stdin: 'ignore',
+      stdout: quiet ? 'pipe' : ['pipe', 'inherit'],
+      stderr: 'inherit',
+    })
+    return { exitCode, stdout }
+  }
+  const shown = (args: readonly string[]): void =>
+    say(`\n$ kubectl ${args.map((word) => (/^[\w./:=,-]+$/.test(word) ? word : `'${word}'`)).join(' ')}`)
+
+  return {
+    /** @throws when it fails */
+    run: async (...args: string[]): Promise<string> => {
+      shown(args)
+      const { exitCode, stdout } = await run(args, false)
+      if (exitCode !== 0) throw new Error(`kubectl ${args.join(' ')} ended with exit code ${exitCode}`)
+      return stdout
+    },
+    /** Shown, with whatever exit code it has. */
+    try: async (...args: string[]): Promise<Outcome> => {
+      shown(args)
+      return run(args, false)
+    },
+    quietly: (...args: string[]): Promise<Outcome> => run(args, true),
+  }
+}
+type Kubectl = ReturnType<typeof createKubectl>
+
+const demand = (holds: boolean, what: string): void => {
+  if (!holds) throw new Error(`that is not how the story goes: ${what}`)
+  say(`✓ ${what}`)
+}
+
+const begin = async (cluster: Cluster, kubectl: Kubectl): Promise<void> => {
+  const { exitCode } = await kubectl.quietly('get', 'namespace', namespace, '--ignore-not-found=false')
+  if (exitCode === 0) {
+    report('removing what the last run left in the cluster')
+    await kubectl.quietly('delete', 'namespace', namespace, '--timeout=120s')
+  }
+  await kubectl.run('create', 'namespace', namespace)
+  // apt reaches Debian by the host's network; an instance needs no privilege otherwise.
+  await kubectl.quietly('label', 'namespace', namespace, 'pod-security.kubernetes.io/enforce=privileged')
+  const { host, user, password } = cluster.registry
+  const credentials = [`--docker-server=${host}`, `--docker-username=${user}`, `--docker-password=${password}`]
+  await kubectl.quietly('create', 'secret', 'docker-registry', 'registry', ...credentials)
+}
+
+const apply = (kubectl: Kubectl, file: string): Promise<string> => kubectl.run('apply', '-f', join(examples, file))
+
+const awaitReady = async (kubectl: Kubectl, name: string): Promise<void> => {
+  const since = performance.now()
+  await kubectl.run('wait', '--for=condition=Ready', `instance/${name}`, '--timeout=120s')
+  say(`(${seconds(since)} from apply to Ready)`)
+}
+
+const inDev = (kubectl: Kubectl, ...command: string[]): Promise<string> => kubectl.run('exec', 'dev', '--', ...command)
+
+const install = async (kubectl: Kubectl): Promise<void> => {
+  chapter('An image, an overlay, an instance')
+  for (const file of ['01-image.yaml', '02-overlay.yaml', '03-instance.yaml']) await apply(kubectl, file)
+  await awaitReady(kubectl, 'dev')
+  await kubectl.run('get', 'containerimages,persistentoverlays,instances')
+
+  chapter('Change it: a file, and a program from Debian')
+  await inDev(kubectl, 'touch', '/foo')
+  const since = performance.now()
+  const quiet = ['-qq', '-o', 'Dpkg::Use-Pty=0']
+  await inDev(kubectl, 'apt-get', ...quiet, 'update')
+  await inDev(kubectl, 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', ...quiet, 'install', '-y', 'vim-tiny')
+  say(`(${seconds(since)})`)
+  await inDev(kubectl, 'which', 'vim.tiny')
+}
+
+const persist = async (kubectl: Kubectl): Promise<void> => {
+  chapter('Delete the instance, and at once apply it again')
+  await kubectl.run('delete', 'instance', 'dev', '--wait=false')
+  await apply(kubectl, '03-instance.yaml')
+  await awaitReady(kubectl, 'dev')
+  demand((await inDev(kubectl, 'ls', '/foo')) === '/foo', '/foo is there')
+  demand((await inDev(kubectl, 'which', 'vim.tiny')).endsWith('vim.tiny'), 'vim is there')
+}
+
+const withoutOverlay = async (kubectl: Kubectl): Promise<void> => {
+  chapter('The same image without an overlay')
+  await apply(kubectl, '04-without-overlay.yaml')
+  await awaitReady(kubectl, 'plain')
+  const has = async (...command: string[]) => (await kubectl.try('exec', 'plain', '--', ...command)).exitCode === 0
+  demand(!(await has('ls', '/foo')), '/foo is not there')
+  demand(!(await has('which', 'vim.tiny')), 'vim is not there')
+  demand(await has('touch', '/bar'), 'it can be written to')
+  await kubectl.run('delete', 'instance', 'plain')
+  await apply(kubectl, '04-without-overlay.yaml')
+  await awaitReady(kubectl, 'plain')
+  demand(!(await has('ls', '/bar')), 'what it wrote is gone with it')
+}
+
+const exitCodeOf = async (kubectl: Kubectl, name: string): Promise<number> => {
+  const jsonpath = '{.status.lastTermination.exitCode}'
+  await kubectl.run('wait', `--for=jsonpath=${jsonpath}`, `instance/${name}`, '--timeout=60s')
+  return Number((await kubectl.quietly('get', 'instance', name, '-o', `jsonpath=${jsonpath}`)).stdout)
+}
+
+const once = async (kubectl: Kubectl): Promise<void> => {
+  chapter('Run to the end: the image’s own entrypoint, then a command')
+  await apply(kubectl, '05-once.yaml')
+  demand((await exitCodeOf(kubectl, 'once')) === 0, 'the entrypoint ended with exit code 0')
+  await apply(kubectl, '06-command.yaml')
+  demand((await exitCodeOf(kubectl, 'command')) === 7, 'the command ended with exit code 7')
+  await kubectl.run('logs', 'command')
+  await kubectl.run('get', 'instances')
+}
+
+const main = async (): Promise<void> => {
+  const cluster = await up('dev', report)
+  await installOperator(cluster, report)
+  const kubectl = createKubectl(cluster)
+  await begin(cluster, kubectl)
+  await install(kubectl)
+  await persist(kubectl)
+  await withoutOverlay(kubectl)
+  await once(kubectl)
+
+  chapter(`Done in ${seconds(started)}`)
+  say(`The cluster stays up. To go on by hand:
+
+  export KUBECONFIG=${cluster.kubeconfig} PATH=${cluster.bin}:$PATH
+  alias kubectl='kube kubectl'
+
+  kubectl -n ${namespace} exec -it dev -- bash
+  kubectl -n ${namespace} get instances -o wide
+  kubectl -n ${namespace} describe persistentoverlay dev
+
+To take it all down:  npm run cluster -- down`)
+}
+
+try {
+  await main()
+} catch (error) {
+  process.stderr.write(`\n${error instanceof Error ? error.message : String(error)}\n`)
+  process.exitCode = 1
+}
