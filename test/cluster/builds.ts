@@ -10,12 +10,22 @@ interface GoBuild {
   /** Folder of the Go module, beside this file. */
   module: string
   files: readonly string[]
-  arguments: readonly string[]
+  /** String variables that the linker sets to the version of a required module. */
+  version?: { of: string; variables: readonly string[] }
+  targets: readonly string[]
 }
 
 const builds: readonly GoBuild[] = [
-  { module: 'kube', files: ['go.mod', 'go.sum', 'main.go'], arguments: ['.'] },
-  { module: 'containerd', files: ['go.mod', 'go.sum'], arguments: ['-tags=no_btrfs,no_devmapper', 'tool'] },
+  {
+    module: 'kube',
+    files: ['go.mod', 'go.sum', 'main.go'],
+    version: {
+      of: 'k8s.io/kubernetes',
+      variables: ['k8s.io/component-base/version.gitVersion', 'k8s.io/client-go/pkg/version.gitVersion'],
+    },
+    targets: ['.'],
+  },
+  { module: 'containerd', files: ['go.mod', 'go.sum'], targets: ['-tags=no_btrfs,no_devmapper', 'tool'] },
 ]
 
 const exists = (path: string): Promise<boolean> =>
@@ -24,25 +34,43 @@ const exists = (path: string): Promise<boolean> =>
     () => false,
   )
 
+/** As the go.mod files ask; the build of Kubernetes fails with an older one. */
+const oldestGo = { major: 1, minor: 26 }
+
 const goCommand = async (): Promise<string> => {
+  const found: string[] = []
   for (const go of ['go', '/usr/local/go/bin/go']) {
-    const { exitCode } = await execa(go, ['version'], { reject: false })
-    if (exitCode === 0) return go
+    const { stdout = '' } = await execa(go, ['version'], { reject: false, env: { GOTOOLCHAIN: 'local' } })
+    const [, major, minor] = /go(\d+)\.(\d+)/.exec(stdout) ?? []
+    if (Number(major) === oldestGo.major && Number(minor) >= oldestGo.minor) return go
+    if (stdout !== '') found.push(stdout)
   }
-  throw new Error('Go is needed to build Kubernetes, and none is on the PATH: install Go 1.26 or newer')
+  throw new Error(
+    `Go ${oldestGo.major}.${oldestGo.minor} or newer is needed to build Kubernetes the first time; ` +
+      `found ${found.join(', ') || 'none on the PATH or in /usr/local/go'}`,
+  )
 }
 
 /** Prints "n of m packages" while `go build -v` names what it has compiled. */
 const buildWithProgress = async (go: string, dir: string, build: GoBuild, output: string, report: Report) => {
   const options = { cwd: dir, env: { CGO_ENABLED: '0' } }
-  const targets = build.arguments
+  const { targets, version } = build
+  const linkerFlags = ['-s', '-w']
+  if (version) {
+    const { stdout: value } = await execa(go, ['list', '-m', '-f', '{{.Version}}', version.of], options)
+    linkerFlags.push(...version.variables.map((variable) => `-X ${variable}=${value}`))
+  }
   const { stdout: packages } = await execa(go, ['list', '-deps', ...targets], options)
   const total = packages.split('\n').length
-  const child = execa(go, ['build', '-v', '-trimpath', '-ldflags=-s -w', `-o=${output}/`, ...targets], {
-    ...options,
-    buffer: false,
-    stdout: 'ignore',
-  })
+  const child = execa(
+    go,
+    ['build', '-v', '-trimpath', `-ldflags=${linkerFlags.join(' ')}`, `-o=${output}/`, ...targets],
+    {
+      ...options,
+      buffer: false,
+      stdout: 'ignore',
+    },
+  )
   let done = 0
   let lastReport = 0
   const problems: string[] = []
@@ -63,13 +91,14 @@ const buildWithProgress = async (go: string, dir: string, build: GoBuild, output
 
 /**
  * Makes sure that the cluster's programs are built, and returns the folder that
- * holds them. The cache key is the modules' own files, so a change of version
- * builds anew and nothing else does.
+ * holds them. The cache key is the modules' own files and flags, so a change of
+ * version builds anew and nothing else does.
  */
 export const ensureBinaries = async (report: Report): Promise<string> => {
   const sources = builds.map((build) => ({ build, dir: join(import.meta.dirname, build.module) }))
   const hash = createHash('sha256')
   for (const { build, dir } of sources) {
+    hash.update(JSON.stringify(build))
     for (const file of build.files) hash.update(await readFile(join(dir, file)))
   }
   const target = join(cacheDir, 'bin', hash.digest('hex').slice(0, 16))

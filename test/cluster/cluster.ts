@@ -1,10 +1,9 @@
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { openSync } from 'node:fs'
+import { closeSync, openSync } from 'node:fs'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
 import { ensureBinaries } from './builds.ts'
 import { createCgroup } from './cgroup.ts'
@@ -12,8 +11,10 @@ import { importSandboxImage } from './images.ts'
 import { type ClusterLayout, clusterFiles, clusterLayout } from './layout.ts'
 import { ensurePki } from './pki.ts'
 import { assertPortsFree } from './ports.ts'
+import { hasEnded, runningProcess } from './processes.ts'
 import { storageClasses } from './storage.ts'
 import { sweep } from './sweep.ts'
+import { waitFor } from './wait.ts'
 
 export type Report = (line: string) => void
 
@@ -32,22 +33,13 @@ export interface Cluster {
   control(component: string, action: 'start' | 'stop' | 'kill', signal?: NodeJS.Signals): Promise<void>
 }
 
-export const registryUser = 'lamina'
+const registryUser = 'lamina'
 
-const alive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
-}
+const guardianProgram = join(import.meta.dirname, 'guardian.ts')
+const supervisorProgram = join(import.meta.dirname, 'supervisor.ts')
 
-const readPid = async (file: string): Promise<number | undefined> => {
-  const text = await readFile(file, 'utf8').catch(() => '')
-  const pid = Number(text)
-  return pid > 0 && alive(pid) ? pid : undefined
-}
+const guardianOf = (layout: ClusterLayout) => runningProcess(clusterFiles(layout).guardianPid, guardianProgram)
+const supervisorOf = (layout: ClusterLayout) => runningProcess(clusterFiles(layout).supervisorPid, supervisorProgram)
 
 const postControl = (socketPath: string, path: string): Promise<void> =>
   new Promise((resolve, reject) => {
@@ -60,7 +52,7 @@ const postControl = (socketPath: string, path: string): Promise<void> =>
     call.end()
   })
 
-const openWith = async (layout: ClusterLayout, bin: string, supervisor: number): Promise<Cluster> => {
+const openWith = async (layout: ClusterLayout, bin: string, supervisorPid: number): Promise<Cluster> => {
   const files = clusterFiles(layout)
   const kube = join(bin, 'kube')
   return {
@@ -73,7 +65,7 @@ const openWith = async (layout: ClusterLayout, bin: string, supervisor: number):
       password: await readFile(files.registryPassword, 'utf8'),
     },
     kube: (program, ...args) => [kube, program, '--kubeconfig', files.kubeconfig, ...args],
-    inside: (...command) => ['nsenter', '--target', String(supervisor), '--mount', '--pid', '--', ...command],
+    inside: (...command) => ['nsenter', '--target', String(supervisorPid), '--mount', '--pid', '--', ...command],
     control: (component, action, signal) =>
       postControl(files.control, `/${component}/${action}${signal ? `?signal=${signal}` : ''}`),
   }
@@ -82,11 +74,10 @@ const openWith = async (layout: ClusterLayout, bin: string, supervisor: number):
 /** The running cluster of that name; undefined when it is not up. */
 export const openCluster = async (name: string): Promise<Cluster | undefined> => {
   const layout = clusterLayout(name)
-  const files = clusterFiles(layout)
-  const guardian = await readPid(files.guardianPid)
-  const supervisor = await readPid(files.supervisorPid)
-  if (guardian === undefined || supervisor === undefined) return undefined
-  return openWith(layout, await ensureBinaries(() => {}), supervisor)
+  const [guardian, supervisor] = await Promise.all([guardianOf(layout), supervisorOf(layout)])
+  // The guardian's last argument is the folder of binaries: a newer build is for the next start.
+  const bin = guardian?.argv.at(-1)
+  return bin === undefined || supervisor === undefined ? undefined : openWith(layout, bin, supervisor.pid)
 }
 
 const prepareRegistry = async (layout: ClusterLayout): Promise<void> => {
@@ -99,41 +90,24 @@ const prepareRegistry = async (layout: ClusterLayout): Promise<void> => {
   await writeFile(join(dir, 'htpasswd'), `${stdout.trim()}\n`)
 }
 
-/** Asks until the answer is yes; a component that is not there yet is no failure. */
-const waitFor = async (what: string, seconds: number, logs: string, ask: () => Promise<boolean>): Promise<void> => {
-  const deadline = performance.now() + seconds * 1000
-  while (!(await ask())) {
-    if (performance.now() > deadline) throw new Error(`${what} did not happen within ${seconds} s; see ${logs}`)
-    await sleep(150)
-  }
-}
-
-const succeeds = async ([program, ...args]: [string, ...string[]]): Promise<boolean> =>
-  (await execa(program, args, { reject: false, timeout: 10_000 })).exitCode === 0
-
 const startGuardian = (layout: ClusterLayout, bin: string): void => {
   const log = openSync(join(clusterFiles(layout).logs, 'guardian.log'), 'a')
-  const guardian = spawn(process.execPath, [join(import.meta.dirname, 'guardian.ts'), layout.name, bin], {
+  const guardian = spawn(process.execPath, [guardianProgram, layout.name, bin], {
     detached: true,
     stdio: ['ignore', log, log],
   })
+  closeSync(log)
   guardian.unref()
 }
 
-/** Brings the cluster up and waits until its node takes pods; a cluster that is up already stays as it is. */
-export const up = async (name: string, report: Report): Promise<Cluster> => {
-  const running = await openCluster(name)
-  if (running) {
-    report(`cluster ${name} is up already`)
-    return running
-  }
-  const layout = clusterLayout(name)
+/** Starts the cluster's processes; its data of an earlier life is used again. */
+const start = async (layout: ClusterLayout, report: Report): Promise<Cluster> => {
   const files = clusterFiles(layout)
   const bin = await ensureBinaries(report)
-  await sweep(layout)
+  await clearRemains(layout)
   await assertPortsFree({ ...layout.ports })
 
-  report(`starting cluster ${name}`)
+  report(`starting cluster ${layout.name}`)
   await mkdir(files.logs, { recursive: true })
   await mkdir(files.volumes, { recursive: true })
   await ensurePki(layout)
@@ -141,36 +115,77 @@ export const up = async (name: string, report: Report): Promise<Cluster> => {
   await createCgroup(layout.cgroup)
   startGuardian(layout, bin)
 
-  await waitFor('the supervisor', 10, files.logs, async () => (await readPid(files.supervisorPid)) !== undefined)
-  const supervisor = await readPid(files.supervisorPid)
-  if (supervisor === undefined) throw new Error(`the supervisor ended at once; see ${files.logs}/guardian.log`)
-  const cluster = await openWith(layout, bin, supervisor)
-  await waitFor('the API server', 60, files.logs, () => succeeds(cluster.kube('kubectl', 'get', '--raw', '/readyz')))
+  const running: { cluster?: Cluster | undefined } = {}
+  await waitFor('the start of the supervisor', 10, files.logs, async () => {
+    running.cluster = await openCluster(layout.name)
+    return running.cluster !== undefined
+  })
+  if (!running.cluster) throw new Error(`the supervisor ended at once; see ${files.logs}/guardian.log`)
+  return running.cluster
+}
+
+const succeeds = async ([program, ...args]: [string, ...string[]]): Promise<boolean> =>
+  (await execa(program, args, { reject: false, timeout: 10_000 })).exitCode === 0
+
+const answers = (url: string): Promise<boolean> =>
+  fetch(url).then(
+    ({ ok }) => ok,
+    () => false,
+  )
+
+/** Waits until pods can be created and run, and puts in place what they need. */
+const makeReady = async (cluster: Cluster, report: Report): Promise<void> => {
+  const { layout } = cluster
+  const { logs } = clusterFiles(layout)
+  await waitFor('the API server', 60, logs, () => succeeds(cluster.kube('kubectl', 'get', '--raw', '/readyz')))
   report('API server is ready')
   const [kubectl, ...apply] = cluster.kube('kubectl', 'apply', '-f', '-')
   await execa(kubectl, apply, { input: storageClasses })
+  await waitFor('the kubelet', 60, logs, () => answers(`http://127.0.0.1:${layout.ports.kubeletHealth}/healthz`))
   await importSandboxImage(cluster)
-  await waitFor('the node', 60, files.logs, () =>
+  await waitFor('the node', 60, logs, () =>
     succeeds(cluster.kube('kubectl', 'wait', '--for=condition=Ready', `node/${layout.nodeName}`, '--timeout=5s')),
   )
-  await waitFor('the default service account', 30, files.logs, () =>
+  await waitFor('the default service account', 30, logs, () =>
     succeeds(cluster.kube('kubectl', 'get', 'serviceaccount', 'default')),
   )
   report(`node ${layout.nodeName} is Ready`)
+}
+
+/**
+ * Brings the cluster up and waits until its node takes pods; a cluster that is
+ * up already stays as it is. One that does not become ready is stopped, and
+ * its logs are kept.
+ */
+export const up = async (name: string, report: Report): Promise<Cluster> => {
+  const running = await openCluster(name)
+  if (running) report(`cluster ${name} is up already`)
+  const cluster = running ?? (await start(clusterLayout(name), report))
+  try {
+    await makeReady(cluster, report)
+  } catch (error) {
+    if (!running) await down(name, report, { keepData: true })
+    throw error
+  }
   return cluster
+}
+
+/** Ends whatever half of the cluster still runs and removes what the processes left. */
+const clearRemains = async (layout: ClusterLayout): Promise<void> => {
+  const { guardianPid, supervisorPid, logs } = clusterFiles(layout)
+  const guardian = await guardianOf(layout)
+  // It ends the supervisor and waits for it. Without a guardian the kernel has done so (PR_SET_PDEATHSIG).
+  if (guardian) process.kill(guardian.pid, 'SIGTERM')
+  await waitFor('the end of the guardian', 30, logs, () => hasEnded(guardianPid, guardianProgram))
+  await waitFor('the end of the supervisor', 30, logs, () => hasEnded(supervisorPid, supervisorProgram))
+  await sweep(layout)
 }
 
 /** Takes the cluster down and sweeps; data (etcd, volumes, images) goes too unless `keepData`. */
 export const down = async (name: string, report: Report, { keepData = false } = {}): Promise<void> => {
   const layout = clusterLayout(name)
-  const files = clusterFiles(layout)
-  const guardian = await readPid(files.guardianPid)
-  if (guardian !== undefined) {
-    report(`stopping cluster ${name}`)
-    process.kill(guardian, 'SIGTERM')
-    await waitFor('the end of the guardian', 30, files.logs, async () => !alive(guardian))
-  }
-  await sweep(layout)
+  if (await guardianOf(layout)) report(`stopping cluster ${name}`)
+  await clearRemains(layout)
   if (!keepData) await rm(layout.stateDir, { recursive: true, force: true })
   report(`cluster ${name} is down`)
 }

@@ -81,6 +81,8 @@ export const components = (layout: ClusterLayout, bin: string, node: string): Co
           kubeconfig: certificate('controller-manager.kubeconfig'),
           'authentication-kubeconfig': certificate('controller-manager.kubeconfig'),
           'authorization-kubeconfig': certificate('controller-manager.kubeconfig'),
+          // It may start before the API server is there.
+          'authentication-tolerate-lookup-failure': true,
           'bind-address': '127.0.0.1',
           'secure-port': ports.controllerManager,
           'service-account-private-key-file': certificate('service-accounts.key'),
@@ -184,6 +186,8 @@ export const kubeletConfig = (layout: ClusterLayout): string => {
     tlsCertFile: join(pki, 'kubelet-server.crt'),
     tlsPrivateKeyFile: join(pki, 'kubelet-server.key'),
     enforceNodeAllocatable: [],
+    // Its rules would stay in the host's tables.
+    makeIPTablesUtilChains: false,
     evictionHard: { 'memory.available': '100Mi' },
     maxPods: 250,
     resolvConf: '/etc/resolv.conf',

@@ -40,6 +40,7 @@ const main = async (): Promise<void> => {
     if (supervisor !== undefined) process.kill(supervisor, 'SIGTERM')
   })
   await ended
+  supervisor = undefined
   await sweep(layout)
 }
 

@@ -1,5 +1,4 @@
 import { access, mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import type { Cluster, Report } from './cluster.ts'
@@ -12,13 +11,13 @@ const exists = (path: string): Promise<boolean> =>
     () => false,
   )
 
-/** Makes `path` once: `make` writes to a path beside it, which is renamed when complete. */
-const once = async (path: string, make: (staging: string) => Promise<void>): Promise<string> => {
+/** Makes `path` once: `make` writes a file or folder `it` into a folder that is its own for the while. */
+const once = async (path: string, make: (dir: string) => Promise<void>): Promise<string> => {
   if (await exists(path)) return path
   await mkdir(cacheDir, { recursive: true })
   const dir = await mkdtemp(join(cacheDir, 'making-'))
   try {
-    await make(join(dir, 'it'))
+    await make(dir)
     await rename(join(dir, 'it'), path)
   } finally {
     await rm(dir, { recursive: true, force: true })
@@ -26,7 +25,7 @@ const once = async (path: string, make: (staging: string) => Promise<void>): Pro
   return path
 }
 
-export interface ImageSettings {
+interface ImageSettings {
   entrypoint?: string[]
   cmd?: string[]
   env?: string[]
@@ -43,7 +42,7 @@ const configFlags = ({ entrypoint = [], cmd = [], env = [], user, workingDir }: 
 ]
 
 /** An OCI layout at `path`, tag `it`, of the layer tars in order. */
-export const makeImage = async (path: string, layers: string[], settings: ImageSettings): Promise<void> => {
+const makeImage = async (path: string, layers: string[], settings: ImageSettings): Promise<void> => {
   const image = `${path}:it`
   await execa('umoci', ['init', '--layout', path])
   await execa('umoci', ['new', '--image', image])
@@ -52,7 +51,7 @@ export const makeImage = async (path: string, layers: string[], settings: ImageS
 }
 
 /** Loads an image archive (docker-archive or OCI, as a file) into the cluster's containerd. */
-export const importArchive = async (cluster: Cluster, archive: string): Promise<void> => {
+const importArchive = async (cluster: Cluster, archive: string): Promise<void> => {
   const ctr = [join(cluster.bin, 'ctr'), '--address', '/run/containerd/containerd.sock', '--namespace', 'k8s.io']
   const [program, ...args] = cluster.inside(...ctr, 'images', 'import', '--local', archive)
   await execa(program, args)
@@ -60,29 +59,25 @@ export const importArchive = async (cluster: Cluster, archive: string): Promise<
 
 /** The sandbox image holds one static program that waits, `catatonit -P`. */
 export const importSandboxImage = async (cluster: Cluster): Promise<void> => {
-  const archive = await once(join(cacheDir, 'sandbox-1.tar'), async (staging) => {
-    const dir = await mkdtemp(join(tmpdir(), 'lamina-sandbox-'))
+  const archive = await once(join(cacheDir, 'sandbox-1.tar'), async (dir) => {
     const layer = join(dir, 'layer.tar')
     await execa('tar', ['-C', '/usr/bin', '-cf', layer, 'catatonit'])
     await makeImage(join(dir, 'oci'), [layer], { entrypoint: ['/catatonit', '-P'] })
-    await execa('skopeo', ['copy', '--quiet', `oci:${dir}/oci:it`, `docker-archive:${staging}:${sandboxImage}`])
-    await rm(dir, { recursive: true })
+    await execa('skopeo', ['copy', '--quiet', `oci:${dir}/oci:it`, `docker-archive:${dir}/it:${sandboxImage}`])
   })
   await importArchive(cluster, archive)
 }
 
 /** OCI layout (tag `it`) of a small Debian with apt, made by mmdebstrap and kept in the cache. */
 export const debianImage = (report: Report): Promise<string> =>
-  once(join(cacheDir, 'debian-12.oci'), async (staging) => {
+  once(join(cacheDir, 'debian-12.oci'), async (dir) => {
     report('making the Debian image (once; about half a minute)')
-    const dir = await mkdtemp(join(tmpdir(), 'lamina-debian-'))
     const layer = join(dir, 'layer.tar')
     await execa('mmdebstrap', ['--variant=apt', '--quiet', 'bookworm', layer])
-    await makeImage(staging, [layer], {
+    await makeImage(join(dir, 'it'), [layer], {
       cmd: ['bash'],
       env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'],
     })
-    await rm(dir, { recursive: true })
   })
 
 /** Pushes an OCI layout (`PATH:TAG`) to the cluster's registry as `repository` (`library/debian:12`). */

@@ -28,12 +28,15 @@ const identities = ({ nodeName }: ClusterLayout): Identity[] => [
 
 const openssl = (...args: string[]) => execa('openssl', args)
 
+/** Elliptic curves: made in a millisecond, where RSA takes a tenth of a second each. */
+const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
+
 const issue = async (dir: string, { file, commonName, organization, altNames }: Identity): Promise<void> => {
   const path = (ending: string) => join(dir, `${file}.${ending}`)
   const subject = `${organization ? `/O=${organization}` : ''}/CN=${commonName}`
   const extensions = ['extendedKeyUsage=serverAuth,clientAuth', ...(altNames ? [`subjectAltName=${altNames}`] : [])]
   await writeFile(path('ext'), extensions.join('\n'))
-  await openssl('req', '-newkey', 'rsa:2048', '-nodes', '-keyout', path('key'), '-subj', subject, '-out', path('csr'))
+  await openssl('req', ...newKey, '-keyout', path('key'), '-subj', subject, '-out', path('csr'))
   await openssl(
     ...['x509', '-req', '-days', '3650', '-in', path('csr'), '-CA', join(dir, 'ca.crt'), '-CAkey', join(dir, 'ca.key')],
     ...['-CAcreateserial', '-extfile', path('ext'), '-out', path('crt')],
@@ -76,10 +79,10 @@ export const ensurePki = async (layout: ClusterLayout): Promise<void> => {
 
   await mkdir(dir, { recursive: true, mode: 0o700 })
   await openssl(
-    ...['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '3650', '-subj', `/CN=lamina-${layout.name}-ca`],
+    ...['req', '-x509', ...newKey, '-days', '3650', '-subj', `/CN=lamina-${layout.name}-ca`],
     ...['-keyout', join(dir, 'ca.key'), '-out', join(dir, 'ca.crt')],
   )
-  await openssl('genrsa', '-out', join(dir, 'service-accounts.key'), '2048')
+  await openssl('ecparam', '-name', 'prime256v1', '-genkey', '-noout', '-out', join(dir, 'service-accounts.key'))
   for (const identity of identities(layout)) await issue(dir, identity)
   for (const file of ['controller-manager', 'scheduler', 'node']) {
     await writeFile(join(dir, `${file}.kubeconfig`), kubeconfig(layout, dir, file, layout.name))

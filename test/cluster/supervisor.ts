@@ -18,7 +18,7 @@ import {
 } from './components.ts'
 import { type ClusterLayout, clusterFiles, clusterLayout, coveredPaths, coveredRuntimePaths } from './layout.ts'
 
-const restartDelayMs = 500
+const restartDelayMs = 200
 
 const coverHostPaths = ({ stateDir }: ClusterLayout): void => {
   const mount = (...args: string[]) => execFileSync('mount', args)

@@ -1,0 +1,19 @@
+import { execa } from 'execa'
+import { type Tally, total } from './tally.ts'
+
+const checks = {
+  types: ['tsc', '-p', '.'],
+  style: ['biome', 'check', '--error-on-warnings', '.'],
+  'unused code': ['knip'],
+} as const
+
+/** Runs the static checks side by side and prints what the failing ones say. */
+export const runChecks = async (print: (text: string) => void): Promise<Tally> => {
+  const runs = Object.entries(checks).map(async ([name, [program, ...args]]): Promise<Tally> => {
+    const { exitCode, all } = await execa(program, args, { preferLocal: true, all: true, reject: false })
+    const failed = exitCode !== 0
+    print(failed ? `✗ ${name} (${program})\n${all}` : `✓ ${name}`)
+    return { passed: failed ? 0 : 1, failed: failed ? 1 : 0, skipped: 0 }
+  })
+  return total(await Promise.all(runs))
+}

@@ -1,0 +1,28 @@
+/**
+ * Runs the tests and closes with their count.
+ *
+ * usage: test.ts [check | unit [FILTER…] | e2e [FILTER…]], all three without an argument
+ */
+import { runChecks } from './checks.ts'
+import { summaryOf, type Tally, total } from './tally.ts'
+import { runVitest } from './vitest.ts'
+
+const print = (text: string): void => {
+  process.stdout.write(`${text}\n`)
+}
+
+const [stage, ...filters] = process.argv.slice(2)
+
+const stages: Record<string, () => Promise<Tally>> = {
+  check: () => runChecks(print),
+  unit: () => runVitest('unit', filters),
+  e2e: () => runVitest('e2e', filters),
+}
+
+const tallies: Tally[] = []
+for (const [name, run] of Object.entries(stages)) {
+  if (stage === undefined || stage === name) tallies.push(await run())
+}
+const result = total(tallies)
+print(summaryOf(result))
+process.exitCode = result.failed > 0 || tallies.length === 0 ? 1 : 0

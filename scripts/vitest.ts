@@ -1,0 +1,26 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { execa } from 'execa'
+import { type Tally, tallyOf } from './tally.ts'
+
+/** Runs one project of vitest.config.ts, or of it the files whose path holds one of the filters. */
+export const runVitest = async (project: 'unit' | 'e2e', filters: readonly string[]): Promise<Tally> => {
+  const dir = await mkdtemp(join(tmpdir(), 'lamina-tests-'))
+  const report = join(dir, 'report.json')
+  try {
+    const { exitCode = 1 } = await execa(
+      process.execPath,
+      [
+        ...['node_modules/vitest/vitest.mjs', 'run', '--project', project],
+        ...['--reporter=default', '--reporter=json', `--outputFile.json=${report}`],
+        ...filters,
+      ],
+      { stdin: 'ignore', stdout: 'inherit', stderr: 'inherit', reject: false },
+    )
+    const text = await readFile(report, 'utf8').catch(() => undefined)
+    return tallyOf(text === undefined ? undefined : JSON.parse(text), exitCode)
+  } finally {
+    await rm(dir, { recursive: true, force: true })
+  }
+}
