@@ -156,7 +156,6 @@ const main = async (): Promise<void> => {
   say(`The cluster stays up. To go on by hand:
 
   export KUBECONFIG=${cluster.kubeconfig} PATH=${cluster.bin}:$PATH
-  alias kubectl='kube kubectl'
 
   kubectl -n ${namespace} exec -it dev -- bash
   kubectl -n ${namespace} get instances -o wide

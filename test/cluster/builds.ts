@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { access, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises'
+import { access, mkdir, mkdtemp, readFile, rename, rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { cacheDir } from './layout.ts'
@@ -13,6 +13,8 @@ interface GoBuild {
   /** String variables that the linker sets to the version of a required module. */
   version?: { of: string; variables: readonly string[] }
   targets: readonly string[]
+  /** Further names of the binary, which does what it is called by. */
+  names?: readonly string[]
 }
 
 const builds: readonly GoBuild[] = [
@@ -24,6 +26,7 @@ const builds: readonly GoBuild[] = [
       variables: ['k8s.io/component-base/version.gitVersion', 'k8s.io/client-go/pkg/version.gitVersion'],
     },
     targets: ['.'],
+    names: ['kubectl', 'helm'],
   },
   { module: 'containerd', files: ['go.mod', 'go.sum'], targets: ['-tags=no_btrfs,no_devmapper', 'tool'] },
 ]
@@ -111,6 +114,7 @@ export const ensureBinaries = async (report: Report): Promise<string> => {
     for (const { build, dir } of sources) {
       report(`building ${build.module} (the first time takes minutes)`)
       await buildWithProgress(go, dir, build, staging, report)
+      for (const name of build.names ?? []) await symlink(build.module, join(staging, name))
     }
     await rename(staging, target)
   } catch (error) {

@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import { execa } from 'execa'
 import { type Cluster, down, openCluster, up } from './cluster.ts'
 import { clusterFiles, clusterNames } from './layout.ts'
+import { installOperator } from './operator.ts'
 
 const started = performance.now()
 const report = (line: string): void => {
@@ -49,6 +50,12 @@ program
     const [kubectl, ...args] = cluster.kube('kubectl', 'get', 'nodes')
     await execa(kubectl, args, { stdio: 'inherit' })
   })
+
+program
+  .command('operator')
+  .description('install Lamina from this tree by its chart, or bring it up to date')
+  .option(...nameOption)
+  .action(async ({ name }: { name: string }) => installOperator(await running(name), report))
 
 for (const tool of ['kubectl', 'helm'] as const) {
   program
