@@ -1,7 +1,7 @@
-import { closeSync, type Stats } from 'node:fs'
+import { closeSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import { LockHeldError, lockImage } from './lock.ts'
-import { openFileIn } from './open.ts'
+import { type OpenFile, openFileIn } from './open.ts'
 import { assertExt3, readSuperblock } from './superblock.ts'
 import { hasCode } from './syscalls.ts'
 import { retrySync } from './wait.ts'
@@ -18,11 +18,9 @@ export interface OverlaySource {
 }
 
 /** An overlay image, open and locked; the locks go with the descriptors and the loop devices made from them. */
-export interface OpenOverlay {
+export interface OpenOverlay extends OpenFile {
   source: OverlaySource
   path: string
-  fd: number
-  stats: Stats
   /** Reader of an uncleanly unmounted image: open for writing under the exclusive lock, to replay the journal once. */
   replay: number | undefined
 }
@@ -32,36 +30,57 @@ export class OverlayError extends Error {
   override name = 'OverlayError'
 }
 
-/** Opens a read-only squashfs and takes the shared lock, which keeps garbage collection off. */
+/** Opens a read-only squashfs and takes the shared lock, which keeps it from being collected. */
 export const openSquashfs = (path: string): number => {
   const { fd } = openFileIn(dirname(path), basename(path), 'read', path)
   lockImage(fd, 'shared', path)
   return fd
 }
 
-const openOne = (source: OverlaySource): OpenOverlay => {
-  const path = `${source.directory}/${overlayImageName}`
-  const open = (access: 'read' | 'write') => openFileIn(source.directory, overlayImageName, access, path)
-  const { fd, stats } = open(source.access === 'ReadWrite' ? 'write' : 'read')
+const imagePath = ({ directory }: OverlaySource): string => `${directory}/${overlayImageName}`
+
+const openImage = (source: OverlaySource, access: 'read' | 'write'): OpenFile =>
+  openFileIn(source.directory, overlayImageName, access, imagePath(source))
+
+/** Closes the descriptor, and with it the lock, when `act` fails. */
+const holding = <T>(fd: number, act: () => T): T => {
   try {
-    const superblock = readSuperblock(fd)
-    assertExt3(superblock)
-    if (source.access === 'ReadWrite') {
-      lockImage(fd, 'exclusive', path)
-      return { source, path, fd, stats, replay: undefined }
-    }
-    if (superblock.needsRecovery) {
-      // A live writer's image has the flag too: its lock then refuses us.
-      const { fd: replay } = open('write')
-      lockImage(replay, 'exclusive', path)
-      return { source, path, fd, stats, replay }
-    }
-    lockImage(fd, 'shared', path)
-    return { source, path, fd, stats, replay: undefined }
+    return act()
   } catch (error) {
     closeSync(fd)
     throw error
   }
+}
+
+const openForWriting = (source: OverlaySource): OpenOverlay => {
+  const path = imagePath(source)
+  const image = openImage(source, 'write')
+  return holding(image.fd, () => {
+    lockImage(image.fd, 'exclusive', path)
+    assertExt3(readSuperblock(image.fd))
+    return { source, path, ...image, replay: undefined }
+  })
+}
+
+/** The superblock is read under the lock: before it, a writer may come and crash. */
+const openForReading = (source: OverlaySource): OpenOverlay => {
+  const path = imagePath(source)
+  const image = openImage(source, 'read')
+  const clean = holding(image.fd, () => {
+    lockImage(image.fd, 'shared', path)
+    const superblock = readSuperblock(image.fd)
+    assertExt3(superblock)
+    return !superblock.needsRecovery
+  })
+  if (clean) return { source, path, ...image, replay: undefined }
+
+  // The own shared lock would refuse the exclusive one.
+  closeSync(image.fd)
+  const { fd: replay } = openImage(source, 'write')
+  return holding(replay, () => {
+    lockImage(replay, 'exclusive', path)
+    return { source, path, ...openImage(source, 'read'), replay }
+  })
 }
 
 const explain = (source: OverlaySource, error: unknown): Error => {
@@ -83,7 +102,7 @@ export const openOverlays = (sources: readonly OverlaySource[], waitMs: number):
   sources.map((source) => {
     try {
       return retrySync(
-        () => openOne(source),
+        () => (source.access === 'ReadWrite' ? openForWriting(source) : openForReading(source)),
         (error) => error instanceof LockHeldError,
         { forMs: waitMs, everyMs: 5 },
       )

@@ -19,7 +19,7 @@ export const lockImage = (fd: number, kind: 'shared' | 'exclusive', path: string
     lockWholeRange(fd, kind === 'exclusive' ? 'write' : 'read')
   } catch (cause) {
     if (!hasCode(cause, 'EAGAIN', 'EACCES')) throw cause
-    const use = kind === 'exclusive' ? 'writing, it is in use' : 'reading, it is in use for writing'
-    throw new LockHeldError(`cannot open ${path} for ${use} by another mount on this node`, { cause })
+    const use = kind === 'exclusive' ? 'in use' : 'in use for writing'
+    throw new LockHeldError(`${path} is ${use} by another mount on this node`, { cause })
   }
 }

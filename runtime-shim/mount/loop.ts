@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs'
+import { type BigIntStats, closeSync, fstatSync, mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { flock, hasCode, ioctl, lockKind } from './syscalls.ts'
 import { retrySync } from './wait.ts'
@@ -33,15 +33,20 @@ const info = { size: 232, device: 0, inode: 8 }
 
 const sysBlock = '/sys/block'
 
+/** An attribute of a loop device in sysfs; undefined when the device or the attachment has gone. */
+const attribute = (device: string, name: string): string | undefined => {
+  try {
+    return readFileSync(join(sysBlock, device, name), 'utf8').trimEnd()
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ENODEV')) return undefined
+    throw error
+  }
+}
+
 /** The attachment's sequence number (sysfs `diskseq`), or undefined while nothing is attached. */
 export const currentDiskseq = (number: number): string | undefined => {
-  const dir = join(sysBlock, `loop${number}`)
-  try {
-    readFileSync(join(dir, 'loop', 'backing_file'))
-    return readFileSync(join(dir, 'diskseq'), 'utf8').trim()
-  } catch {
-    return undefined
-  }
+  const device = `loop${number}`
+  return attribute(device, 'loop/backing_file') === undefined ? undefined : attribute(device, 'diskseq')
 }
 
 /** Whether that very attachment is still there. Reads sysfs only: an open descriptor would delay the autoclear. */
@@ -98,7 +103,7 @@ export const attachLoop = (
     ),
   )
 
-const backs = (device: number, { dev, ino }: { dev: number; ino: number }): boolean => {
+const backs = (device: number, { dev, ino }: BigIntStats): boolean => {
   const bytes = Buffer.alloc(info.size)
   try {
     ioctl(device, LOOP_GET_STATUS64, bytes)
@@ -106,28 +111,33 @@ const backs = (device: number, { dev, ino }: { dev: number; ino: number }): bool
     if (hasCode(error, 'ENXIO')) return false
     throw error
   }
-  return bytes.readBigUInt64LE(info.device) === BigInt(dev) && bytes.readBigUInt64LE(info.inode) === BigInt(ino)
+  return bytes.readBigUInt64LE(info.device) === dev && bytes.readBigUInt64LE(info.inode) === ino
 }
 
-const attachedNumbers = (fileName: string): number[] =>
-  readdirSync(sysBlock)
-    .filter((entry) => /^loop\d+$/.test(entry))
-    .filter((entry) => {
-      try {
-        return basename(readFileSync(join(sysBlock, entry, 'loop', 'backing_file'), 'utf8').trim()) === fileName
-      } catch {
-        return false
-      }
-    })
-    .map((entry) => Number(entry.slice('loop'.length)))
+const loopDevices = (): string[] => readdirSync(sysBlock).filter((entry) => /^loop\d+$/.test(entry))
 
-const findReadOnly = (fileName: string, file: { dev: number; ino: number }): OpenLoop | undefined => {
-  for (const number of attachedNumbers(fileName)) {
+/** Whether some loop device was attached by this path, as the kernel names it. Reads sysfs only. */
+export const isPathAttached = (path: string): boolean =>
+  loopDevices()
+    .map((device) => attribute(device, 'loop/backing_file'))
+    .some((backing) => backing === path || backing === `${path} (deleted)`)
+
+const sectorSize = 512n
+
+/** Read-only devices that may be of the file: sysfs tells name and size, and only an open descriptor tells the inode. */
+const candidates = (fileName: string, { size }: BigIntStats): number[] =>
+  loopDevices()
+    .filter((device) => basename(attribute(device, 'loop/backing_file') ?? '') === fileName)
+    .filter((device) => attribute(device, 'size') === String(size / sectorSize))
+    .filter((device) => attribute(device, 'ro') === '1')
+    .map((device) => Number(device.slice('loop'.length)))
+
+const findReadOnly = (fileName: string, file: BigIntStats): OpenLoop | undefined => {
+  for (const number of candidates(fileName, file)) {
     const path = `/dev/loop${number}`
     const fd = openSync(path, 'r')
-    const readOnly = readFileSync(join(sysBlock, `loop${number}`, 'ro'), 'utf8').trim() === '1'
     const diskseq = currentDiskseq(number)
-    if (readOnly && diskseq !== undefined && backs(fd, file)) return { number, diskseq, fd, path }
+    if (diskseq !== undefined && backs(fd, file)) return { number, diskseq, fd, path }
     closeSync(fd)
   }
   return undefined
@@ -143,7 +153,7 @@ export const withSharedLoop = (
   { name, lockDir }: { name: string; lockDir: string },
   mountIt: (loop: OpenLoop) => void,
 ): LoopAttachment => {
-  const file = fstatSync(fd)
+  const file = fstatSync(fd, { bigint: true })
   return withLock(lockDir, `${file.dev}-${file.ino}`, () => {
     const loop = findReadOnly(name, file) ?? attachLoop(fd, { name, readOnly: true, lockDir })
     try {

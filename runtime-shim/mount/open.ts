@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, type Stats } from 'node:fs'
+import { type BigIntStats, closeSync, constants, fstatSync, openSync } from 'node:fs'
 import { hasCode, O_PATH, openat2, resolveStrictly } from './syscalls.ts'
 
 /** A path inside a volume, an image or a root is not what it must be; nothing was mounted. */
@@ -18,9 +18,9 @@ const describe = (error: unknown, what: string): Error => {
 }
 
 /** Opens `path` below `dirfd` without following anything that its owner could have planted. */
-export const openBelow = (dirfd: number, path: string, flags: number, what: string): number => {
+export const openBelow = (dirfd: number, path: string, flags: number, what: string, mode = 0): number => {
   try {
-    return openat2(dirfd, path, flags, resolveStrictly)
+    return openat2(dirfd, path, flags, resolveStrictly, mode)
   } catch (error) {
     throw describe(error, what)
   }
@@ -39,20 +39,31 @@ export const withDirectory = <T>(path: string, act: (dirfd: number) => T): T => 
   }
 }
 
-/** Opens a regular file below the trusted directory `dir`. */
-export const openFileIn = (
-  dir: string,
-  name: string,
-  access: 'read' | 'write',
-  what: string,
-): { fd: number; stats: Stats } =>
-  withDirectory(dir, (dirfd) => {
-    const fd = openBelow(dirfd, name, access === 'write' ? constants.O_RDWR : constants.O_RDONLY, what)
-    const stats = fstatSync(fd)
-    if (stats.isFile()) return { fd, stats }
-    closeSync(fd)
-    throw new UnsafePathError(`${what} is not a regular file`)
-  })
-
-/** The name by which the kernel finds an open descriptor, for mount(2) and its options. */
+/** The name by which the kernel finds an open descriptor: for mount(2) and its options, and to open the same inode again. */
 export const descriptorPath = (fd: number): string => `/proc/self/fd/${fd}`
+
+export interface OpenFile {
+  fd: number
+  stats: BigIntStats
+}
+
+/**
+ * Opens a regular file below `dirfd`. It is looked at before it is opened: a
+ * FIFO planted in its place would block the caller, a device would act.
+ *
+ * @throws UnsafePathError
+ */
+export const openRegularBelow = (dirfd: number, name: string, access: 'read' | 'write', what: string): OpenFile => {
+  const probe = openBelow(dirfd, name, O_PATH, what)
+  try {
+    const stats = fstatSync(probe, { bigint: true })
+    if (!stats.isFile()) throw new UnsafePathError(`${what} is not a regular file`)
+    return { fd: openSync(descriptorPath(probe), access === 'write' ? constants.O_RDWR : constants.O_RDONLY), stats }
+  } finally {
+    closeSync(probe)
+  }
+}
+
+/** Opens a regular file in the trusted directory `dir`. */
+export const openFileIn = (dir: string, name: string, access: 'read' | 'write', what: string): OpenFile =>
+  withDirectory(dir, (dirfd) => openRegularBelow(dirfd, name, access, what))

@@ -27,6 +27,7 @@ export const overlayOptions = ({
     'metacopy=off',
     'redirect_dir=off',
     'nfs_export=off',
+    'uuid=off',
     ...(volatile ? ['volatile'] : []),
     ...(mountLabel === '' ? [] : [`context="${mountLabel}"`]),
   ].join(',')

@@ -3,6 +3,7 @@ import {
   constants,
   fchmodSync,
   fchownSync,
+  fstatSync,
   mkdirSync,
   readdirSync,
   rmSync,
@@ -13,7 +14,7 @@ import { basename, dirname, join } from 'node:path'
 import { type OpenOverlay, OverlayError } from './images.ts'
 import { lockImage } from './lock.ts'
 import { attachLoop, isAttached, type LoopAttachment, withSharedLoop } from './loop.ts'
-import { descriptorPath, openBelow, openDirectoryBelow, withDirectory } from './open.ts'
+import { descriptorPath, openBelow, openDirectoryBelow, UnsafePathError, withDirectory } from './open.ts'
 import { overlayOptions } from './overlay.ts'
 import { CLONE_NEWNS, hasCode, mount, mountFlags, umount, unshare } from './syscalls.ts'
 import { retrySync } from './wait.ts'
@@ -36,7 +37,12 @@ export interface RootParts {
 interface MountedOverlay {
   overlay: OpenOverlay
   loop: LoopAttachment
+  /** Where the image is mounted, in the private namespace. */
+  at: string
 }
+
+const isReader = ({ overlay }: MountedOverlay): boolean => overlay.source.access === 'ReadOnly'
+const isWriter = ({ overlay }: MountedOverlay): boolean => overlay.source.access === 'ReadWrite'
 
 /**
  * ext3's options. Never `discard`: it would undo the image's allocation. An image
@@ -84,7 +90,7 @@ const mountOverlayImage = (overlay: OpenOverlay, at: string, lockDir: string): M
     const loop = withSharedLoop(overlay.fd, { name, lockDir }, (shared) =>
       mount(shared.path, at, ext3Driver, readOnlyLayer, 'errors=remount-ro'),
     )
-    return { overlay, loop }
+    return { overlay, loop, at }
   }
   const { fd, path, ...loop } = attachLoop(overlay.fd, { name: basename(overlay.path), readOnly: false, lockDir })
   try {
@@ -92,7 +98,7 @@ const mountOverlayImage = (overlay: OpenOverlay, at: string, lockDir: string): M
   } finally {
     closeSync(fd)
   }
-  return { overlay, loop }
+  return { overlay, loop, at }
 }
 
 /** Makes the directory unless something of that name is there (mkdir(2) follows no link), and opens it. */
@@ -123,19 +129,23 @@ interface UpperLayer {
   volatile: boolean
 }
 
+const baseRecord = 'lamina.json'
+
+/** The image that the overlay was first written upon, kept beside `upper/`; an empty file is one that a crash cut off. */
 const recordBase = (root: number, { reference, digest }: RootParts['base']): void => {
-  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL
+  const fd = openBelow(root, baseRecord, constants.O_RDWR | constants.O_CREAT, baseRecord, 0o644)
   try {
-    const fd = openBelow(root, 'lamina.json', flags, 'lamina.json')
-    writeFileSync(fd, `${JSON.stringify({ base: { reference, digest } })}\n`)
+    const stats = fstatSync(fd)
+    if (!stats.isFile()) throw new UnsafePathError(`${baseRecord} is not a regular file`)
+    if (stats.size === 0) writeFileSync(fd, `${JSON.stringify({ base: { reference, digest } })}\n`)
+  } finally {
     closeSync(fd)
-  } catch (error) {
-    if (!hasCode(error, 'EEXIST')) throw error
   }
 }
 
-const persistentUpper = (at: string, name: string, base: RootParts['base'], baseRoot: string): UpperLayer =>
+const persistentUpper = ({ overlay, at }: MountedOverlay, base: RootParts['base'], baseRoot: string): UpperLayer =>
   withDirectory(at, (root) => {
+    const { name } = overlay.source
     const upper = makeLayerDirectory(root, 'upper', `upper/ of overlay "${name}"`, statSync(baseRoot))
     const work = makeLayerDirectory(root, 'work', `work/ of overlay "${name}"`, { mode: 0o755, uid: 0, gid: 0 })
     recordBase(root, base)
@@ -152,8 +162,14 @@ const ephemeralUpper = (directory: string, baseRoot: string): UpperLayer => {
   })
 }
 
+const upperOf = (writer: MountedOverlay | undefined, parts: RootParts, baseRoot: string): UpperLayer => {
+  if (writer) return persistentUpper(writer, parts.base, baseRoot)
+  if (parts.ephemeral !== undefined) return ephemeralUpper(parts.ephemeral, baseRoot)
+  throw new OverlayError('there is neither a ReadWrite overlay nor a directory for the throw-away one')
+}
+
 /** The `upper/` of an image used as a lower layer; an image without one adds nothing. */
-const lowerOf = ({ overlay }: MountedOverlay, at: string): string[] => {
+const lowerOf = ({ overlay, at }: MountedOverlay): string[] => {
   try {
     const fd = withDirectory(at, (root) =>
       openDirectoryBelow(root, 'upper', `upper/ of overlay "${overlay.source.name}"`),
@@ -186,18 +202,11 @@ export const mountRoot = (parts: RootParts): MountedOverlay[] => {
   mountSquashfs(parts.skeleton, skeleton, lockDir)
   mountSquashfs(parts.base, base, lockDir)
 
-  const at = (index: number) => join(dir, `overlay-${index}`)
-  const mounted = parts.overlays.map((overlay, index) => mountOverlayImage(overlay, at(index), lockDir))
-  const readOnly = mounted.flatMap((each, index) =>
-    each.overlay.source.access === 'ReadOnly' ? lowerOf(each, at(index)) : [],
+  const mounted = parts.overlays.map((overlay, index) =>
+    mountOverlayImage(overlay, join(dir, `overlay-${index}`), lockDir),
   )
-  const writable = mounted.findIndex(({ overlay }) => overlay.source.access === 'ReadWrite')
-  const layer =
-    parts.ephemeral === undefined
-      ? persistentUpper(at(writable), parts.overlays[writable]?.source.name ?? '', parts.base, base)
-      : ephemeralUpper(parts.ephemeral, base)
-
-  const lowers = [...readOnly.toReversed(), base, skeleton]
+  const lowers = [...mounted.filter(isReader).flatMap(lowerOf).toReversed(), base, skeleton]
+  const layer = upperOf(mounted.find(isWriter), parts, base)
   const options = overlayOptions({ ...layer, lowers, mountLabel: parts.mountLabel })
   mount('lamina', target, 'overlay', mountFlags.nodev, options)
   return mounted

@@ -1,10 +1,7 @@
 import { readSync } from 'node:fs'
 
-/**
- * The ext2/3/4 superblock, 1024 bytes at offset 1024
- * (Documentation/filesystems/ext4/super.rst in the kernel).
- */
-export interface Superblock {
+/** How full the file system is, and in what state. */
+export interface Figures {
   blockSize: number
   blocks: number
   freeBlocks: number
@@ -14,6 +11,13 @@ export interface Superblock {
   needsRecovery: boolean
   /** The kernel noted errors: `s_state` has the error bit or `s_error_count` is not zero. */
   errorCount: number
+}
+
+/**
+ * The ext2/3/4 superblock, 1024 bytes at offset 1024
+ * (Documentation/filesystems/ext4/super.rst in the kernel).
+ */
+export interface Superblock extends Figures {
   features: { compat: number; incompat: number; roCompat: number }
 }
 
@@ -62,6 +66,8 @@ export const readSuperblock = (fd: number): Superblock => {
   return parseSuperblock(bytes.subarray(0, length))
 }
 
+export const figuresOf = ({ features: _, ...figures }: Superblock): Figures => figures
+
 const accepted = {
   incompat: incompat.filetype | incompat.recover | incompat.metaBg,
   roCompat: roCompat.sparseSuper | roCompat.largeFile | roCompat.btreeDir,
@@ -75,8 +81,8 @@ const accepted = {
  */
 export const assertExt3 = ({ features }: Superblock): void => {
   if ((features.compat & compat.hasJournal) === 0) throw new NotExt3Error('the file system has no journal: it is ext2')
-  const surplus = features.incompat & ~accepted.incompat
-  const surplusRo = features.roCompat & ~accepted.roCompat
+  const surplus = (features.incompat & ~accepted.incompat) >>> 0
+  const surplusRo = (features.roCompat & ~accepted.roCompat) >>> 0
   if (surplus !== 0 || surplusRo !== 0) {
     const bits = `incompat 0x${surplus.toString(16)}, ro_compat 0x${surplusRo.toString(16)}`
     throw new NotExt3Error(`the file system has features that ext3 lacks (${bits}): make it with mkfs.ext3`)

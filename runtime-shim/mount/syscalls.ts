@@ -1,4 +1,4 @@
-import { constants as osConstants } from 'node:os'
+import { getSystemErrorName } from 'node:util'
 import koffi from 'koffi'
 
 /**
@@ -8,14 +8,12 @@ import koffi from 'koffi'
  * thread's alone.
  */
 
-const errnoNames = new Map(Object.entries(osConstants.errno).map(([name, number]) => [number, name]))
-
 export class SyscallError extends Error {
   readonly call: string
-  /** `EBUSY` and the like (errno(3)). */
+  /** As Node names it in its own errors: EAGAIN for EWOULDBLOCK, ENOTSUP for EOPNOTSUPP. */
   readonly code: string
   constructor(call: string, errno: number, subject: string) {
-    const code = errnoNames.get(errno) ?? `errno ${errno}`
+    const code = getSystemErrorName(-errno)
     super(`${call}(${subject}): ${code}`)
     this.name = 'SyscallError'
     this.call = call

@@ -44,3 +44,29 @@ export const podPaths = (layout: NodeLayout, podUID: string) => {
 
 /** The host's empty directory that a container's `root.path` names; the root itself is mounted there in a private namespace. */
 export const rootPath = (layout: NodeLayout, containerID: string): string => join(layout.stateDir, 'roots', containerID)
+
+/** Records of a container by its id alone, which is all that `delete` and `exec` are told. */
+export const containerPaths = ({ stateDir }: Pick<NodeLayout, 'stateDir'>, containerID: string) => {
+  const dir = join(stateDir, 'containers', containerID)
+  return {
+    dir,
+    /** Symlink to the mount record in the pod's directory; also the launcher's sign that `delete` is ours. */
+    mount: join(dir, 'mount.json'),
+    /** The user that we resolved; also the launcher's sign that `exec` is ours. */
+    user: join(dir, 'user.json'),
+  }
+}
+
+/** Locks around finding, attaching and mounting loop devices. */
+export const lockDir = ({ stateDir }: Pick<NodeLayout, 'stateDir'>): string => join(stateDir, 'locks')
+
+/** The runtime's own files, as the installer lays them down. */
+export const installedPaths = ({ installDir }: Pick<NodeLayout, 'installDir'>) => ({
+  node: join(installDir, 'bin', 'node'),
+  launcher: join(installDir, 'bin', 'lamina-runtime'),
+  lib: join(installDir, 'lib'),
+  /** The lowest layer of every root. */
+  skeleton: join(installDir, 'lib', 'skeleton.squashfs'),
+  /** The pause init that is bound into every instance. */
+  init: join(installDir, 'lib', 'catatonit'),
+})

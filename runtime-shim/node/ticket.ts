@@ -1,4 +1,4 @@
-import { z } from 'zod/mini'
+import * as z from 'zod/mini'
 
 /**
  * What agent and runtime tell each other through files in the pod's state
@@ -11,7 +11,8 @@ const access = z.enum(['ReadWrite', 'ReadOnly'])
 /**
  * Leave to mount, written by the agent after it has checked the whole chain of
  * DESIGN §4 and has the image in its cache. The runtime holds a shared flock on
- * the file, with link count above zero, until it has the images' own locks.
+ * the file, with link count above zero, until the mounts and their record exist:
+ * whoever has it exclusively knows of every mount.
  */
 export const ticketSchema = z.object({
   version: z.literal(1),
@@ -37,10 +38,16 @@ export const ticketSchema = z.object({
   ),
   /** The throw-away overlay, present exactly when no overlay is ReadWrite. */
   ephemeral: z.nullable(z.object({ mountPath: z.string() })),
-  /** Set when the pod leaves the user to the image: `config.User` (`name`, `uid`, `user:group`), resolved in the real root. */
-  imageUser: z.nullable(z.string()),
-  /** Supplemental groups and fsGroup of the pod, which an image's user gets too. */
+  /**
+   * Who the process runs as, `user[:group]` by name or number, `''` for root:
+   * what the pod asks for, else the image's `config.User`. Resolved in the real
+   * root, since the container runtime looked at the placeholder's passwd.
+   */
+  user: z.string(),
+  /** Supplemental groups and fsGroup of the pod. */
   podGroups: z.array(z.number()),
+  /** Whether the groups that the image lists for the user are added: `supplementalGroupsPolicy` is not Strict. */
+  imageGroups: z.boolean(),
   /** The pod's effective `runAsNonRoot`: then the runtime refuses uid 0. */
   runAsNonRoot: z.boolean(),
 })
@@ -61,7 +68,11 @@ export const volumesSchema = z.object({
 })
 export type Volumes = z.infer<typeof volumesSchema>
 
-/** What one `create` mounted: enough to prove later, from sysfs alone, that it is gone. */
+/**
+ * What one `create` mounted: enough to prove later, from sysfs alone, that it is
+ * gone. Written before the first mount and again after the last one, so that
+ * none goes unrecorded if `create` is killed between.
+ */
 export const mountRecordSchema = z.object({
   containerID: z.string(),
   createTime: z.string(),
@@ -70,35 +81,47 @@ export const mountRecordSchema = z.object({
       name: z.string(),
       uid: z.string(),
       access,
-      /** Host path of the image file at mount time. */
+      /** Host path of the image file as the kernel named it at mount time. */
       path: z.string(),
-      dev: z.number(),
-      ino: z.number(),
-      /** Loop device: it is the same attachment only while `diskseq` matches. */
-      loop: z.object({ number: z.number(), diskseq: z.string() }),
+      /** Device and inode, in decimal: they may exceed what a double holds. */
+      dev: z.string(),
+      ino: z.string(),
+      /**
+       * Loop device: it is the same attachment only while `diskseq` matches. Null
+       * until the mounts exist; then only `path` can tell.
+       */
+      loop: z.nullable(z.object({ number: z.number(), diskseq: z.string() })),
     }),
   ),
 })
 export type MountRecord = z.infer<typeof mountRecordSchema>
+export type RecordedOverlay = MountRecord['overlays'][number]
 
-/** What `delete` read from each image after the lock fell. Counts are of ext3 blocks and inodes. */
+/** What of a superblock tells the agent; counts are of ext3 blocks and inodes. */
+export const figuresSchema = z.object({
+  /** The superblock asks for journal recovery: not cleanly unmounted. */
+  needsRecovery: z.boolean(),
+  /** `s_error_count`: the kernel met file-system errors. */
+  errorCount: z.number(),
+  blockSize: z.number(),
+  blocks: z.number(),
+  freeBlocks: z.number(),
+  inodes: z.number(),
+  freeInodes: z.number(),
+})
+export type Figures = z.infer<typeof figuresSchema>
+
+/** What `delete` found of each writable overlay after the container's end. */
 export const releaseRecordSchema = z.object({
   containerID: z.string(),
   releaseTime: z.string(),
   overlays: z.array(
     z.object({
       uid: z.string(),
-      /** False: the lock was still held when the wait ended; the other fields are then not to be trusted. */
+      /** False: still mounted when the wait ended. */
       released: z.boolean(),
-      /** The superblock asks for journal recovery: not cleanly unmounted. */
-      needsRecovery: z.boolean(),
-      /** `s_error_count`: the kernel met file-system errors. */
-      errorCount: z.number(),
-      blockSize: z.number(),
-      blocks: z.number(),
-      freeBlocks: z.number(),
-      inodes: z.number(),
-      freeInodes: z.number(),
+      /** Null: not released, or the image could not be read. */
+      figures: z.nullable(figuresSchema),
     }),
   ),
 })

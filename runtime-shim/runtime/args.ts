@@ -38,7 +38,16 @@ const valued = new Set([
   '--cgroup',
 ])
 
-/** Reads both shapes: `--root X` (containerd) and `--root=X` (CRI-O). */
+const ours = new Set(['create', 'delete', 'exec'])
+
+/** As runc has it; the id becomes a directory's name. */
+const idPattern = /^[\w+-][\w+.-]*$/
+
+/**
+ * Reads both shapes: `--root X` (containerd) and `--root=X` (CRI-O).
+ *
+ * @throws when a subcommand of ours has no valid container id
+ */
 export const parseArguments = (args: readonly string[]): Invocation => {
   const options = new Map<string, string>()
   const words: string[] = []
@@ -52,9 +61,11 @@ export const parseArguments = (args: readonly string[]): Invocation => {
     if (equals > 0) options.set(word.slice(0, equals), word.slice(equals + 1))
     else if (valued.has(word)) options.set(word, args[++index] ?? '')
   }
+  const [subcommand = '', id = ''] = words
+  if (ours.has(subcommand) && !idPattern.test(id)) throw new Error(`"${id}" is not a container id`)
   return {
-    subcommand: words[0] ?? '',
-    id: words[1] ?? '',
+    subcommand,
+    id,
     bundle: options.get('--bundle') ?? options.get('-b'),
     process: options.get('--process') ?? options.get('-p'),
     log: options.get('--log'),

@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { z } from 'zod/mini'
+import * as z from 'zod/mini'
 import { containers, initPath, mountRoot, progressMountPath } from '../../kube/names.ts'
 
 const userSchema = z.looseObject({
@@ -19,6 +19,12 @@ const configSchema = z.looseObject({
   linux: z.optional(z.looseObject({ mountLabel: z.optional(z.string()) })),
 })
 export type OciConfig = z.infer<typeof configSchema>
+
+/** The same rights; containerd lists the process's own group among the additional ones, or does not. */
+export const sameUser = (one: ProcessUser, other: ProcessUser): boolean => {
+  const groups = ({ gid, additionalGids = [] }: ProcessUser) => new Set([gid, ...additionalGids])
+  return one.uid === other.uid && one.gid === other.gid && groups(one).symmetricDifference(groups(other)).size === 0
+}
 
 export const readConfig = (bundle: string): OciConfig =>
   configSchema.parse(JSON.parse(readFileSync(join(bundle, 'config.json'), 'utf8')))
@@ -39,14 +45,24 @@ const annotation = {
   podUID: 'io.kubernetes.cri.sandbox-uid',
 } as const
 
+const roleOf = (annotations: OciConfig['annotations']): ContainerIdentity['role'] => {
+  const name = annotations[annotation.name]
+  if (annotations[annotation.type] !== 'container') return 'other'
+  return name === containers.main || name === containers.prepare ? name : 'other'
+}
+
+/** It becomes a directory's name. */
+const podUIDPattern = /^[0-9a-zA-Z][0-9a-zA-Z-]{0,63}$/
+
 /** Sandboxes, the user's init containers, sidecars and debug containers are `other`. */
 export const identify = ({ annotations }: OciConfig): ContainerIdentity => {
-  const name = annotations[annotation.name]
+  const role = roleOf(annotations)
   const podUID = annotations[annotation.podUID] ?? ''
-  if (annotations[annotation.type] !== 'container') return { podUID, role: 'other' }
-  if (name === containers.main) return { podUID, role: 'main' }
-  if (name === containers.prepare) return { podUID, role: 'prepare' }
-  return { podUID, role: 'other' }
+  if (role !== 'other' && !podUIDPattern.test(podUID))
+    throw new Error(
+      `the container runtime does not say which pod it is for (annotation ${annotation.podUID}): containerd 2.0 or newer does`,
+    )
+  return { podUID, role }
 }
 
 const isOurs = (destination: string): boolean => destination === mountRoot || destination.startsWith(`${mountRoot}/`)
@@ -71,7 +87,7 @@ export const mainConfig = (
 ): OciConfig => ({
   ...config,
   root: { ...config.root, path: root },
-  process: { ...config.process, user },
+  process: { ...config.process, user: { ...config.process.user, ...user } },
   mounts: [...withoutOurVolumes(config), bind(init, initPath)],
 })
 

@@ -1,9 +1,22 @@
-import { chmodSync, closeSync, constants, mkdirSync, openSync, symlinkSync } from 'node:fs'
-import { join } from 'node:path'
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  readlinkSync,
+  rmdirSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
 import { type OpenOverlay, type OverlaySource, openOverlays, openSquashfs } from '../mount/images.ts'
 import type { LoopAttachment } from '../mount/loop.ts'
-import { mountRoot, type RootParts } from '../mount/root.ts'
-import { type NodeLayout, podPaths, rootPath } from '../node/layout.ts'
+import { descriptorPath } from '../mount/open.ts'
+import { mountRoot } from '../mount/root.ts'
+import { O_PATH } from '../mount/syscalls.ts'
+import { writeJson } from '../node/json-file.ts'
+import { containerPaths, installedPaths, lockDir, type NodeLayout, podPaths, rootPath } from '../node/layout.ts'
 import type { MountRecord, Ticket } from '../node/ticket.ts'
 import type { Invocation } from './args.ts'
 import {
@@ -14,15 +27,22 @@ import {
   type ProcessUser,
   prepareConfig,
   readConfig,
+  sameUser,
   writeConfig,
 } from './bundle.ts'
-import { awaitTicket, containerPaths, writeJson } from './state.ts'
+import { awaitTicket } from './state.ts'
 import { resolveUserIn, UserError } from './user.ts'
 
-/** Under the two minutes that the kubelet gives the request. */
-const ticketWait = { waitMs: 100_000, finalMs: 3_000 }
-/** A predecessor's flush at its end may be long: it holds the lock until all is on disk. */
-const lockWaitMs = 30_000
+/** All under the two minutes that the kubelet gives the request. */
+export interface Waits {
+  ticketMs: number
+  /** The same, when the agent's refusal is one that no retry can mend. */
+  finalMs: number
+  /** A predecessor's flush at its end may be long: it holds the lock until all is on disk. */
+  lockMs: number
+  totalMs: number
+}
+const defaultWaits: Waits = { ticketMs: 100_000, finalMs: 3_000, lockMs: 30_000, totalMs: 110_000 }
 
 const volumeSource = (volumes: ReadonlyMap<string, string>, mountPath: string): string => {
   const source = volumes.get(mountPath)
@@ -39,30 +59,28 @@ const overlaySources = (ticket: Ticket, volumes: ReadonlyMap<string, string>): O
     directory: volumeSource(volumes, mountPath),
   }))
 
-const mountRecord = (
-  id: string,
+const recordOf = (
+  containerID: string,
   now: Date,
-  mounted: { overlay: OpenOverlay; loop: LoopAttachment }[],
+  overlays: readonly { overlay: OpenOverlay; loop: LoopAttachment | null }[],
 ): MountRecord => ({
-  containerID: id,
+  containerID,
   createTime: now.toISOString(),
-  overlays: mounted.map(({ overlay: { source, path, stats }, loop }) => ({
+  overlays: overlays.map(({ overlay: { source, fd, stats }, loop }) => ({
     name: source.name,
     uid: source.uid,
     access: source.access,
-    path,
-    dev: stats.dev,
-    ino: stats.ino,
+    path: readlinkSync(descriptorPath(fd)),
+    dev: String(stats.dev),
+    ino: String(stats.ino),
     loop,
   })),
 })
 
-const effectiveUser = (target: string, ticket: Ticket, config: OciConfig): ProcessUser => {
-  const { user } = config.process
-  if (ticket.imageUser === null) return user
+const effectiveUser = (target: string, ticket: Ticket): ProcessUser => {
   const root = openSync(target, constants.O_RDONLY | constants.O_DIRECTORY)
   try {
-    return resolveUserIn(root, ticket.imageUser, ticket.podGroups)
+    return resolveUserIn(root, ticket)
   } finally {
     closeSync(root)
   }
@@ -76,43 +94,67 @@ const assertNotRoot = (ticket: Ticket, user: ProcessUser): void => {
   )
 }
 
+/** Nothing is mounted once this process has ended; its records then only take up room. */
+const undo = (layout: NodeLayout, id: string, hostRoots: number): void => {
+  rmSync(containerPaths(layout, id).dir, { recursive: true, force: true })
+  // By its name the directory is covered by the private namespace's own.
+  rmdirSync(`${descriptorPath(hostRoots)}/${id}`)
+}
+
 const createMain = (
   layout: NodeLayout,
-  { id }: Invocation,
-  bundle: string,
-  podUID: string,
-  config: OciConfig,
+  { id, bundle }: { id: string; bundle: string },
+  { podUID, config }: { podUID: string; config: OciConfig },
+  waits: Waits,
   now: Date,
 ): void => {
+  const started = performance.now()
   const volumes = ourVolumes(config)
-  const held = awaitTicket(layout, podUID, ticketWait)
+  const held = awaitTicket(layout, podUID, waits)
   const { ticket } = held
+  const { skeleton, init } = installedPaths(layout)
   const target = rootPath(layout, id)
-  const skeleton = join(layout.installDir, 'lib', 'skeleton.squashfs')
-  const parts: RootParts = {
-    target,
-    lockDir: join(layout.stateDir, 'locks'),
-    skeleton: { fd: openSquashfs(skeleton), path: skeleton },
-    base: { fd: openSquashfs(ticket.image.squashfs), path: ticket.image.squashfs, ...ticket.image },
-    overlays: openOverlays(overlaySources(ticket, volumes), lockWaitMs),
-    ephemeral: ticket.ephemeral ? volumeSource(volumes, ticket.ephemeral.mountPath) : undefined,
-    mountLabel: config.linux?.mountLabel ?? '',
-  }
-  held.release()
+  const lockMs = Math.max(0, Math.min(waits.lockMs, started + waits.totalMs - performance.now()))
+  const base = { fd: openSquashfs(ticket.image.squashfs), path: ticket.image.squashfs }
+  const overlays = openOverlays(overlaySources(ticket, volumes), lockMs)
 
+  const pod = podPaths(layout, podUID)
+  const container = containerPaths(layout, id)
+  const record = join(pod.mounts, `${id}.json`)
+  for (const dir of [pod.mounts, pod.releases, container.dir]) mkdirSync(dir, { recursive: true })
   // runc's exec changes to this path in the host's namespace: it must exist there too.
   mkdirSync(target, { recursive: true })
-  const record = join(podPaths(layout, podUID).mounts, `${id}.json`)
-  const paths = containerPaths(layout, id)
-  mkdirSync(paths.dir, { recursive: true })
+  const hostRoots = openSync(dirname(target), O_PATH | constants.O_DIRECTORY)
+  try {
+    writeJson(
+      record,
+      recordOf(
+        id,
+        now,
+        overlays.map((overlay) => ({ overlay, loop: null })),
+      ),
+    )
+    symlinkSync(record, container.mount)
+    const mounted = mountRoot({
+      target,
+      lockDir: lockDir(layout),
+      skeleton: { fd: openSquashfs(skeleton), path: skeleton },
+      base: { ...base, reference: ticket.image.reference, digest: ticket.image.digest },
+      overlays,
+      ephemeral: ticket.ephemeral ? volumeSource(volumes, ticket.ephemeral.mountPath) : undefined,
+      mountLabel: config.linux?.mountLabel ?? '',
+    })
+    writeJson(record, recordOf(id, now, mounted))
+    held.release()
 
-  const mounted = mountRoot(parts)
-  writeJson(record, mountRecord(id, now, mounted))
-  symlinkSync(record, paths.mount)
-  const user = effectiveUser(target, ticket, config)
-  assertNotRoot(ticket, user)
-  if (ticket.imageUser !== null) writeJson(paths.user, user)
-  writeConfig(bundle, mainConfig(config, { root: target, user, init: join(layout.installDir, 'lib', 'catatonit') }))
+    const user = effectiveUser(target, ticket)
+    assertNotRoot(ticket, user)
+    if (!sameUser(user, config.process.user)) writeJson(container.user, user)
+    writeConfig(bundle, mainConfig(config, { root: target, user, init }))
+  } catch (error) {
+    undo(layout, id, hostRoots)
+    throw error
+  }
 }
 
 const createPrepare = (layout: NodeLayout, bundle: string, podUID: string, config: OciConfig): void => {
@@ -126,10 +168,14 @@ const createPrepare = (layout: NodeLayout, bundle: string, podUID: string, confi
 }
 
 /** Does our part of `create`; what is left is runc's, with the same arguments, in the namespace that this leaves. */
-export const create = (layout: NodeLayout, invocation: Invocation, now: Date): void => {
-  const bundle = invocation.bundle ?? '.'
+export const create = (
+  layout: NodeLayout,
+  { id, bundle = '.' }: Invocation,
+  now: Date,
+  waits: Waits = defaultWaits,
+): void => {
   const config = readConfig(bundle)
   const { role, podUID } = identify(config)
-  if (role === 'main') createMain(layout, invocation, bundle, podUID, config, now)
+  if (role === 'main') createMain(layout, { id, bundle }, { podUID, config }, waits, now)
   if (role === 'prepare') createPrepare(layout, bundle, podUID, config)
 }

@@ -1,51 +1,35 @@
-import { closeSync, fstatSync, rmdirSync, rmSync } from 'node:fs'
+import { closeSync, readdirSync, rmSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { isAttached } from '../mount/loop.ts'
 import { openFileIn } from '../mount/open.ts'
-import { readSuperblock } from '../mount/superblock.ts'
+import { type Figures, figuresOf, readSuperblock } from '../mount/superblock.ts'
 import { hasCode, triggerSocketCollection } from '../mount/syscalls.ts'
 import { sleepSync } from '../mount/wait.ts'
-import { type NodeLayout, rootPath } from '../node/layout.ts'
-import { type MountRecord, mountRecordSchema, type ReleaseRecord } from '../node/ticket.ts'
-import { containerPaths, readJson, writeJson } from './state.ts'
+import { forgetContainer, isMounted } from '../node/containers.ts'
+import { readJson, writeJson } from '../node/json-file.ts'
+import { containerPaths, type NodeLayout, podPaths } from '../node/layout.ts'
+import { type MountRecord, mountRecordSchema, type RecordedOverlay, type ReleaseRecord } from '../node/ticket.ts'
 
 /** Under the ten seconds that containerd gives `delete`. */
 const releaseWaitMs = 8_000
 
-type MountedOverlay = MountRecord['overlays'][number]
-type ReleasedOverlay = ReleaseRecord['overlays'][number]
-
 /** Waits until the device is gone, which is when the kernel has flushed, unmounted and dropped the lock. */
-const awaitDetach = ({ loop }: MountedOverlay, deadline: number): boolean => {
-  while (isAttached(loop)) {
+const awaitDetach = (overlay: RecordedOverlay, deadline: number): boolean => {
+  while (isMounted(overlay)) {
     if (performance.now() > deadline) return false
+    // A socket in flight or in a cycle may hold a descriptor of the mount.
     triggerSocketCollection()
     sleepSync(2)
   }
   return true
 }
 
-const unreleased = (uid: string): ReleasedOverlay => ({
-  uid,
-  released: false,
-  needsRecovery: false,
-  errorCount: 0,
-  blockSize: 0,
-  blocks: 0,
-  freeBlocks: 0,
-  inodes: 0,
-  freeInodes: 0,
-})
-
 /** The image's state after the mount is gone; the kubelet takes the volume away only after `delete`. */
-const inspect = (overlay: MountedOverlay): ReleasedOverlay => {
-  const { fd } = openFileIn(dirname(overlay.path), basename(overlay.path), 'read', overlay.path)
+const figuresIn = ({ path, dev, ino }: RecordedOverlay): Figures => {
+  const { fd, stats } = openFileIn(dirname(path), basename(path), 'read', path)
   try {
-    const { dev, ino } = fstatSync(fd)
-    if (dev !== overlay.dev || ino !== overlay.ino)
-      throw new Error(`${overlay.path} is no longer the file that was mounted`)
-    const { features: _, ...figures } = readSuperblock(fd)
-    return { uid: overlay.uid, released: true, ...figures }
+    if (String(stats.dev) !== dev || String(stats.ino) !== ino)
+      throw new Error(`${path} is no longer the file that was mounted`)
+    return figuresOf(readSuperblock(fd))
   } finally {
     closeSync(fd)
   }
@@ -55,28 +39,52 @@ const inspect = (overlay: MountedOverlay): ReleasedOverlay => {
 export const mountRecordOf = (layout: NodeLayout, id: string): MountRecord | undefined =>
   readJson(containerPaths(layout, id).mount, mountRecordSchema)
 
-/** After runc's `delete`: proves the writable overlays free, and tells the agent in what state they are. */
-export const release = (layout: NodeLayout, record: MountRecord, releasesDir: string, now: () => Date): void => {
-  const { containerID } = record
-  const deadline = performance.now() + releaseWaitMs
-  const overlays = record.overlays
-    .filter(({ access }) => access === 'ReadWrite')
-    .map((overlay) => (awaitDetach(overlay, deadline) ? inspect(overlay) : unreleased(overlay.uid)))
-  const released: ReleaseRecord = { containerID, releaseTime: now().toISOString(), overlays }
-  writeJson(join(releasesDir, `${containerID}.json`), released)
-  forget(layout, containerID)
-  const held = overlays.filter((overlay) => !overlay.released).map(({ uid }) => uid)
-  if (held.length > 0)
-    throw new Error(
-      `overlay ${held.join(', ')} is still mounted ${releaseWaitMs / 1000} s after the end of its container`,
-    )
+/** Only the last end of the container counts: a pod that restarts for weeks keeps one record. */
+const replaceReleases = (dir: string, record: ReleaseRecord): void => {
+  const name = `${record.containerID}.json`
+  writeJson(join(dir, name), record)
+  for (const other of readdirSync(dir)) if (other !== name) rmSync(join(dir, other), { force: true })
 }
 
-const forget = (layout: NodeLayout, containerID: string): void => {
-  rmSync(containerPaths(layout, containerID).dir, { recursive: true, force: true })
+/**
+ * After runc's `delete`: waits until the writable overlays are unmounted, and
+ * leaves word for the agent in what state they are.
+ *
+ * @returns what stands in the way of that, in words; the container is deleted all the same
+ */
+export const release = (
+  layout: NodeLayout,
+  { podUID, record }: { podUID: string; record: MountRecord },
+  now: () => Date,
+  waitMs = releaseWaitMs,
+): string[] => {
+  const { containerID } = record
+  const paths = podPaths(layout, podUID)
+  const deadline = performance.now() + waitMs
+  const problems: string[] = []
+
+  const overlays = record.overlays
+    .filter(({ access }) => access === 'ReadWrite')
+    .map((overlay) => {
+      const { name, uid } = overlay
+      if (!awaitDetach(overlay, deadline)) {
+        problems.push(`overlay "${name}" is still mounted ${waitMs / 1000} s after the end of its container`)
+        return { uid, released: false, figures: null }
+      }
+      try {
+        return { uid, released: true, figures: figuresIn(overlay) }
+      } catch (error) {
+        problems.push(`overlay "${name}" is unmounted, but cannot be read: ${String(error)}`)
+        return { uid, released: true, figures: null }
+      }
+    })
   try {
-    rmdirSync(rootPath(layout, containerID))
+    replaceReleases(paths.releases, { containerID, releaseTime: now().toISOString(), overlays })
+    if (!record.overlays.some(isMounted)) rmSync(join(paths.mounts, `${containerID}.json`), { force: true })
   } catch (error) {
+    // The agent has seen the mounts gone by itself, and has removed the pod's directory.
     if (!hasCode(error, 'ENOENT')) throw error
   }
+  forgetContainer(layout, containerID)
+  return problems
 }

@@ -1,15 +1,18 @@
 import { readFileSync, writeFileSync } from 'node:fs'
-import { z } from 'zod/mini'
-import type { NodeLayout } from '../node/layout.ts'
+import * as z from 'zod/mini'
+import { readJson } from '../node/json-file.ts'
+import { containerPaths, type NodeLayout } from '../node/layout.ts'
 import type { Invocation } from './args.ts'
 import type { ProcessUser } from './bundle.ts'
-import { containerPaths, readJson } from './state.ts'
 
 const userSchema = z.looseObject({ uid: z.number(), gid: z.number(), additionalGids: z.optional(z.array(z.number())) })
 const processSchema = z.looseObject({ user: userSchema })
 
 /** The process of `exec` runs as the user that `create` resolved: containerd knows only the placeholder's. */
-export const withUser = (process: z.infer<typeof processSchema>, user: ProcessUser) => ({ ...process, user })
+export const withUser = (process: z.infer<typeof processSchema>, user: ProcessUser) => ({
+  ...process,
+  user: { ...process.user, ...user },
+})
 
 export const patchExec = (layout: NodeLayout, { id, process }: Invocation): void => {
   if (process === undefined) return

@@ -1,29 +1,35 @@
 #!/bin/sh
 # The OCI runtime that containerd calls. Node is started only where there is
-# work for it: `create`, `delete` of a container that we mounted, `exec` into one
-# whose user we resolved. Everything else is runc's at once.
+# work for it: `create` of an instance's container, `delete` of one that we
+# mounted, `exec` into one whose user we resolved. Everything else is runc's at
+# once.
 state=${LAMINA_STATE_DIR:-/run/lamina}
 runtime=${LAMINA_RUNTIME:-runc}
 subcommand=
-skip=
+bundle=.
+previous=
 for word; do
-  if [ -n "$skip" ]; then
-    skip=
-    continue
-  fi
-  case $word in
-    --root | --log | --log-format | --criu | --rootless) skip=1 ;;
-    -*) ;;
+  case $previous in
+    --bundle | -b) bundle=$word ;;
+    --root | --log | --log-format | --criu | --rootless) ;;
     *)
-      subcommand=$word
-      break
+      case $word in
+        --bundle=* | -b=*) bundle=${word#*=} ;;
+        -*) ;;
+        *) subcommand=${subcommand:-$word} ;;
+      esac
       ;;
   esac
+  previous=$word
 done
 # The container's id is the last word of these commands.
-for id; do :; done
+id=$word
 case $subcommand in
-  create) ;;
+  create)
+    # Exit code 1 is "no match"; trouble with the file is for Node to tell.
+    grep -qE '"io\.kubernetes\.cri\.container-name": *"(main|prepare)"' "$bundle/config.json"
+    [ $? -ne 1 ] || exec "$runtime" "$@"
+    ;;
   delete) [ -e "$state/containers/$id/mount.json" ] || exec "$runtime" "$@" ;;
   exec) [ -e "$state/containers/$id/user.json" ] || exec "$runtime" "$@" ;;
   *) exec "$runtime" "$@" ;;
@@ -31,4 +37,5 @@ esac
 install=${0%/bin/*}
 LAMINA_NOFILE=$(ulimit -n)
 export LAMINA_NOFILE
-exec "$install/bin/node" "$install/lib/lamina-runtime.cjs" "$@"
+# With the libraries that this Node was built for; the host's may be older, or missing.
+exec "$install/lib/ld.so" --library-path "$install/lib" "$install/bin/node" "$install/lib/lamina-runtime.cjs" "$@"

@@ -3,12 +3,11 @@
  * becomes runc with the same arguments. See the launcher beside this file for
  * what never comes here.
  */
-import { spawnSync } from 'node:child_process'
 import { accessSync, constants, readFileSync } from 'node:fs'
 import { constants as osConstants } from 'node:os'
 import { dirname, join } from 'node:path'
 import { closeOnExecFrom, resetSignal, setOpenFileLimit } from '../mount/syscalls.ts'
-import { defaultLayout, type NodeLayout, podPaths } from '../node/layout.ts'
+import { defaultLayout, type NodeLayout } from '../node/layout.ts'
 import { type Invocation, parseArguments } from './args.ts'
 import { create } from './create.ts'
 import { mountRecordOf, release } from './delete.ts'
@@ -18,6 +17,7 @@ import { podOfRecord } from './state.ts'
 
 /** Where a program is, by PATH; execve(2) wants the whole path. */
 const findProgram = (name: string, path: string): string => {
+  if (name.includes('/')) return name
   for (const dir of path.split(':')) {
     const candidate = join(dir, name)
     try {
@@ -37,30 +37,45 @@ const restoreOpenFileLimit = (soft: string | undefined): void => {
   setOpenFileLimit(BigInt(soft), BigInt(hard))
 }
 
-const becomeRuntime = (runtime: string, args: readonly string[], env: NodeJS.ProcessEnv): void => {
-  const { LAMINA_NOFILE, ...inherited } = env
-  restoreOpenFileLimit(LAMINA_NOFILE)
+/** What the runtime and the container inherit: without what the launcher put there for us. */
+const inheritedEnv = ({ LAMINA_NOFILE: _, ...env }: NodeJS.ProcessEnv): NodeJS.ProcessEnv => env
+
+const becomeRuntime = (runtime: string, args: readonly string[]): void => {
+  restoreOpenFileLimit(process.env.LAMINA_NOFILE)
   // Node ignores the first and libuv the second; ignored signals survive execve(2).
   resetSignal(osConstants.signals.SIGPIPE)
   resetSignal(osConstants.signals.SIGXFSZ)
   closeOnExecFrom(3)
   if (!process.execve) throw new Error('this Node has no process.execve')
-  process.execve(runtime, [runtime, ...args], inherited)
+  process.execve(runtime, [runtime, ...args], inheritedEnv(process.env))
 }
 
-const deleteContainer = (layout: NodeLayout, runtime: string, args: readonly string[], { id }: Invocation): number => {
+const deleteContainer = (
+  layout: NodeLayout,
+  runtime: string,
+  args: readonly string[],
+  { id, log }: Invocation,
+): number => {
   const record = mountRecordOf(layout, id)
   const podUID = podOfRecord(layout, id)
-  const { status } = spawnSync(runtime, args, { stdio: 'inherit' })
+  // Loaded here alone: it costs `create` 2 ms.
+  const { spawnSync } = process.getBuiltinModule('node:child_process')
+  const { status, error } = spawnSync(runtime, args, { stdio: 'inherit', env: inheritedEnv(process.env) })
+  if (error) throw error
   if (status !== 0) return status ?? 1
-  if (record && podUID) release(layout, record, podPaths(layout, podUID).releases, () => new Date())
+  if (record && podUID) {
+    const problems = release(layout, { podUID, record }, () => new Date())
+    for (const problem of problems) reportFailure(log, problem, new Date())
+  }
   return 0
 }
 
 const main = (): number => {
   const args = process.argv.slice(2)
-  const invocation = parseArguments(args)
+  let log: string | undefined
   try {
+    const invocation = parseArguments(args)
+    log = invocation.log
     const { PATH = '/usr/sbin:/usr/bin:/sbin:/bin', LAMINA_STATE_DIR, LAMINA_RUNTIME = 'runc' } = process.env
     const layout: NodeLayout = {
       ...defaultLayout,
@@ -71,10 +86,10 @@ const main = (): number => {
     if (invocation.subcommand === 'delete') return deleteContainer(layout, runtime, args, invocation)
     if (invocation.subcommand === 'create') create(layout, invocation, new Date())
     if (invocation.subcommand === 'exec') patchExec(layout, invocation)
-    becomeRuntime(runtime, args, process.env)
+    becomeRuntime(runtime, args)
     return 0
   } catch (error) {
-    reportFailure(invocation.log, error, new Date())
+    reportFailure(log, error, new Date())
     return 1
   }
 }

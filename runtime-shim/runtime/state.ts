@@ -1,48 +1,15 @@
-import {
-  closeSync,
-  fstatSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  readlinkSync,
-  renameSync,
-  writeFileSync,
-} from 'node:fs'
-import { basename, dirname, join } from 'node:path'
-import type { z } from 'zod/mini'
+import { closeSync, fstatSync, openSync, readFileSync, readlinkSync } from 'node:fs'
+import { basename, dirname } from 'node:path'
 import { flock, hasCode, lockKind } from '../mount/syscalls.ts'
 import { sleepSync } from '../mount/wait.ts'
-import { type NodeLayout, podPaths } from '../node/layout.ts'
+import { currentBootID } from '../node/boot.ts'
+import { readJson } from '../node/json-file.ts'
+import { containerPaths, type NodeLayout, podPaths } from '../node/layout.ts'
 import { type Refusal, refusalSchema, type Ticket, ticketSchema } from '../node/ticket.ts'
-
-/** Written beside and renamed: a reader sees all or nothing. */
-export const writeJson = (path: string, value: unknown): void => {
-  mkdirSync(dirname(path), { recursive: true })
-  writeFileSync(`${path}.new`, JSON.stringify(value))
-  renameSync(`${path}.new`, path)
-}
-
-export const readJson = <T extends z.ZodMiniType>(path: string, schema: T): z.output<T> | undefined => {
-  try {
-    return schema.parse(JSON.parse(readFileSync(path, 'utf8')))
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return undefined
-    throw error
-  }
-}
-
-/** Where records of a container lie by its id alone, which is all that `delete` and `exec` are told. */
-export const containerPaths = ({ stateDir }: Pick<NodeLayout, 'stateDir'>, containerID: string) => ({
-  /** Symlink to the mount record. */
-  mount: join(stateDir, 'containers', containerID, 'mount.json'),
-  /** The user that we resolved; also the launcher's sign that `exec` must come here. */
-  user: join(stateDir, 'containers', containerID, 'user.json'),
-  dir: join(stateDir, 'containers', containerID),
-})
 
 export interface HeldTicket {
   ticket: Ticket
-  /** Gives the ticket back: to be called once the images' own locks are held. */
+  /** Gives the ticket back: to be called once the mounts and their record exist. */
   release(): void
 }
 
@@ -61,12 +28,11 @@ const holdTicket = (path: string): HeldTicket | undefined => {
     throw error
   }
   flock(fd, lockKind.shared, { wait: true })
-  if (fstatSync(fd).nlink === 0) {
-    closeSync(fd)
-    return undefined
-  }
-  const ticket = ticketSchema.parse(JSON.parse(readFileSync(fd, 'utf8')))
-  return { ticket, release: () => closeSync(fd) }
+  const revoked = fstatSync(fd).nlink === 0
+  const ticket = revoked ? undefined : ticketSchema.parse(JSON.parse(readFileSync(fd, 'utf8')))
+  if (ticket?.bootID === currentBootID()) return { ticket, release: () => closeSync(fd) }
+  closeSync(fd)
+  return undefined
 }
 
 const refusalText = (refusal: Refusal | undefined, waitedMs: number): string =>
@@ -75,15 +41,14 @@ const refusalText = (refusal: Refusal | undefined, waitedMs: number): string =>
     : `no leave to mount came from the node agent within ${Math.round(waitedMs / 1000)} s: is it running on this node? (only pods made by the Lamina controller for an Instance get one)`
 
 /**
- * Waits for the agent's ticket, within the two minutes that the kubelet gives a
- * request. A refusal that no retry can mend ends the wait early.
+ * Waits for the agent's ticket. A refusal that no retry can mend ends the wait early.
  *
  * @throws NoTicketError with the agent's last word
  */
 export const awaitTicket = (
   layout: NodeLayout,
   podUID: string,
-  times: { waitMs: number; finalMs: number },
+  { ticketMs, finalMs }: { ticketMs: number; finalMs: number },
 ): HeldTicket => {
   const paths = podPaths(layout, podUID)
   const started = performance.now()
@@ -92,7 +57,7 @@ export const awaitTicket = (
     if (held) return held
     const refusal = readJson(paths.refusal, refusalSchema)
     const waited = performance.now() - started
-    if (waited > (refusal?.final ? times.finalMs : times.waitMs)) throw new NoTicketError(refusalText(refusal, waited))
+    if (waited > (refusal?.final ? finalMs : ticketMs)) throw new NoTicketError(refusalText(refusal, waited))
     sleepSync(waited < 1_000 ? 2 : 50)
   }
 }

@@ -1,0 +1,48 @@
+import { dirname } from 'node:path'
+import { z } from 'zod'
+import { createClient, loadConfig } from '../../kube/client.ts'
+import { createLogger } from '../../kube/log.ts'
+import { createMetrics } from '../../kube/metrics.ts'
+import { serveHealth } from '../../kube/server.ts'
+import { stopSignal } from '../../kube/stop.ts'
+import { defaultLayout } from '../node/layout.ts'
+import { createAgent } from './agent.ts'
+import { sweepImageCache } from './cache/images.ts'
+import { installHandler } from './install/handler.ts'
+
+const environmentSchema = z.object({
+  NODE_NAME: z.string().min(1),
+  PORT: z.coerce.number().int().min(0).max(65_535).default(9808),
+  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
+})
+
+/** The node's agent: installs the runtime, then serves the node's pods. */
+const main = async (): Promise<void> => {
+  const { NODE_NAME: nodeName, PORT: port, LOG_LEVEL: level } = environmentSchema.parse(process.env)
+  const log = createLogger('agent', level)
+  const signal = stopSignal(process)
+  const metrics = createMetrics()
+  const client = createClient(loadConfig(), { metrics, userAgent: 'lamina-agent' })
+  const layout = defaultLayout
+  const agent = createAgent({ client, layout, nodeName, log, metrics })
+  let handler: 'missing' | 'installed' = 'missing'
+  const health = await serveHealth({
+    port,
+    metrics,
+    log,
+    ready: () => [
+      ...(handler === 'missing' ? ['the runtime handler is not installed on this node yet'] : []),
+      ...(agent.isSynced() ? [] : ['pods: the first list is not in yet']),
+    ],
+    live: () => [],
+  })
+  await sweepImageCache(layout)
+  const running = agent.run(signal)
+  const appDir = dirname(process.argv[1] ?? '')
+  await installHandler({ layout, appDir, client, nodeName, log, signal })
+  handler = 'installed'
+  await running
+  await health.close()
+}
+
+await main()

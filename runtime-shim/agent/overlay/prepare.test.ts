@@ -1,0 +1,214 @@
+import { execFileSync } from 'node:child_process'
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { editExt3, makeVolume } from '../../../test/node/images.ts'
+import { mountSmallDisk } from '../../../test/node/small-disk.ts'
+import { lockImage } from '../../mount/lock.ts'
+import { assertExt3, readSuperblock } from '../../mount/superblock.ts'
+import { prepareOverlay } from './prepare.ts'
+
+const MiB = 2 ** 20
+let dir: string
+let directory: string
+let image: string
+let lines: string[]
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'lamina-prepare-'))
+  directory = join(dir, 'volume')
+  image = join(directory, 'overlay.img')
+  mkdirSync(directory)
+  lines = []
+})
+afterEach(() => rmSync(dir, { recursive: true }))
+
+const prepare = (size: number) =>
+  prepareOverlay({ overlay: 'work', directory, size, onProgress: (line) => lines.push(line), lockWaitMs: 100 })
+
+const superblock = () => {
+  const fd = openSync(image, 'r')
+  try {
+    return readSuperblock(fd)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+const allocated = () => statSync(image).blocks * 512
+
+/** Removes it and makes one with a file in it. */
+const volumeWith = (mebibytes: number, ...options: string[]) => {
+  rmSync(directory, { recursive: true })
+  makeVolume(directory, mebibytes, ...options)
+  editExt3(image, 'mkdir upper', 'write /etc/hostname upper/kept')
+}
+const kept = () => editExt3(image, 'cat upper/kept')
+
+describe('where there is no image', () => {
+  test('makes an ext3 file system of the whole size, backed by real blocks', async () => {
+    const { figures, checked } = await prepare(32 * MiB)
+    expect(checked).toBe(false)
+    expect(figures.blocks * figures.blockSize).toBe(32 * MiB)
+    expect(figures).toMatchObject({ blockSize: 4096, needsRecovery: false, errorCount: 0 })
+    assertExt3(superblock())
+    expect(allocated()).toBeGreaterThanOrEqual(32 * MiB)
+    expect(statSync(image)).toMatchObject({ size: 32 * MiB, uid: 0, gid: 0, mode: 0o100600 })
+    expect(editExt3(image, 'stat <2>')).toMatch(/User: +0 +Group: +0/)
+    expect(lines).toEqual(['overlay "work": making an ext3 file system of 32 MiB'])
+  })
+
+  test('removes what an earlier try left behind', async () => {
+    writeFileSync(join(directory, '.overlay.img.4711'), 'half')
+    await prepare(16 * MiB)
+    expect(readdirSync(directory)).toEqual(['overlay.img'])
+  })
+
+  test('needs room in the volume, says how much, leaves nothing, and succeeds once there is room', async () => {
+    const unmount = mountSmallDisk(directory, 24)
+    try {
+      writeFileSync(join(directory, 'ballast'), Buffer.alloc(8 * MiB))
+      await expect(prepare(16 * MiB)).rejects.toMatchObject({
+        reason: 'OverlayNoSpace',
+        message: expect.stringMatching(
+          /^overlay "work" needs 16 MiB more in its volume, and \d+ MiB are free: make room/,
+        ),
+      })
+      expect(readdirSync(directory)).toEqual(['ballast', 'lost+found'])
+      rmSync(join(directory, 'ballast'))
+      await prepare(16 * MiB)
+      expect(superblock().blocks * superblock().blockSize).toBe(16 * MiB)
+    } finally {
+      unmount()
+    }
+  })
+})
+
+describe('an image that is there', () => {
+  test('stays as it is when it is large enough', async () => {
+    await prepare(16 * MiB)
+    const before = readFileSync(image)
+    expect(await prepare(16 * MiB)).toMatchObject({ checked: false })
+    expect(await prepare(8 * MiB)).toMatchObject({ checked: false })
+    expect(readFileSync(image).equals(before)).toBe(true)
+  })
+
+  test('grows with what is in it, is checked before, and stays ext3', async () => {
+    volumeWith(16)
+    const { figures, checked } = await prepare(96 * MiB)
+    expect(checked).toBe(true)
+    expect(figures.blocks * figures.blockSize).toBe(96 * MiB)
+    assertExt3(superblock())
+    expect(allocated()).toBeGreaterThanOrEqual(96 * MiB)
+    expect(kept()).toBe(readFileSync('/etc/hostname', 'utf8'))
+    execFileSync('e2fsck', ['-f', '-n', image], { stdio: 'pipe' })
+    expect(lines).toContain('overlay "work": growing to 96 MiB')
+  })
+
+  test('whose growth was cut off after the file grew is grown', async () => {
+    volumeWith(16)
+    truncateSync(image, 64 * MiB)
+    const { figures } = await prepare(64 * MiB)
+    expect(figures.blocks * figures.blockSize).toBe(64 * MiB)
+  })
+
+  test('that is sparse gets its blocks, before anything is written in it', async () => {
+    volumeWith(32)
+    expect(allocated()).toBeLessThan(16 * MiB)
+    await prepare(32 * MiB)
+    expect(allocated()).toBeGreaterThanOrEqual(32 * MiB)
+    expect(kept()).toBe(readFileSync('/etc/hostname', 'utf8'))
+  })
+
+  test('that is sparse on a full disk is not touched, and it is said what is missing', async () => {
+    const unmount = mountSmallDisk(directory, 24)
+    try {
+      const staging = makeVolume(join(dir, 'staging'), 32)
+      execFileSync('cp', ['--sparse=always', join(staging, 'overlay.img'), image])
+      editExt3(image, 'set_super_value error_count 1')
+      await expect(prepare(32 * MiB)).rejects.toMatchObject({ reason: 'OverlayNoSpace' })
+      expect(superblock().errorCount).toBe(1)
+    } finally {
+      unmount()
+    }
+  })
+
+  test('in which the kernel noted errors is checked, and then has none noted', async () => {
+    volumeWith(16)
+    editExt3(image, 'set_super_value error_count 3', 'set_super_value state 2')
+    const { figures, checked } = await prepare(16 * MiB)
+    expect(checked).toBe(true)
+    expect(figures.errorCount).toBe(0)
+    expect(lines).toContain('overlay "work": checking the file system')
+    expect(kept()).toBe(readFileSync('/etc/hostname', 'utf8'))
+  })
+
+  test('that e2fsck -p does not mend is left for a person, in words', async () => {
+    volumeWith(16)
+    editExt3(image, 'clri <2>', 'set_super_value error_count 1')
+    await expect(prepare(16 * MiB)).rejects.toMatchObject({
+      reason: 'OverlayDamaged',
+      message: expect.stringMatching(/back its volume up.*UNEXPECTED INCONSISTENCY/),
+    })
+    expect(statSync(image)).toMatchObject({ uid: 0, gid: 0 })
+  })
+
+  test('that another mount uses is left alone', async () => {
+    volumeWith(16)
+    const fd = openSync(image, 'r+')
+    try {
+      lockImage(fd, 'shared', image)
+      await expect(prepare(32 * MiB)).rejects.toMatchObject({
+        reason: 'OverlayInUse',
+        message: `overlay "work": ${image} is in use by another mount on this node`,
+      })
+      expect(statSync(image).size).toBe(16 * MiB)
+    } finally {
+      closeSync(fd)
+    }
+  })
+})
+
+describe('never formats what is there', () => {
+  test.each([
+    ['an empty file', () => writeFileSync(image, '')],
+    ["a user's file", () => writeFileSync(image, 'my only copy')],
+    ['an ext4 file system', () => volumeWith(16, '-O', 'extent')],
+    [
+      'an ext2 file system',
+      () => {
+        volumeWith(16)
+        execFileSync('tune2fs', ['-O', '^has_journal', image])
+      },
+    ],
+  ])('%s', async (_what, make) => {
+    make()
+    const before = readFileSync(image)
+    await expect(prepare(32 * MiB)).rejects.toMatchObject({
+      reason: 'OverlayNotExt3',
+      message: expect.stringMatching(/it is left as it is: move it away/),
+    })
+    expect(readFileSync(image).equals(before)).toBe(true)
+  })
+
+  test.each([
+    ['a directory', () => mkdirSync(image)],
+    ['a FIFO', () => execFileSync('mkfifo', [image])],
+    ['a link to a device', () => symlinkSync('/dev/null', image)],
+  ])('%s', async (_what, make) => {
+    make()
+    await expect(prepare(16 * MiB)).rejects.toMatchObject({ reason: 'OverlayUnsafe' })
+  })
+})

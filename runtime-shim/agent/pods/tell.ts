@@ -1,0 +1,48 @@
+import type { KubeClient } from '../../../kube/client.ts'
+import type { EventRecorder } from '../../../kube/events.ts'
+import { apiVersion, preparedCondition } from '../../../kube/names.ts'
+import { type Pod, pods } from '../../../kube/resources.ts'
+import { fieldManager, timestamp } from '../report.ts'
+import type { Trouble } from '../trouble.ts'
+import { ownerOf } from './chain.ts'
+
+interface Told {
+  status: 'True' | 'False'
+  reason: string
+  message: string
+}
+
+const before = ({ status }: Pod) => status?.conditions?.find(({ type }) => type === preparedCondition)
+
+const writeCondition = async (client: KubeClient, pod: Pod, told: Told, now: Date): Promise<boolean> => {
+  const last = before(pod)
+  if (last?.status === told.status && last.reason === told.reason && last.message === told.message) return false
+  const { namespace, name, uid } = pod.metadata
+  const since = last?.status === told.status ? String(last.lastTransitionTime) : timestamp(now)
+  const condition = { type: preparedCondition, ...told, lastTransitionTime: since }
+  const body = { metadata: { namespace, name, uid }, status: { conditions: [condition] } }
+  await client.apply(pods, body, { fieldManager, subresource: 'status' })
+  return true
+}
+
+/** Says in the pod's condition what keeps it, and in an Event: on its Instance, or on the pod when it has none. */
+export const tellTrouble = async (
+  { client, events }: { client: KubeClient; events: EventRecorder },
+  pod: Pod,
+  trouble: Trouble,
+  now: Date,
+): Promise<void> => {
+  const { reason, message } = trouble
+  if (!(await writeCondition(client, pod, { status: 'False', reason, message }, now))) return
+  const owner = trouble.final ? undefined : ownerOf(pod)
+  const about = owner
+    ? { apiVersion, kind: owner.kind, metadata: { ...pod.metadata, name: owner.name, uid: owner.uid } }
+    : { apiVersion: 'v1', kind: 'Pod', metadata: pod.metadata }
+  events.event(about, 'Warning', reason, message)
+}
+
+/** Takes the trouble back, where one was told. */
+export const tellMended = async (client: KubeClient, pod: Pod, now: Date): Promise<void> => {
+  if (before(pod)?.status !== 'False') return
+  await writeCondition(client, pod, { status: 'True', reason: 'Prepared', message: '' }, now)
+}

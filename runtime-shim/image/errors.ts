@@ -1,0 +1,61 @@
+import { printableName } from './names.ts'
+
+export type RegistryErrorKind = 'NotFound' | 'Unauthorized' | 'Unreachable' | 'NoPlatform' | 'NoSpace' | 'Other'
+
+/** The image cannot be had; the message is for the user: the reference, what is wrong, what to do next. */
+export class RegistryError extends Error {
+  override name = 'RegistryError'
+  readonly kind: RegistryErrorKind
+  constructor(kind: RegistryErrorKind, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.kind = kind
+  }
+}
+
+const mebibytes = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`
+
+/** A disk is too full for the image. Nothing half-written is left of it. */
+export class NoSpaceError extends RegistryError {
+  override name = 'NoSpaceError'
+  /** Directory on the full file system. */
+  readonly path: string
+  /** Bytes that it takes, by estimate. */
+  readonly needed: number
+  /** Bytes that are free there. */
+  readonly free: number
+  constructor(room: { path: string; needed: number; free: number }, options?: ErrorOptions) {
+    const { path, needed, free } = room
+    const lack =
+      free < needed
+        ? `${mebibytes(free)} are free: make room on that disk`
+        : `its inodes or a quota are used up, although ${mebibytes(free)} are free`
+    super('NoSpace', `no space left on ${path}: the image takes about ${mebibytes(needed)} there, and ${lack}`, options)
+    this.path = path
+    this.needed = needed
+    this.free = free
+  }
+}
+
+/** Where in an image something is. */
+export interface Place {
+  /** From 1, the lowest first, as registries list them. */
+  layer?: number | undefined
+  /** Path as the layer has it, one character a byte. */
+  entry?: string | undefined
+}
+
+/** The image is there, but no root file system can be made of it; trying again does not help. */
+export class ConversionError extends Error {
+  override name = 'ConversionError'
+  readonly layer: number | undefined
+  readonly entry: string | undefined
+  constructor(problem: string, { layer, entry }: Place = {}, options?: ErrorOptions) {
+    const place = [
+      ...(layer === undefined ? [] : [`layer ${layer}`]),
+      ...(entry === undefined ? [] : [`"${printableName(entry)}"`]),
+    ]
+    super([...place, problem].join(': '), options)
+    this.layer = layer
+    this.entry = entry === undefined ? undefined : printableName(entry)
+  }
+}

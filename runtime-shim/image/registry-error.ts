@@ -1,0 +1,53 @@
+import { RegistryError, type RegistryErrorKind } from './errors.ts'
+import { formatReference, type ImageReference, registryOf } from './reference.ts'
+
+/** What skopeo's own words stand for; the first that fits. */
+const signs: readonly [RegistryErrorKind, RegExp][] = [
+  ['NoSpace', /no space left on device|disk quota exceeded/i],
+  [
+    'Unauthorized',
+    /unauthorized|authentication required|\bdenied: |access to the resource is denied|\b40[13] |invalid username/i,
+  ],
+  [
+    'Unreachable',
+    /connection refused|no such host|timeout|timed out|deadline exceeded|x509:|tls:|HTTP response to HTTPS|unreachable|no route to host|connection reset|EOF|\b50[0234] |toomanyrequests|server misbehaving/i,
+  ],
+  ['NotFound', /manifest unknown|name unknown|not found|\b404 /i],
+]
+
+export const kindOf = (words: string): RegistryErrorKind => signs.find(([, sign]) => sign.test(words))?.[0] ?? 'Other'
+
+/** The message of the last line of skopeo's log, without what only repeats the command. */
+export const wordsOf = (stderr: string): string => {
+  const line = stderr.trim().split('\n').at(-1) ?? ''
+  const quoted = /msg=("(?:[^"\\]|\\.)*")/.exec(line)?.[1]
+  const message: unknown = quoted === undefined ? line : JSON.parse(quoted)
+  return String(message).replace(/^Error parsing image name "[^"]*": /, '')
+}
+
+const advice = (kind: RegistryErrorKind, reference: ImageReference, words: string, hasCredentials: boolean): string => {
+  const image = `"${formatReference(reference)}"`
+  switch (kind) {
+    case 'NotFound':
+      return `${image} is not in the registry (${words}): check its name and tag`
+    case 'Unauthorized':
+      return hasCredentials
+        ? `the registry refuses ${image} to the credentials of spec.source.registry.pullSecrets, or it does not exist (${words}): check that one of them is for ${registryOf(reference)} and may read it`
+        : `the registry wants credentials for ${image} (${words}): name a Secret of type kubernetes.io/dockerconfigjson for ${registryOf(reference)} in spec.source.registry.pullSecrets`
+    case 'Unreachable':
+      return `the registry of ${image} cannot be reached (${words}); it is tried again`
+    default:
+      return `${image} cannot be read from its registry: ${words}`
+  }
+}
+
+/** @param stderr what skopeo said before it failed */
+export const registryError = (
+  reference: ImageReference,
+  stderr: string,
+  { hasCredentials, cause }: { hasCredentials: boolean; cause: unknown },
+): RegistryError => {
+  const words = wordsOf(stderr)
+  const kind = kindOf(words)
+  return new RegistryError(kind, advice(kind, reference, words, hasCredentials), { cause })
+}

@@ -1,0 +1,63 @@
+import { readFile } from 'node:fs/promises'
+import { basename, resolve } from 'node:path'
+import type { BuildOptions, Plugin } from 'esbuild'
+
+/**
+ * koffi finds its native part by paths that a bundle lacks. The native part
+ * alone has all that we use, so the bundle requires `koffi.node` beside itself;
+ * that also saves 12 ms at each start.
+ */
+const nativeKoffiBeside: Plugin = {
+  name: 'native-koffi-beside',
+  setup(build) {
+    build.onResolve({ filter: /^koffi$/ }, () => ({ path: './koffi.node', external: true }))
+  },
+}
+
+/**
+ * CommonJS has no top-level await; a program's last line is the only one, and
+ * without it a failure ends the process all the same.
+ */
+const programsLastLine = (entryPoint: string): Plugin => ({
+  name: 'programs-last-line',
+  setup(build) {
+    build.onLoad({ filter: new RegExp(`[\\\\/]${basename(entryPoint).replaceAll('.', '\\.')}$`) }, async ({ path }) => {
+      if (path !== resolve(entryPoint)) return undefined
+      const source = await readFile(path, 'utf8')
+      return { contents: source.replace(/^await main\(\)\n$/m, 'main()\n'), loader: 'ts' }
+    })
+  },
+})
+
+/** One CommonJS file for Node 26, to be put into a directory that holds `koffi.node` too. */
+export const bundleOptions = (entryPoint: string, outfile: string) =>
+  ({
+    entryPoints: [entryPoint],
+    outfile,
+    bundle: true,
+    format: 'cjs',
+    platform: 'node',
+    target: 'node26',
+    minifyWhitespace: true,
+    legalComments: 'linked',
+    metafile: true,
+    logLevel: 'warning',
+    plugins: [nativeKoffiBeside, programsLastLine(entryPoint)],
+  }) satisfies BuildOptions
+
+const koffiPackages = new Map([
+  ['x64', '@koromix/koffi-linux-x64/linux_x64/koffi.node'],
+  ['arm64', '@koromix/koffi-linux-arm64/linux_arm64/koffi.node'],
+])
+
+/**
+ * The native part of koffi for an architecture (as `process.arch` names it), below `node_modules`.
+ *
+ * @throws when there is none for this architecture
+ */
+export const nativeKoffi = (arch: string): string => {
+  const path = koffiPackages.get(arch)
+  if (path === undefined)
+    throw new Error(`no native koffi for ${arch}: known are ${[...koffiPackages.keys()].join(', ')}`)
+  return path
+}

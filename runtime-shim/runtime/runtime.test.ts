@@ -1,0 +1,394 @@
+import { execFileSync, spawn } from 'node:child_process'
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { editExt3, makeVolume } from '../../test/node/images.ts'
+import { type BenchContainer, createRuntimeBench, type RuntimeBench, shellBase } from '../../test/node/runtime-bench.ts'
+import { isPathAttached } from '../mount/loop.ts'
+import { readJson } from '../node/json-file.ts'
+import { containerPaths, installedPaths, podPaths, rootPath } from '../node/layout.ts'
+import { mountRecordSchema, releaseRecordSchema, volumesSchema } from '../node/ticket.ts'
+
+let bench: RuntimeBench
+beforeAll(async () => {
+  bench = await createRuntimeBench()
+}, 60_000)
+afterAll(() => bench.close())
+
+const mountPath = '/.lamina/overlays/0'
+const overlay = { name: 'work', uid: 'overlay-uid', access: 'ReadWrite' as const, mountPath }
+
+let count = 0
+const volume = () => makeVolume(join(bench.dir, `volume-${count++}`))
+
+/** An instance's container with leave to mount its overlay. */
+const instance = (directory: string, options: Omit<Parameters<RuntimeBench['container']>[0], 'mounts'> = {}) => {
+  const container = bench.container({ mounts: [{ destination: mountPath, source: directory }], ...options })
+  bench.ticket(container.podUID, { overlays: [overlay] })
+  return container
+}
+
+const until = async <T>(ask: () => T | undefined | false): Promise<T> => {
+  for (let tries = 0; tries < 500; tries++) {
+    const answer = ask()
+    if (answer) return answer
+    await sleep(10)
+  }
+  throw new Error('it did not come to pass within 5 s')
+}
+
+const started = (container: BenchContainer): BenchContainer => {
+  const created = bench.create(container)
+  if (created.exitCode !== 0) throw new Error(created.stderr)
+  expect(bench.start(container).exitCode).toBe(0)
+  return container
+}
+
+/** Ends it as containerd does: the process first, then `delete`. */
+const ended = (container: BenchContainer) => {
+  bench.kill(container)
+  return bench.delete(container)
+}
+
+const releaseOf = ({ podUID, id }: BenchContainer) =>
+  readJson(join(podPaths(bench.layout, podUID).releases, `${id}.json`), releaseRecordSchema)
+const nothingIsLeftOf = ({ id }: BenchContainer) => {
+  expect(existsSync(containerPaths(bench.layout, id).dir)).toBe(false)
+  expect(existsSync(rootPath(bench.layout, id))).toBe(false)
+}
+
+describe("an instance's container", () => {
+  test('runs on its own root; what is written stays over containers; nothing is left mounted', () => {
+    const work = volume()
+    const first = started(instance(work))
+    expect(bench.exec(first, 'sh', '-c', 'echo kept > /foo; cat /foo')).toMatchObject({ exitCode: 0, stdout: 'kept\n' })
+    expect(isPathAttached(join(work, 'overlay.img'))).toBe(true)
+    expect(ended(first)).toMatchObject({ exitCode: 0, stderr: '' })
+    expect(isPathAttached(join(work, 'overlay.img'))).toBe(false)
+    nothingIsLeftOf(first)
+
+    const second = started(instance(work))
+    expect(bench.exec(second, 'cat', '/foo').stdout).toBe('kept\n')
+    ended(second)
+  })
+
+  test('is recorded while mounted, and its release tells the state of the image', () => {
+    const work = volume()
+    const container = started(instance(work))
+    const record = readJson(
+      join(podPaths(bench.layout, container.podUID).mounts, `${container.id}.json`),
+      mountRecordSchema,
+    )
+    expect(record?.overlays).toEqual([
+      {
+        name: 'work',
+        uid: 'overlay-uid',
+        access: 'ReadWrite',
+        path: join(work, 'overlay.img'),
+        dev: expect.stringMatching(/^\d+$/),
+        ino: execFileSync('stat', ['-c', '%i', join(work, 'overlay.img')], { encoding: 'utf8' }).trim(),
+        loop: { number: expect.any(Number), diskseq: expect.stringMatching(/^\d+$/) },
+      },
+    ])
+    ended(container)
+    expect(readdirSync(podPaths(bench.layout, container.podUID).mounts)).toEqual([])
+    expect(releaseOf(container)).toMatchObject({
+      overlays: [
+        { uid: 'overlay-uid', released: true, figures: { needsRecovery: false, errorCount: 0, blocks: 16_384 } },
+      ],
+    })
+  })
+
+  test('keeps one release over its restarts in place', () => {
+    const work = volume()
+    const first = started(instance(work))
+    ended(first)
+    const again = started(bench.container({ podUID: first.podUID, mounts: [{ destination: mountPath, source: work }] }))
+    ended(again)
+    expect(readdirSync(podPaths(bench.layout, first.podUID).releases)).toEqual([`${again.id}.json`])
+  })
+
+  test('sees neither the raw volume nor a mount point of ours in its overlay', () => {
+    const work = volume()
+    writeFileSync(join(bench.dir, 'hosts'), '127.0.0.1 localhost\n')
+    const container = bench.container({
+      mounts: [
+        { destination: mountPath, source: work },
+        { destination: '/etc/hosts', source: join(bench.dir, 'hosts') },
+      ],
+    })
+    bench.ticket(container.podUID, { overlays: [overlay] })
+    started(container)
+    expect(bench.exec(container, 'cat', '/etc/hosts').stdout).toBe('127.0.0.1 localhost\n')
+    expect(bench.exec(container, 'sh', '-c', 'ls /.lamina; grep -c /.lamina/overlays /proc/mounts').stdout).toBe(
+      'init\n0\n',
+    )
+    ended(container)
+    expect(editExt3(join(work, 'overlay.img'), 'ls -p upper').match(/\/[^/]+\/$/gm)).toEqual(null)
+  })
+
+  test('stays read-only when asked', () => {
+    const container = started(instance(volume(), { readonly: true }))
+    expect(bench.exec(container, 'touch', '/foo').stderr).toContain('Read-only file system')
+    ended(container)
+  })
+
+  test('without an overlay has a throw-away one', () => {
+    const ephemeral = join(bench.dir, `ephemeral-${count++}`)
+    mkdirSync(ephemeral)
+    const destination = '/.lamina/ephemeral'
+    const container = bench.container({ mounts: [{ destination, source: ephemeral }] })
+    bench.ticket(container.podUID, { ephemeral: { mountPath: destination } })
+    started(container)
+    expect(bench.exec(container, 'sh', '-c', 'echo x > /foo; cat /foo').stdout).toBe('x\n')
+    ended(container)
+    const again = started(bench.container({ podUID: container.podUID, mounts: [{ destination, source: ephemeral }] }))
+    expect(bench.exec(again, 'ls', '/foo').exitCode).not.toBe(0)
+    ended(again)
+  })
+})
+
+describe('who the process is', () => {
+  const base = (passwd: string) => {
+    const [users, groups] = [join(bench.dir, `passwd-${count}`), join(bench.dir, `group-${count++}`)]
+    writeFileSync(users, passwd)
+    writeFileSync(groups, 'root:x:0:\nworker:x:4711:\ncrew:x:4800:worker\n')
+    const entries = [`file /etc/passwd 0644 0 0 ${users}`, `file /etc/group 0644 0 0 ${groups}`]
+    return shellBase(join(bench.dir, 'cache', `named-${count++}.squashfs`), entries)
+  }
+  const withUser = (ticket: Parameters<RuntimeBench['ticket']>[1], user?: object) => {
+    const container = instance(volume(), user ? { user } : {})
+    const squashfs = base('root:x:0:0::/:/bin/sh\nworker:x:4711:4711::/:/bin/sh\n')
+    bench.ticket(container.podUID, {
+      overlays: [overlay],
+      image: { reference: 'example/named@sha256:1', digest: 'sha256:1', squashfs },
+      ...ticket,
+    })
+    return container
+  }
+
+  test("a name of the image's is found in the image's own passwd and group, for exec too", () => {
+    const container = started(withUser({ user: 'worker', podGroups: [5000] }))
+    expect(bench.exec(container, 'id').stdout).toBe(
+      'uid=4711(worker) gid=4711(worker) groups=4711(worker),4800(crew),5000\n',
+    )
+    expect(readFileSync(`/proc/${readFileSync(join(container.bundle, 'pid'), 'utf8')}/status`, 'utf8')).toMatch(
+      /^Uid:\s+4711\s/m,
+    )
+    ended(container)
+    nothingIsLeftOf(container)
+  })
+
+  test('one that the container runtime had right needs no work at exec', () => {
+    const container = started(withUser({ user: '1234:99' }, { uid: 1234, gid: 99, additionalGids: [99] }))
+    expect(existsSync(containerPaths(bench.layout, container.id).user)).toBe(false)
+    ended(container)
+  })
+
+  test.each(['', 'root', '0:4711'])('runAsNonRoot refuses an image that runs as "%s", in words', (user) => {
+    const container = withUser({ user, runAsNonRoot: true })
+    const { exitCode, stderr } = bench.create(container)
+    expect(exitCode).toBe(1)
+    expect(stderr).toContain(
+      'lamina: the pod has runAsNonRoot, and the image runs as root: set securityContext.runAsUser',
+    )
+    nothingIsLeftOf(container)
+  })
+
+  test('a name that the image does not know is refused in words', () => {
+    expect(bench.create(withUser({ user: 'nemo' })).stderr).toContain(
+      'runs as user "nemo", which its /etc/passwd does not list',
+    )
+  })
+})
+
+describe('without leave', () => {
+  test('nothing is mounted, and what the agent says is told as runc tells its failures', () => {
+    const work = volume()
+    const container = bench.container({ mounts: [{ destination: mountPath, source: work }] })
+    bench.refuse(container.podUID, { reason: 'NotGranted', message: 'the Instance has another pod', final: true })
+    const { exitCode, stderr } = bench.create(container)
+    expect(exitCode).toBe(1)
+    expect(stderr).toBe('lamina: NotGranted: the Instance has another pod\n')
+    const line: unknown = JSON.parse(readFileSync(join(container.bundle, 'log.json'), 'utf8').trim())
+    expect(line).toEqual({
+      level: 'error',
+      msg: 'lamina: NotGranted: the Instance has another pod',
+      time: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+    })
+    expect(isPathAttached(join(work, 'overlay.img'))).toBe(false)
+    nothingIsLeftOf(container)
+  }, 10_000)
+
+  test('a ticket for a volume that the container does not mount is none', () => {
+    const container = bench.container({})
+    bench.ticket(container.podUID, { overlays: [overlay] })
+    expect(bench.create(container).stderr).toContain(`names a volume at ${mountPath} that the container does not mount`)
+  })
+})
+
+describe('a create that fails', () => {
+  test('on our side leaves nothing, and delete is quiet', () => {
+    const work = volume()
+    editExt3(join(work, 'overlay.img'), 'symlink upper /etc')
+    const container = instance(work)
+    expect(bench.create(container).stderr).toContain('is or leads through a symbolic link')
+    nothingIsLeftOf(container)
+    expect(bench.delete(container)).toMatchObject({ exitCode: 0 })
+    expect(isPathAttached(join(work, 'overlay.img'))).toBe(false)
+  })
+
+  test("on runc's side is cleaned up by the delete that follows", () => {
+    const work = volume()
+    const container = instance(work, { args: ['/no/such/program'] })
+    expect(bench.create(container)).toMatchObject({ exitCode: 1 })
+    expect(bench.delete(container)).toMatchObject({ exitCode: 0 })
+    nothingIsLeftOf(container)
+    expect(releaseOf(container)?.overlays).toMatchObject([{ released: true, figures: { needsRecovery: false } }])
+  })
+})
+
+describe('a descriptor that lingers elsewhere', () => {
+  const holdFile = (container: BenchContainer): number => {
+    const pid = readFileSync(join(container.bundle, 'pid'), 'utf8')
+    return openSync(`/proc/${pid}/root/etc/passwd`, 'r')
+  }
+
+  test('is waited for', async () => {
+    const container = started(instance(volume()))
+    const held = holdFile(container)
+    const holder = spawn('sleep', ['0.7'], { stdio: [held, 'ignore', 'ignore'] })
+    closeSync(held)
+    bench.kill(container)
+    const before = performance.now()
+    expect(bench.delete(container).exitCode).toBe(0)
+    expect(performance.now() - before).toBeGreaterThan(200)
+    expect(releaseOf(container)?.overlays).toMatchObject([{ released: true }])
+    holder.kill()
+  })
+
+  test('past all patience: there is no release, it is said, and the record stays for the agent', () => {
+    const work = volume()
+    const container = started(instance(work))
+    const held = holdFile(container)
+    try {
+      bench.kill(container)
+      const { exitCode, stderr } = bench.delete(container)
+      expect(exitCode).toBe(0)
+      expect(stderr).toContain('lamina: overlay "work" is still mounted 8 s after the end of its container')
+      expect(releaseOf(container)?.overlays).toEqual([{ uid: 'overlay-uid', released: false, figures: null }])
+      expect(readdirSync(podPaths(bench.layout, container.podUID).mounts)).toEqual([`${container.id}.json`])
+      expect(isPathAttached(join(work, 'overlay.img'))).toBe(true)
+      nothingIsLeftOf(container)
+    } finally {
+      closeSync(held)
+    }
+  }, 20_000)
+})
+
+describe('other containers', () => {
+  test('pass through untouched and wait for nobody', () => {
+    const container = bench.container({ name: 'sidecar', mounts: [{ destination: mountPath, source: volume() }] })
+    const before = readFileSync(join(container.bundle, 'config.json'), 'utf8')
+    const { stderr } = bench.create(container)
+    expect(stderr).not.toContain('lamina')
+    expect(readFileSync(join(container.bundle, 'config.json'), 'utf8')).toBe(before)
+  })
+
+  test('prepare keeps its root, loses the volumes, sees the progress, and tells where the volumes are', () => {
+    const container = bench.container({ name: 'prepare', mounts: [{ destination: mountPath, source: '/kubelet/v0' }] })
+    bench.create(container)
+    const config = readFileSync(join(container.bundle, 'config.json'), 'utf8')
+    const { progress, volumes } = podPaths(bench.layout, container.podUID)
+    expect(config).toContain(`"destination":"/.lamina/progress","type":"bind","source":"${progress}"`)
+    expect(config).not.toContain(mountPath)
+    expect(config).toContain(join(bench.dir, 'placeholder'))
+    expect(readJson(volumes, volumesSchema)).toEqual({ volumes: [{ mountPath, source: '/kubelet/v0' }] })
+  })
+
+  test('other subcommands are runc’s', () => {
+    expect(JSON.parse(bench.run('list', '--format', 'json').stdout || 'null')).toEqual(null)
+    expect(bench.run('state', 'nobody')).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining('does not exist'),
+    })
+    expect(bench.run('delete', 'nobody')).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining('does not exist'),
+    })
+  })
+})
+
+describe('what the runtime inherits', () => {
+  /** A stand-in for runc that tells what it was given. */
+  const probe = (): string => {
+    const path = join(bench.dir, 'probe.sh')
+    writeFileSync(
+      path,
+      `#!/bin/sh
+ls -1 /proc/$$/fd | tr '\\n' ' '; echo
+grep -E '^Sig(Ign|Blk)' /proc/self/status
+ulimit -Sn
+ulimit -Hn
+env | grep -E '^(LAMINA|NODE|LD_)' | sort
+echo "$@"
+`,
+      { mode: 0o755 },
+    )
+    return path
+  }
+
+  test('is what the caller gave: limits, signals, environment, arguments, and descriptors 0 to 2', async () => {
+    const container = instance(volume())
+    const output = join(bench.dir, 'probe.out')
+    const { launcher } = installedPaths(bench.layout)
+    const args = `--root ${bench.dir}/runc --log ${container.bundle}/log.json create --bundle ${container.bundle} ${container.id}`
+    const script = `ulimit -Sn 333; ulimit -Hn 4444; exec 7</etc/passwd 9</etc/group; ${launcher} ${args} > ${output} 2>&1 </dev/null`
+    execFileSync('sh', ['-c', script], {
+      env: { PATH: process.env.PATH, LAMINA_STATE_DIR: bench.layout.stateDir, LAMINA_RUNTIME: probe() },
+    })
+    const lines = readFileSync(output, 'utf8').split('\n')
+    // 10 or 255 is where the shell of the probe has its script.
+    expect(lines[0]?.split(' ').filter((fd) => fd !== '' && fd !== '10' && fd !== '255')).toEqual(['0', '1', '2'])
+    expect(lines.slice(1, 5)).toEqual(['SigBlk:\t0000000000000000', 'SigIgn:\t0000000000000000', '333', '4444'])
+    expect(lines.slice(5)).toEqual([
+      `LAMINA_RUNTIME=${bench.dir}/probe.sh`,
+      `LAMINA_STATE_DIR=${bench.layout.stateDir}`,
+      args,
+      '',
+    ])
+  })
+
+  test('pipes on 0 to 2 keep their flags: no O_NONBLOCK in the container', async () => {
+    const script = 'for fd in 0 1 2; do grep flags /proc/self/fdinfo/$fd; done'
+    const container = instance(volume(), { args: ['sh', '-c', `${script}; sleep 1000`] })
+    const { launcher } = installedPaths(bench.layout)
+    const args = [
+      '--root',
+      join(bench.dir, 'runc'),
+      'create',
+      '--bundle',
+      container.bundle,
+      '--pid-file',
+      join(container.bundle, 'pid'),
+      container.id,
+    ]
+    const child = spawn(launcher, args, {
+      stdio: 'pipe',
+      env: { PATH: process.env.PATH, LAMINA_STATE_DIR: bench.layout.stateDir },
+    })
+    let output = ''
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      output += text
+    })
+    await until(() => existsSync(join(container.bundle, 'pid')))
+    bench.start(container)
+    await until(() => output.split('\n').length > 3)
+    const flags = [...output.matchAll(/flags:\s*(\d+)/g)].map(([, octal]) => Number.parseInt(octal ?? '', 8))
+    expect(flags).toHaveLength(3)
+    for (const flag of flags) expect(flag & 0o4000).toBe(0)
+    ended(container)
+    child.kill()
+  })
+})

@@ -1,0 +1,240 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { closeSync, cpSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { installFiles, runtimeFiles } from '../../runtime-shim/agent/install/files.ts'
+import { currentBootID } from '../../runtime-shim/node/boot.ts'
+import { defaultLayout, installedPaths, type NodeLayout, podPaths } from '../../runtime-shim/node/layout.ts'
+import type { Ticket } from '../../runtime-shim/node/ticket.ts'
+import { build } from '../../scripts/build.ts'
+import { makeSquashfs } from './images.ts'
+
+/** Stands for a statically linked program that a base can hold: the pause init of every node. */
+export const staticProgram = '/usr/bin/catatonit'
+
+/** The shared objects that make one of the host's programs run in a root of its own, as gensquashfs entries. */
+const withLibraries = (program: string, at: string): string[] => {
+  const libraries = execFileSync('ldd', [program], { encoding: 'utf8' }).matchAll(/(\/\S+) \(0x/g)
+  return [`file ${at} 0755 0 0 ${program}`, ...[...libraries].map(([, path]) => `file ${path} 0755 0 0 ${path}`)]
+}
+
+const directoriesOf = (entries: readonly string[]): string[] => {
+  const paths = entries.map((entry) => entry.split(' ')[1] ?? '')
+  const dirs = paths.flatMap((path) => {
+    const parts = path.split('/').slice(1, -1)
+    return parts.map((_, index) => `/${parts.slice(0, index + 1).join('/')}`)
+  })
+  return [...new Set(dirs)].toSorted().map((path) => `dir ${path} 0755 0 0`)
+}
+
+/** A base in which the host's shell and core tools run. */
+export const shellBase = (path: string, more: readonly string[] = []): string => {
+  const tools = ['sh', 'cat', 'ls', 'id', 'sleep', 'touch', 'grep', 'dd'].map((name) => ({
+    at: `/bin/${name}`,
+    program: execFileSync('which', [name], { encoding: 'utf8' }).trim(),
+  }))
+  const files = [...new Set(tools.flatMap(({ at, program }) => withLibraries(program, at)))]
+  const entries = [...files, 'file /etc/passwd 0644 0 0 /etc/passwd', 'file /etc/group 0644 0 0 /etc/group']
+  const taken = new Set(more.map((entry) => entry.split(' ')[1]))
+  const all = [
+    ...entries.filter((entry) => !taken.has(entry.split(' ')[1])),
+    ...more.filter((entry) => !entry.startsWith('dir ')),
+  ]
+  return makeSquashfs(path, [
+    'dir / 0755 0 0',
+    ...directoriesOf(all),
+    ...more.filter((entry) => entry.startsWith('dir ')),
+    ...all,
+  ])
+}
+
+export interface Outcome {
+  exitCode: number
+  stdout: string
+  stderr: string
+}
+
+export interface BenchContainer {
+  id: string
+  bundle: string
+  podUID: string
+}
+
+/** The runtime as it is installed on a node, with state of its own, driven by hand as containerd drives it. */
+export interface RuntimeBench {
+  dir: string
+  layout: NodeLayout
+  base: string
+  /** A bundle as containerd makes it. */
+  container(options: {
+    podUID?: string
+    name?: string
+    args?: readonly string[]
+    mounts?: readonly { destination: string; source: string }[]
+    user?: object
+    readonly?: boolean
+    env?: readonly string[]
+  }): BenchContainer
+  /** Leave to mount, as the agent gives it. */
+  ticket(podUID: string, ticket: Partial<Ticket>): void
+  refuse(podUID: string, refusal: { reason: string; message: string; final: boolean }): void
+  run(...args: readonly string[]): Outcome
+  create(container: BenchContainer, env?: NodeJS.ProcessEnv): Outcome
+  /** The container's stdout and stderr so far. */
+  output(container: BenchContainer): string
+  start(container: BenchContainer): Outcome
+  /** Runs the command and gives its output. */
+  exec(container: BenchContainer, ...args: readonly string[]): Outcome
+  kill(container: BenchContainer): void
+  delete(container: BenchContainer): Outcome
+  close(): void
+}
+
+const outcomeOf = ({ status, stdout, stderr }: { status: number | null; stdout: string; stderr: string }): Outcome => ({
+  exitCode: status ?? 255,
+  stdout,
+  stderr,
+})
+
+const namespaces = ['pid', 'ipc', 'uts', 'mount'].map((type) => ({ type }))
+const systemMounts = [
+  { destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] },
+  { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'strictatime', 'mode=755'] },
+]
+
+export const createRuntimeBench = async (): Promise<RuntimeBench> => {
+  const dir = mkdtempSync('/var/tmp/lamina-runtime-')
+  const layout: NodeLayout = {
+    ...defaultLayout,
+    stateDir: join(dir, 'run'),
+    cacheDir: join(dir, 'cache'),
+    installDir: join(dir, 'opt'),
+  }
+  await build(join(dir, 'app'), ['lamina-runtime.cjs'])
+  await installFiles(runtimeFiles(layout, { appDir: join(dir, 'app') }))
+  for (const path of ['run', 'cache', 'bundles', 'placeholder', 'runc']) mkdirSync(join(dir, path))
+  const base = shellBase(join(dir, 'cache', 'root.squashfs'))
+  const { launcher } = installedPaths(layout)
+  const ids = new Set<string>()
+
+  const run = (args: readonly string[], env: NodeJS.ProcessEnv = {}, stdio?: [number, number, number]): Outcome => {
+    const result = spawnSync(launcher, ['--root', join(dir, 'runc'), ...args], {
+      encoding: 'utf8',
+      env: { PATH: process.env.PATH, LAMINA_STATE_DIR: layout.stateDir, ...env },
+      ...(stdio ? { stdio } : {}),
+    })
+    return outcomeOf({ ...result, stdout: result.stdout ?? '', stderr: result.stderr ?? '' })
+  }
+  const outputFile = ({ bundle }: BenchContainer) => join(bundle, 'output')
+
+  const bench: RuntimeBench = {
+    dir,
+    layout,
+    base,
+    container: ({ podUID = randomUUID(), name = 'main', args = ['sleep', '1000'], mounts = [], ...rest }) => {
+      const id = randomUUID().replaceAll('-', '')
+      const bundle = join(dir, 'bundles', id)
+      mkdirSync(join(bundle, 'rootfs'), { recursive: true })
+      const config = {
+        ociVersion: '1.0.2',
+        root: { path: join(dir, 'placeholder'), readonly: rest.readonly ?? false },
+        hostname: 'bench',
+        process: {
+          terminal: false,
+          user: rest.user ?? { uid: 0, gid: 0, additionalGids: [0] },
+          args,
+          env: ['PATH=/bin:/usr/bin', ...(rest.env ?? [])],
+          cwd: '/',
+          rlimits: [],
+        },
+        mounts: [
+          ...systemMounts,
+          ...mounts.map((mount) => ({ ...mount, type: 'bind', options: ['rbind', 'rprivate', 'rw'] })),
+        ],
+        linux: { namespaces, cgroupsPath: `/lamina-runtime-test/${id}`, resources: {} },
+        annotations: {
+          'io.kubernetes.cri.container-type': 'container',
+          'io.kubernetes.cri.container-name': name,
+          'io.kubernetes.cri.sandbox-uid': podUID,
+        },
+      }
+      writeFileSync(join(bundle, 'config.json'), JSON.stringify(config))
+      return { id, bundle, podUID }
+    },
+    ticket: (podUID, ticket) => {
+      const whole: Ticket = {
+        version: 1,
+        pod: { namespace: 'default', name: 'bench', uid: podUID },
+        instance: { name: 'bench', uid: randomUUID() },
+        bootID: currentBootID(),
+        image: { reference: 'example/base@sha256:0', digest: 'sha256:0', squashfs: base },
+        overlays: [],
+        ephemeral: null,
+        user: '',
+        podGroups: [],
+        imageGroups: true,
+        runAsNonRoot: false,
+        ...ticket,
+      }
+      const paths = podPaths(layout, podUID)
+      mkdirSync(paths.dir, { recursive: true })
+      writeFileSync(paths.ticket, JSON.stringify(whole))
+    },
+    refuse: (podUID, refusal) => {
+      const paths = podPaths(layout, podUID)
+      mkdirSync(paths.dir, { recursive: true })
+      writeFileSync(paths.refusal, JSON.stringify(refusal))
+    },
+    run: (...args) => run(args),
+    create: (container, env) => {
+      const { id, bundle } = container
+      ids.add(id)
+      const output = openSync(outputFile(container), 'a')
+      const nothing = openSync('/dev/null', 'r')
+      const log = join(bundle, 'log.json')
+      try {
+        const args = [
+          '--log',
+          log,
+          '--log-format',
+          'json',
+          'create',
+          '--bundle',
+          bundle,
+          '--pid-file',
+          join(bundle, 'pid'),
+          id,
+        ]
+        return { ...run(args, env, [nothing, output, output]), stderr: readFileSync(outputFile(container), 'utf8') }
+      } finally {
+        closeSync(output)
+        closeSync(nothing)
+      }
+    },
+    output: (container) => readFileSync(outputFile(container), 'utf8'),
+    start: ({ id }) => run(['start', id]),
+    exec: ({ id, bundle }, ...args) => {
+      const process_ = join(bundle, `exec-${randomUUID()}.json`)
+      const { process: containers } = JSON.parse(readFileSync(join(bundle, 'placeholder-config.json'), 'utf8'))
+      writeFileSync(process_, JSON.stringify({ ...containers, args }))
+      return run(['exec', '--process', process_, id])
+    },
+    kill: ({ id }) => {
+      run(['kill', id, 'KILL'])
+    },
+    delete: ({ id }) => run(['delete', '--force', id]),
+    close: () => {
+      for (const id of ids) run(['delete', '--force', id])
+      rmSync(dir, { recursive: true, force: true })
+    },
+  }
+  return {
+    ...bench,
+    // containerd keeps the spec that it made, and makes the processes of `exec` from that.
+    container: (options) => {
+      const container = bench.container(options)
+      cpSync(join(container.bundle, 'config.json'), join(container.bundle, 'placeholder-config.json'))
+      return container
+    },
+  }
+}
