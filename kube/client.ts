@@ -68,7 +68,7 @@ export interface KubeClient {
   /**
    * Undefined when the object is not there.
    *
-   * @param patch JSON merge patch; `metadata.resourceVersion` and `metadata.uid` in it are preconditions
+   * @param patch JSON merge patch; another `metadata.resourceVersion` than the object's is a Conflict, another `metadata.uid` is Invalid
    */
   mergePatch<T extends KubeObject>(
     resource: Resource<T>,
@@ -90,7 +90,7 @@ export interface KubeClient {
   /**
    * Ends when the server ends it. Silence has no time limit: the reader keeps watch over it.
    *
-   * @throws ApiError with reason Expired or Gone when `resourceVersion` is too old
+   * @throws the signal's reason when that is aborted; ApiError with reason Expired or Gone when `resourceVersion` is too old
    */
   watch(resource: Resource<KubeObject>, options: WatchOptions, signal: AbortSignal): AsyncIterable<WatchEvent>
 }

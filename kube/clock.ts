@@ -28,3 +28,12 @@ export const pause = (clock: Clock, ms: number, signal: AbortSignal): Promise<vo
     const cancel = clock.setTimeout(end, ms)
     signal.addEventListener('abort', end, { once: true })
   })
+
+/** The promise's result, or undefined when the signal is aborted first. Unlike a race with a long-lived promise, it leaves nothing behind. */
+export const unlessAborted = <T>(promise: Promise<T>, signal: AbortSignal): Promise<T | undefined> =>
+  new Promise((resolve, reject) => {
+    const give = (): void => resolve(undefined)
+    if (signal.aborted) give()
+    signal.addEventListener('abort', give, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', give))
+  })

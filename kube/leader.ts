@@ -1,5 +1,5 @@
 import type { KubeClient } from './client.ts'
-import { type Clock, pause, systemClock } from './clock.ts'
+import { type Clock, pause, systemClock, unlessAborted } from './clock.ts'
 import { createLeaseLock, type LeaseLock } from './lease-lock.ts'
 import type { Logger } from './log.ts'
 import type { Metrics } from './metrics.ts'
@@ -39,8 +39,8 @@ export const runAsLeader = async (options: LeaderOptions, signal: AbortSignal): 
   const setLeader = (value: 0 | 1): void => metrics?.leader.set(value, { name })
 
   setLeader(0)
-  const acquired = await acquire(lock, async () => pause(clock, retryMs * (1 + random() * 0.2), signal), signal, log)
-  if (!acquired) return 'stopped'
+  const rest = () => pause(clock, retryMs * (1 + random() * 0.2), signal)
+  if (!(await acquire({ lock, log, clock, rest, staleMs: leaseMs - renewMs }, signal))) return 'stopped'
   log.info({ identity, lease: name }, 'leading')
   setLeader(1)
   try {
@@ -50,21 +50,34 @@ export const runAsLeader = async (options: LeaderOptions, signal: AbortSignal): 
   }
 }
 
-const acquire = async (
-  lock: LeaseLock,
-  rest: () => Promise<void>,
-  signal: AbortSignal,
-  log: Logger,
-): Promise<boolean> => {
+interface Acquiring {
+  lock: LeaseLock
+  log: Logger
+  clock: Clock
+  rest(): Promise<void>
+  /** An answer older than this is no ground to lead for `renewMs` more. */
+  staleMs: number
+}
+
+/** @returns false when the signal was aborted before */
+const acquire = async ({ lock, log, clock, rest, staleMs }: Acquiring, signal: AbortSignal): Promise<boolean> => {
   let holder: string | undefined
   while (!signal.aborted) {
+    let stale = false
+    const cancel = clock.setTimeout(() => {
+      stale = true
+    }, staleMs)
     try {
       const result = await lock.tryAcquire()
-      if (result.kind === 'held') return true
-      if (result.by !== holder) log.info({ holder: result.by }, 'another leads: waiting')
-      holder = result.by
+      if (result.kind === 'held' && !stale) return true
+      if (result.kind === 'other' && result.by !== holder) {
+        holder = result.by
+        log.info({ holder }, 'another leads: waiting')
+      }
     } catch (error) {
       log.warn({ err: error }, 'could not ask for the lease: trying again')
+    } finally {
+      cancel()
     }
     await rest()
   }
@@ -123,10 +136,6 @@ const keep = async (
 ): Promise<boolean> => {
   const expired = new AbortController()
   const ended = AbortSignal.any([signal, expired.signal])
-  const whenEnded = new Promise<'ended'>((resolve) => {
-    if (ended.aborted) resolve('ended')
-    ended.addEventListener('abort', () => resolve('ended'), { once: true })
-  })
   const startDeadline = () => clock.setTimeout(() => expired.abort(), renewMs)
   let cancel = startDeadline()
   while (!ended.aborted) {
@@ -134,20 +143,15 @@ const keep = async (
     if (ended.aborted) break
     // From before the request: others count from when the server has written it, which is later.
     const next = startDeadline()
-    const result = await Promise.race([
-      lock.renew().catch((error: unknown) => {
-        log.warn({ err: error }, 'could not renew the lease: trying again')
-        return { kind: 'unknown' } as const
-      }),
-      whenEnded,
-    ])
-    if (result !== 'ended' && result.kind === 'held') {
-      cancel()
-      cancel = next
-    } else {
-      next()
-      if (result !== 'ended' && result.kind === 'other') expired.abort()
-    }
+    const renewal = lock.renew().catch((error: unknown) => {
+      log.warn({ err: error }, 'could not renew the lease: trying again')
+      return undefined
+    })
+    const result = await unlessAborted(renewal, ended)
+    if (result?.kind === 'other') expired.abort()
+    const superseded = result?.kind === 'held' ? cancel : next
+    if (result?.kind === 'held') cancel = next
+    superseded()
   }
   cancel()
   return !expired.signal.aborted

@@ -3,7 +3,7 @@ import { hasReason } from './api-error.ts'
 import { backoffMs } from './backoff.ts'
 import { type Change, createCache, type Indexes, versionOf } from './cache.ts'
 import { type KubeClient, listAll, type Selection, type WatchEvent } from './client.ts'
-import { type Clock, pause, systemClock } from './clock.ts'
+import { type Clock, pause, systemClock, unlessAborted } from './clock.ts'
 import type { Logger } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import { formatKey, type KubeObject, keyOf, type ObjectKey, type Resource } from './resource.ts'
@@ -181,8 +181,6 @@ export const createReflector = <T extends KubeObject>(options: ReflectorOptions<
         take(event)
       }
       return events
-    } catch (error) {
-      throw silent.signal.aborted ? silent.signal.reason : error
     } finally {
       cancel()
     }
@@ -231,10 +229,8 @@ export const createReflector = <T extends KubeObject>(options: ReflectorOptions<
 export const allSynced = async (
   reflectors: readonly Pick<Reflector<KubeObject>, 'synced'>[],
   signal: AbortSignal,
-): Promise<boolean> => {
-  const aborted = new Promise<boolean>((resolve) => {
-    if (signal.aborted) resolve(false)
-    signal.addEventListener('abort', () => resolve(false), { once: true })
-  })
-  return Promise.race([Promise.all(reflectors.map(({ synced }) => synced)).then(() => true), aborted])
-}
+): Promise<boolean> =>
+  (await unlessAborted(
+    Promise.all(reflectors.map(({ synced }) => synced)).then(() => true),
+    signal,
+  )) ?? false

@@ -68,5 +68,5 @@ export const serveHealth = async (options: HealthOptions): Promise<{ port: numbe
   }
 }
 
-const isAddressInfo = (address: string | AddressInfo | null): address is AddressInfo =>
+export const isAddressInfo = (address: string | AddressInfo | null): address is AddressInfo =>
   typeof address === 'object' && address !== null

@@ -1,9 +1,22 @@
+import { type Agent, request as httpRequest, type IncomingMessage } from 'node:http'
+import { request as httpsRequest } from 'node:https'
+import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { KubeConfig } from '@kubernetes/client-node'
-import { type Dispatcher, errors, request } from 'undici'
-import { ApiError, apiErrorOfBody } from './api-error.ts'
+import { apiErrorOfBody } from './api-error.ts'
 import type { Metrics } from './metrics.ts'
 import { createSessions } from './session.ts'
+
+/**
+ * HTTP to the API server. By Node's own client: undici's parser is WebAssembly,
+ * whose compiled code alone is 8 MB in a process that should stay below 40.
+ */
+export interface Transport {
+  /** The answer's JSON. @throws ApiError for answers other than 2xx */
+  send(request: ApiRequest): Promise<unknown>
+  /** The lines of an answer that goes on until the server ends it, or the signal is aborted: then its reason is thrown. */
+  lines(path: string, signal: AbortSignal): AsyncIterable<string>
+}
 
 export interface ApiRequest {
   method: 'GET' | 'POST' | 'PATCH' | 'DELETE'
@@ -12,33 +25,53 @@ export interface ApiRequest {
   body?: { contentType: string; json: object }
 }
 
-export interface Transport {
-  /** The answer's JSON. @throws ApiError for answers other than 2xx */
-  send(request: ApiRequest): Promise<unknown>
-  /** The lines of an answer that goes on until the signal is aborted or the server ends it. */
-  lines(path: string, signal: AbortSignal): AsyncIterable<string>
-}
-
-const requestTimeoutMs = 30_000
+const defaultTimeoutMs = 30_000
 const retriesAtMost = 5
 const retryAfterAtMostSeconds = 10
 
-/** A connection that the server closed just when we used it; only a request that changes nothing is sent again. */
-const lostConnection = (error: unknown): boolean =>
-  error instanceof errors.SocketError || (error instanceof Error && 'code' in error && error.code === 'ECONNRESET')
+/** The server closed the connection just when we used it again, and has not seen the request. */
+class StaleConnection extends Error {}
 
-/** Milliseconds to wait before the request is sent again; undefined when the answer stands. The server has not begun what it asks to be sent again. */
-const retryDelay = (status: number, retryAfter: string | undefined): number | undefined => {
-  if (status !== 429 && status !== 503) return undefined
-  const seconds = Number(retryAfter)
-  if (retryAfter === undefined || !Number.isFinite(seconds)) return undefined
-  return Math.min(Math.max(seconds, 0), retryAfterAtMostSeconds) * 1000
+interface Exchange {
+  method: string
+  headers: Record<string, string>
+  agent: Agent
+  signal: AbortSignal
+  body?: string
 }
 
-const single = (header: string | string[] | undefined): string | undefined =>
-  Array.isArray(header) ? header[0] : header
+/** Resolves when the answer's headers are there. */
+const exchange = (url: string, { body, ...options }: Exchange): Promise<IncomingMessage> =>
+  new Promise((resolve, reject) => {
+    const request = (url.startsWith('http:') ? httpRequest : httpsRequest)(url, options, resolve)
+    request.once('error', (error) => {
+      const isStale = request.reusedSocket && 'code' in error && error.code === 'ECONNRESET'
+      reject(isStale ? new StaleConnection(error.message, { cause: error }) : error)
+    })
+    // Of a DELETE, Node would send the body without saying how long it is: the server would not read it.
+    if (body !== undefined) request.setHeader('content-length', Buffer.byteLength(body))
+    request.end(body)
+  })
 
-async function* splitLines(body: Dispatcher.ResponseData['body']): AsyncIterable<string> {
+/** An aborted request fails in several ways; the signal knows why. */
+const becauseOf = (signal: AbortSignal, error: unknown): unknown => (signal.aborted ? signal.reason : error)
+
+/** Milliseconds to wait before the request is sent again, as the server asks, which has not begun it; undefined when the answer stands. */
+const retryDelay = (status: number, retryAfter: string | undefined): number | undefined => {
+  if ((status !== 429 && status !== 503) || retryAfter === undefined) return undefined
+  const seconds = Number(retryAfter)
+  return Number.isFinite(seconds) ? Math.min(Math.max(seconds, 0), retryAfterAtMostSeconds) * 1000 : undefined
+}
+
+const parseJson = (what: string, body: string): unknown => {
+  try {
+    return JSON.parse(body)
+  } catch (error) {
+    throw new Error(`${what}: the answer is not JSON: ${body.slice(0, 200)}`, { cause: error })
+  }
+}
+
+async function* splitLines(body: IncomingMessage): AsyncIterable<string> {
   body.setEncoding('utf8')
   let rest = ''
   for await (const chunk of body) {
@@ -46,76 +79,84 @@ async function* splitLines(body: Dispatcher.ResponseData['body']): AsyncIterable
     rest = lines.pop() ?? ''
     yield* lines
   }
-  if (rest !== '') yield rest
 }
 
 export const createTransport = (
   config: KubeConfig,
-  { metrics, userAgent }: { metrics?: Metrics | undefined; userAgent: string },
+  options: { metrics?: Metrics | undefined; userAgent: string; timeoutMs?: number },
 ): Transport => {
+  const { metrics, userAgent, timeoutMs = defaultTimeoutMs } = options
   const session = createSessions(config)
   const server = config.getCurrentCluster()?.server.replace(/\/+$/, '')
   if (!server) throw new Error('the kubeconfig has no current cluster: set current-context')
 
+  const headersFor = (credentials: Record<string, string>, contentType?: string): Record<string, string> => ({
+    ...credentials,
+    accept: 'application/json',
+    'user-agent': userAgent,
+    ...(contentType ? { 'content-type': contentType } : {}),
+  })
   const count = (method: string, code: string): void => metrics?.requests.inc({ method, code })
+  const noAnswer = (what: string, cause: unknown): Error => new Error(`${what}: no answer from ${server}`, { cause })
 
   const sendOnce = async ({ method, path, body }: ApiRequest) => {
     const { headers, requests } = await session()
-    const answer = await request(`${server}${path}`, {
-      dispatcher: requests,
-      method,
-      headers: {
-        ...headers,
-        accept: 'application/json',
-        'user-agent': userAgent,
-        ...(body ? { 'content-type': body.contentType } : {}),
-      },
-      ...(body ? { body: JSON.stringify(body.json) } : {}),
-      signal: AbortSignal.timeout(requestTimeoutMs),
-    })
-    return {
-      status: answer.statusCode,
-      retryAfter: single(answer.headers['retry-after']),
-      text: await answer.body.text(),
+    const signal = AbortSignal.timeout(timeoutMs)
+    try {
+      const answer = await exchange(`${server}${path}`, {
+        method,
+        headers: headersFor(headers, body?.contentType),
+        agent: requests,
+        signal,
+        ...(body ? { body: JSON.stringify(body.json) } : {}),
+      })
+      return { status: answer.statusCode ?? 0, retryAfter: answer.headers['retry-after'], body: await text(answer) }
+    } catch (error) {
+      throw becauseOf(signal, error)
     }
   }
 
-  const send: Transport['send'] = async (sent) => {
-    const what = `${sent.method} ${sent.path.split('?', 1)[0]}`
+  /** The answer; undefined when the request may be sent once more. Whether a write got through is for the caller to find out. */
+  const reach = async (request: ApiRequest, what: string) => {
+    try {
+      const answer = await sendOnce(request)
+      count(request.method, String(answer.status))
+      return answer
+    } catch (error) {
+      count(request.method, '<error>')
+      if (error instanceof StaleConnection && request.method === 'GET') return undefined
+      throw noAnswer(what, error)
+    }
+  }
+
+  const send: Transport['send'] = async (request) => {
+    const what = `${request.method} ${request.path.split('?', 1)[0]}`
     for (let tries = 0; ; tries++) {
-      try {
-        const { status, retryAfter, text } = await sendOnce(sent)
-        count(sent.method, String(status))
-        if (status >= 200 && status < 300) return JSON.parse(text)
-        const delay = retryDelay(status, retryAfter)
-        if (delay === undefined || tries >= retriesAtMost) throw apiErrorOfBody(what, status, text)
-        await sleep(delay)
-      } catch (error) {
-        if (error instanceof ApiError) throw error
-        count(sent.method, '<error>')
-        if (sent.method === 'GET' && tries === 0 && lostConnection(error)) continue
-        throw new Error(`${what}: no answer from ${server}: ${error instanceof Error ? error.message : error}`, {
-          cause: error,
-        })
-      }
+      const answer = await reach(request, what)
+      if (!answer) continue
+      const { status, retryAfter, body } = answer
+      if (status >= 200 && status < 300) return parseJson(what, body)
+      const delay = retryDelay(status, retryAfter)
+      if (delay === undefined || tries >= retriesAtMost) throw apiErrorOfBody(what, status, body)
+      await sleep(delay)
     }
   }
 
   async function* lines(path: string, signal: AbortSignal): AsyncIterable<string> {
+    const what = `WATCH ${path.split('?', 1)[0]}`
     const { headers, watches } = await session()
-    const answer = await request(`${server}${path}`, {
-      dispatcher: watches,
-      method: 'GET',
-      headers: { ...headers, accept: 'application/json', 'user-agent': userAgent },
-      signal,
-      headersTimeout: requestTimeoutMs,
-      bodyTimeout: 0,
+    const sent = exchange(`${server}${path}`, { method: 'GET', headers: headersFor(headers), agent: watches, signal })
+    const answer = await sent.catch((error: unknown) => {
+      if (!signal.aborted) count('WATCH', '<error>')
+      throw becauseOf(signal, noAnswer(what, error))
     })
     count('WATCH', String(answer.statusCode))
-    if (answer.statusCode !== 200) {
-      throw apiErrorOfBody(`WATCH ${path.split('?', 1)[0]}`, answer.statusCode, await answer.body.text())
+    if (answer.statusCode !== 200) throw apiErrorOfBody(what, answer.statusCode ?? 0, await text(answer))
+    try {
+      yield* splitLines(answer)
+    } catch (error) {
+      throw becauseOf(signal, error)
     }
-    yield* splitLines(answer.body)
   }
 
   return { send, lines }
