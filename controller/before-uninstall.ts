@@ -20,4 +20,7 @@ Or uninstall with --no-hooks: the pods run on, and their deletion waits until La
   process.exitCode = 1
 }
 
-await main()
+main().catch((error: unknown) => {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+  process.exitCode = 1
+})

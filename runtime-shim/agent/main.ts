@@ -45,4 +45,7 @@ const main = async (): Promise<void> => {
   await health.close()
 }
 
-await main()
+main().catch((error: unknown) => {
+  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
+  process.exit(1)
+})

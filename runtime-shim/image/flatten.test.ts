@@ -179,7 +179,7 @@ describe('an image with every oddity', () => {
         xattrs: { 'user.binary': Buffer.from([...Array(256).keys()]).toString('hex') },
       },
       'etc/disk': { type: 'b', device: '259:1048575' },
-      'etc/pipe-too': { type: 'p', links: 2 },
+      'etc/pipe': { type: 'p' },
       'etc/dangling-too': { type: 'l', links: 2, target: '/no/where' },
       'etc/old': { mtime: 0 },
       'etc/fraction': { mtime: 981_173_106 },
@@ -215,7 +215,7 @@ describe('what cannot be flattened says why, and leaves no file', () => {
     expect(error).toBeInstanceOf(ConversionError)
     return error
   }
-  const packed = gzipSync(randomBytes(100_000))
+  const random = archive(file('a', randomBytes(100_000)))
 
   test.each<[string, TestLayer[], object, RegExp]>([
     [
@@ -226,13 +226,13 @@ describe('what cannot be flattened says why, and leaves no file', () => {
     ],
     [
       'a gzip stream that ends early',
-      [{ ...good, blob: packed.subarray(0, 50_000) }],
+      [{ archive: random, blob: gzipSync(random).subarray(0, 50_000) }],
       {},
       /^layer 1: its compressed data is damaged/,
     ],
     [
       'a damaged zstd stream',
-      [{ ...good, blob: zstdCompressSync(good.archive).fill(7, 20, 30) }],
+      [{ archive: random, blob: zstdCompressSync(random).subarray(0, 50_000) }],
       {},
       /^layer 1: its compressed data is damaged/,
     ],
@@ -273,7 +273,7 @@ describe('what cannot be flattened says why, and leaves no file', () => {
 
   test('a full disk, by how much it takes and how much there is', async () => {
     await writeImageDirectory(image, [{ archive: archive(file('large', randomBytes(12 * 2 ** 20))) }])
-    await withSmallDisk(8, async (disk) => {
+    await withSmallDisk({ mebibytes: 8 }, async (disk) => {
       const attempt = flattenDirectory(image, join(disk, 'root.squashfs'), {
         signal: new AbortController().signal,
         onProgress: () => {},

@@ -89,6 +89,16 @@ const openInput = (child: ChildProcess): Writable => {
   return child.stdin.on('error', () => {})
 }
 
+/** Resolves when the stream takes more, or never will. */
+const roomIn = (input: Writable): Promise<void> =>
+  new Promise((resolve) => {
+    const done = (): void => {
+      input.off('drain', done).off('close', done)
+      resolve()
+    }
+    input.on('drain', done).on('close', done)
+  })
+
 /** @param fd an empty file, open for writing, which belongs to nobody (`unprivileged`) */
 export const createSquashfs = (fd: number): SquashfsWriter => {
   const child = start(fd)
@@ -97,19 +107,14 @@ export const createSquashfs = (fd: number): SquashfsWriter => {
   let batch: Buffer[] = []
   let batched = 0
 
-  const failIfEnded = async (): Promise<void> => {
-    const failure = await outcome
-    throw failure ?? new SquashfsToolError('tar2sqfs took no more input')
-  }
-
   const flush = async (): Promise<void> => {
     input.cork()
     for (const bytes of batch) input.write(bytes)
     input.uncork()
     batch = []
     batched = 0
-    if (!input.writable) await failIfEnded()
-    if (input.writableNeedDrain) await Promise.race([once(input, 'drain'), failIfEnded()])
+    if (input.writableNeedDrain) await roomIn(input)
+    if (!input.writable) throw (await outcome) ?? new SquashfsToolError('tar2sqfs took no more input')
   }
 
   const write = async (bytes: Buffer): Promise<void> => {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { imageReference, testCluster } from './support/cluster.ts'
 import { conditionOf } from './support/conditions.ts'
 import { createFixture, type Fixture } from './support/fixture.ts'
-import { onNode } from './support/node.ts'
+import { killInit } from './support/node.ts'
 import { containerImage, instance, persistentOverlay, promptly } from './support/objects.ts'
 import { registrySecret, registrySecretName } from './support/registry.ts'
 import { until } from './support/until.ts'
@@ -83,12 +83,7 @@ describe('the story: what is installed lasts, what is not in an overlay goes', (
   test('a crash restarts the container in place, on its overlay', async () => {
     const before = await kubectl.get(fixture.namespace, 'pod', 'dev')
     await fixture.exec('dev', 'sh', '-c', 'echo more > /more')
-    await onNode(
-      cluster,
-      'sh',
-      '-c',
-      `kill -9 $(grep -l ${before.metadata.uid} /proc/[0-9]*/cgroup | xargs -n1 dirname | xargs -n1 basename | while read p; do grep -q catatonit /proc/$p/comm && grep -qa init /proc/$p/cmdline && echo $p; done)`,
-    )
+    await killInit(cluster, before.metadata.uid ?? '')
     await until('the container restarted', async () => {
       const pod = await kubectl.get(fixture.namespace, 'pod', 'dev')
       const text = JSON.stringify(pod.status)

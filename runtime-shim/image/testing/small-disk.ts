@@ -6,11 +6,14 @@ import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 
-/** A file system of so many MiB, mounted for the while. */
-export const withSmallDisk = async <T>(mebibytes: number, act: (directory: string) => Promise<T>): Promise<T> => {
+/** A file system of so many MiB, and so many inodes if that is said, mounted for the while. */
+export const withSmallDisk = async <T>(
+  { mebibytes, inodes }: { mebibytes: number; inodes?: number },
+  act: (directory: string) => Promise<T>,
+): Promise<T> => {
   const dir = await mkdtemp(join(tmpdir(), 'lamina-disk-'))
   const directory = join(dir, 'disk')
-  const make = `truncate -s ${mebibytes}M image && mkfs.ext4 -q -m 0 image && mkdir disk && mount -o loop image disk`
+  const make = `truncate -s ${mebibytes}M image && mkfs.ext4 -q -m 0 ${inodes === undefined ? '' : `-N ${inodes}`} image && mkdir disk && mount -o loop image disk`
   await run('sh', ['-ec', make], { cwd: dir })
   try {
     return await act(directory)

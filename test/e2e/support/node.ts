@@ -31,3 +31,12 @@ export const filesOnNode = async (cluster: Cluster, directory: string): Promise<
   (await onNode(cluster, 'sh', '-c', `[ ! -d ${directory} ] || find ${directory} -mindepth 1`))
     .split('\n')
     .filter(Boolean)
+
+/** Kills the idling first process of an instance's container, as a crash would. */
+export const killInit = async (cluster: Cluster, podUID: string): Promise<void> => {
+  const pids = (await onNode(cluster, 'pgrep', '--full', '--exact', '/.lamina/init -P')).split('\n')
+  for (const pid of pids) {
+    const cgroup = await onNode(cluster, 'cat', `/proc/${pid}/cgroup`)
+    if (cgroup.includes(podUID)) await onNode(cluster, 'kill', '-KILL', pid)
+  }
+}
