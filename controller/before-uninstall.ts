@@ -13,10 +13,14 @@ const main = async (): Promise<void> => {
   const found = await client.list(pods, { labelSelector: labels.instance })
   const held = found.filter(({ metadata }) => metadata.finalizers.includes(releaseFinalizer)).map(keyOf)
   if (held.length === 0) return
-  process.stderr.write(`Lamina stays installed: instances have pods, which could not end without it:
-${held.map((key) => `  ${key}\n`).join('')}Stop or delete these instances first: their overlays keep all data.
-Or uninstall with --no-hooks: the pods run on, and their deletion waits until Lamina is installed again.
-`)
+  const named = [...held.slice(0, 10), ...(held.length > 10 ? [`${held.length - 10} more`] : [])].join(', ')
+  // One line: Helm shows it as a line of its log.
+  process.stderr.write(
+    `Lamina stays installed, for pods of instances could not end without it: ${named}. ` +
+      'Stop or delete these instances first: their overlays keep all data. Or uninstall with --no-hooks: ' +
+      'the pods run on, and their deletion waits until Lamina is installed again. ' +
+      `To keep the release as it was: ${process.env.KEEP_COMMAND}\n`,
+  )
   process.exitCode = 1
 }
 

@@ -68,9 +68,12 @@ const largeImage = 512 * 2 ** 20
 /** `ext3` wastes at most a block of its file. */
 const blockSize = 4096
 
-const mustPrepare = ({ spec, status }: PersistentOverlay): boolean =>
-  status.usage === undefined ||
-  parseQuantity(spec.size) - status.usage.capacityBytes >= blockSize ||
+const isMade = ({ status }: PersistentOverlay): boolean => status.usage !== undefined
+
+const mustGrow = ({ spec, status }: PersistentOverlay): boolean =>
+  status.usage !== undefined && parseQuantity(spec.size) - status.usage.capacityBytes >= blockSize
+
+const isUnhealthy = ({ status }: PersistentOverlay): boolean =>
   conditionOf(status.conditions, 'Healthy')?.status === 'False'
 
 /** Whether the pod needs the init container: something long may have to be done before its start. */
@@ -79,10 +82,8 @@ const needsPrepare = (
   { spec }: Instance,
   { image, chosen, overlays }: Extract<Ingredients, { kind: 'complete' }>,
 ): boolean => {
-  const written = overlays.filter(({ metadata: { name } }) =>
-    spec.overlays.some((use) => use.name === name && use.access === 'ReadWrite'),
-  )
-  if (written.some(mustPrepare)) return true
+  const written = overlays.find((_, index) => spec.overlays[index]?.access === 'ReadWrite')
+  if (!overlays.every(isMade) || (written && (mustGrow(written) || isUnhealthy(written)))) return true
   if (image.status.resolved === undefined || image.status.resolved.sizeBytes < largeImage) return false
   const onSomeNode = caches.instances
     .list()

@@ -10,9 +10,10 @@ import { type Pod, pods } from '../../kube/resources.ts'
 import { createWorkQueue } from '../../kube/work-queue.ts'
 import { convertImage } from '../image/convert.ts'
 import type { NodeLayout } from '../node/layout.ts'
-import { createImageCache, type ImageCache } from './cache/images.ts'
+import { createImageCache, type ImageCache, sweepImageCache } from './cache/images.ts'
 import { createAttempts } from './pods/attempts.ts'
 import { createEndings } from './pods/endings.ts'
+import { sweepAuthFiles } from './pods/pull-secrets.ts'
 import { createPodReconciler } from './pods/reconcile.ts'
 import { isEnding } from './pods/release.ts'
 import { sweepPods } from './pods/sweep.ts'
@@ -45,11 +46,13 @@ const createMetricsOfNode = (metrics: Metrics, images: () => ImageCache) => {
   const troubles = metrics.counter('lamina_troubles_total', 'What kept a pod from being mounted, by reason.', [
     'reason',
   ])
+  const countImages = (): void => cached.set(images().size())
   return {
+    countImages,
     onConverted: (took: number, succeeded: boolean): void => {
       conversions.inc({ result: succeeded ? 'success' : 'error' })
       seconds.observe(took)
-      cached.set(images().digests().length)
+      countImages()
     },
     onTicket: () => tickets.inc(),
     onRelease: () => releases.inc(),
@@ -60,6 +63,7 @@ const createMetricsOfNode = (metrics: Metrics, images: () => ImageCache) => {
 const isOurs = ({ spec }: Pod): boolean => spec?.runtimeClassName === runtimeClassName
 
 export const createAgent = ({ client, layout, nodeName, log, metrics }: Parts): NodeAgent => {
+  const fieldSelector = `spec.nodeName=${nodeName}`
   const stopping = new AbortController()
   const attempts = createAttempts()
   const endings = createEndings()
@@ -72,36 +76,55 @@ export const createAgent = ({ client, layout, nodeName, log, metrics }: Parts): 
   const cache = createReflector({
     client,
     resource: pods,
-    fieldSelector: `spec.nodeName=${nodeName}`,
+    fieldSelector,
     indexes: { uid: ({ metadata }) => [metadata.uid] },
     onChange: ({ type, object }) => {
       if (!isOurs(object)) return
-      if (type === 'deleted') attempts.forget(object.metadata.uid)
-      if (type === 'deleted' || isEnding(object)) endings.end(object.metadata.uid)
-      queue.add(keyOf(object))
+      const { uid } = object.metadata
+      if (type === 'deleted' || isEnding(object)) endings.end(uid)
+      if (type !== 'deleted') return podQueue.add(keyOf(object))
+      attempts.forget(uid)
+      sweepQueue.add(nodeName)
     },
     log,
     metrics,
   })
   const reconcile = createPodReconciler({
-    ...{ client, layout, images, cache, attempts, clock: systemClock },
+    ...{ client, layout, images, cache, attempts, log, clock: systemClock },
     events: createEventRecorder(client, { component: 'lamina-agent', host: nodeName, log }),
     endingOf: endings.signalOf,
     ...measured,
   })
-  const queue = createWorkQueue({ name: 'pod', concurrency, process: reconcile, log, metrics, maxBackoffMs: 15_000 })
-  const sweep = () => sweepPods(layout, (podUID) => cache.by('uid', podUID).length > 0)
+  const podQueue = createWorkQueue({ name: 'pod', concurrency, process: reconcile, log, metrics, maxBackoffMs: 15_000 })
+
+  const sweep = async (): Promise<{ requeueAfterMs: number }> => {
+    const isKnown = (podUID: string): boolean => cache.by('uid', podUID).length > 0
+    const liveUIDs = async () =>
+      new Set((await client.list(pods, { fieldSelector })).map(({ metadata }) => metadata.uid))
+    const held = await sweepPods(layout, isKnown, liveUIDs)
+    for (const uid of held) log.warn({ kind: 'Pod', uid }, 'the pod is gone, and has an overlay mounted still')
+    return { requeueAfterMs: sweepEveryMs }
+  }
+  const sweepQueue = createWorkQueue({
+    name: 'sweep',
+    concurrency: 1,
+    process: sweep,
+    log,
+    metrics,
+    maxBackoffMs: 15_000,
+  })
 
   return {
     isSynced: () => cache.lastSync() > 0,
     run: async (signal) => {
       signal.addEventListener('abort', () => stopping.abort(), { once: true })
+      sweepAuthFiles(layout)
+      await sweepImageCache(layout)
+      measured.countImages()
       const observed = cache.run(signal)
       if (await allSynced([cache], signal)) {
-        sweep()
-        const sweeper = setInterval(sweep, sweepEveryMs)
-        await queue.run(signal)
-        clearInterval(sweeper)
+        sweepQueue.add(nodeName)
+        await Promise.all([podQueue.run(signal), sweepQueue.run(signal)])
       }
       await observed
     },

@@ -7,7 +7,6 @@ import { serveHealth } from '../../kube/server.ts'
 import { stopSignal } from '../../kube/stop.ts'
 import { defaultLayout } from '../node/layout.ts'
 import { createAgent } from './agent.ts'
-import { sweepImageCache } from './cache/images.ts'
 import { installHandler } from './install/handler.ts'
 
 const environmentSchema = z.object({
@@ -36,7 +35,6 @@ const main = async (): Promise<void> => {
     ],
     live: () => [],
   })
-  await sweepImageCache(layout)
   const running = agent.run(signal)
   const appDir = dirname(process.argv[1] ?? '')
   await installHandler({ layout, appDir, client, nodeName, log, signal })

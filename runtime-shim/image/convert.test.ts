@@ -56,6 +56,7 @@ beforeAll(async () => {
     mediaType: indexType,
     manifests: [one(pushed.amd64, 'amd64'), one(pushed.arm64, 'arm64'), one(pushed.arm64, 'unknown', 'unknown')],
   })
+  await registry.push(join(dir, 'test-app-1'), 'test/docker:1', 'v2s2')
   await writeImageDirectory(join(dir, 'large'), [{ archive: archive(file('f', randomBytes(12 * 2 ** 20))) }])
   await registry.push(join(dir, 'large'), 'test/large:1')
   await rm(dir, { recursive: true })
@@ -105,6 +106,16 @@ describe('a reference resolves', () => {
   test('by digest to itself, whatever tag stands beside it', async () => {
     const found = await resolve(`test/app:gone@${pushed.amd64}`)
     expect(found).toMatchObject({ digest: pushed.amd64, reference: `${registry.host}/test/app@${pushed.amd64}` })
+  })
+
+  test("in Docker's format as in OCI's", async () => {
+    const [oci, docker] = [await resolve('test/app:1'), await resolve('test/docker:1')]
+    expect(docker).toEqual({
+      ...oci,
+      digest: docker.digest,
+      reference: `${registry.host}/test/docker@${docker.digest}`,
+    })
+    expect(docker.digest).not.toBe(oci.digest)
   })
 
   test('of several platforms to the one that is asked for', async () => {
@@ -234,6 +245,19 @@ describe('an image in a registry becomes a squashfs', () => {
     const { reference } = await resolve('test/large:1')
     const attempt = convert(reference, join(scratchDir, 'root.squashfs'), scratchDir, AbortSignal.timeout(150))
     await expect(attempt).rejects.toThrow(/timeout/)
+    expect(await readdir(scratchDir)).toEqual([])
+  })
+
+  test('or nothing, when the registry has another layer than the manifest says', async () => {
+    const dir = join(scratchDir, 'tampered')
+    await writeImageDirectory(dir, [{ archive: archive(file('a', randomBytes(1000))) }])
+    const manifest = manifestSchema.parse(JSON.parse(await readFile(join(dir, 'manifest.json'), 'utf8')))
+    await registry.push(dir, 'test/tampered:1')
+    await rm(dir, { recursive: true })
+    await registry.corrupt(manifest.layers[0]?.digest ?? '')
+    const { reference } = await resolve('test/tampered:1')
+    const attempt = convert(reference, join(scratchDir, 'root.squashfs'))
+    await expect(attempt).rejects.toThrow(/test\/tampered@sha256:.* cannot be read .*[Dd]igest did not match/)
     expect(await readdir(scratchDir)).toEqual([])
   })
 

@@ -129,6 +129,13 @@ describe('the squashfs', () => {
     return archive(...parts)
   }
 
+  test('cannot keep access control lists, and the loss is told', async () => {
+    const pax = { 'SCHILY.xattr.system.posix_acl_access': '\x02\0\0\0' }
+    expect(await flatten([{ archive: archive(file('a', '', { pax })) }])).toContain(
+      '1 entries have access control lists, which squashfs cannot keep: their mode counts',
+    )
+  })
+
   test('is made in one pass of an ordinary image', async () => {
     const lines = await flatten([
       { archive: archive(directory('d'), file('d/a'), file('gone'), hardLink('d/b', 'd/a'), symlink('s', 'd')) },

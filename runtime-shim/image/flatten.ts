@@ -84,7 +84,7 @@ const cameTrue = (plan: Plan, shown: ReadonlySet<IndexedEntry>): boolean =>
   plan.size === shown.size &&
   [...plan].every(
     ([entry, emissions]) =>
-      shown.has(entry) && emissions.every((emission) => isAsRead(entry, emission)) && emissions.length === 1,
+      shown.has(entry) && emissions.length === 1 && emissions.every((emission) => isAsRead(entry, emission)),
   )
 
 interface FirstPass {
@@ -143,6 +143,12 @@ const passPlanned = async (
   }
 }
 
+const tellLosses = (index: FirstPass['index'], { onProgress }: FlattenOptions): void => {
+  const hasList = ({ header }: IndexedEntry) => [...header.xattrs.keys()].some((name) => name.startsWith('system.'))
+  const count = index.flat().filter(hasList).length
+  if (count > 0) onProgress(`${count} entries have access control lists, which squashfs cannot keep: their mode counts`)
+}
+
 const withWriter = async <T>(fd: number, act: (writer: SquashfsWriter) => Promise<T>): Promise<T> => {
   const writer = await openWriter(fd)
   try {
@@ -155,9 +161,11 @@ const withWriter = async <T>(fd: number, act: (writer: SquashfsWriter) => Promis
 const flattenInto = async (output: Output, layers: readonly Layer[], options: FlattenOptions): Promise<void> => {
   const replay = await withWriter(output.fd, async (writer) => {
     const { index, shown, failure } = await passGuessing(layers, writer, options)
+    tellLosses(index, options)
     const plan = planFlattening(index)
-    if (failure && (cameTrue(plan, shown) || isFull(output.fd, output.dir))) throw failure
-    if (!cameTrue(plan, shown)) return { plan, index }
+    const isRight = cameTrue(plan, shown)
+    if (failure && (isRight || isFull(output.fd, output.dir))) throw failure
+    if (!isRight) return { plan, index }
     await writer.finish()
     return undefined
   })

@@ -32,6 +32,8 @@ const dropPrivileges = [
   ...[`--reuid=${unprivileged.uid}`, `--regid=${unprivileged.gid}`, '--'],
 ]
 
+/** Descriptor 3 of the child. */
+const outputPath = '/proc/self/fd/3'
 const compression = ['--compressor', 'zstd', '--comp-extra', 'level=3', '--block-size', '131072']
 
 const start = (fd: number): ChildProcess =>
@@ -41,7 +43,7 @@ const start = (fd: number): ChildProcess =>
       ...dropPrivileges,
       'tar2sqfs',
       ...compression,
-      ...['--num-jobs', String(availableParallelism()), '--no-skip', '--quiet', '--force', '/proc/self/fd/3'],
+      ...['--num-jobs', String(availableParallelism()), '--no-skip', '--quiet', '--force', outputPath],
     ],
     { stdio: ['pipe', 'ignore', 'pipe', fd], env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' } },
   )
@@ -58,7 +60,7 @@ const outcomeOf = async (child: ChildProcess): Promise<SquashfsToolError | undef
     const [code, killedBy] = await once(child, 'close')
     if (code === 0) return undefined
     if (killedBy) return new SquashfsToolError(`tar2sqfs was ended by ${killedBy}`)
-    const complaint = output.trim() || `exit code ${code}`
+    const complaint = output.replaceAll(`${outputPath}: `, '').trim() || `exit code ${code}`
     return new SquashfsToolError(`tar2sqfs: ${complaint}`, { complaint })
   } catch (cause) {
     return new SquashfsToolError('tar2sqfs cannot be run: squashfs-tools-ng and util-linux must be installed', {

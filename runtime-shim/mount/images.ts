@@ -1,9 +1,9 @@
 import { closeSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
+import { hasCode } from './error-code.ts'
 import { LockHeldError, lockImage } from './lock.ts'
 import { type OpenFile, openFileIn } from './open.ts'
 import { assertExt3, readSuperblock } from './superblock.ts'
-import { hasCode } from './syscalls.ts'
 import { retrySync } from './wait.ts'
 
 /** The overlay image in a volume with a file system. */
@@ -85,10 +85,12 @@ const openForReading = (source: OverlaySource): OpenOverlay => {
 
 const explain = (source: OverlaySource, error: unknown): Error => {
   const cause = error instanceof Error ? error : new Error(String(error))
-  const missing = hasCode(error, 'ENOENT')
-    ? `has no ${overlayImageName} in its volume yet: delete the pod, and the controller prepares it anew`
-    : cause.message
-  return new OverlayError(`overlay "${source.name}": ${missing}`, { cause })
+  if (!hasCode(error, 'ENOENT')) return new OverlayError(`overlay "${source.name}": ${cause.message}`, { cause })
+  const next =
+    source.access === 'ReadWrite'
+      ? 'delete the pod, and it is prepared anew'
+      : 'start an instance that has it ReadWrite first, which makes it'
+  return new OverlayError(`overlay "${source.name}" has no ${overlayImageName} in its volume: ${next}`, { cause })
 }
 
 /**

@@ -1,4 +1,5 @@
-import { flock, hasCode, lockKind, lockWholeRange } from './syscalls.ts'
+import { hasCode } from './error-code.ts'
+import { flock, lockKind, lockWholeRange } from './syscalls.ts'
 
 /** Another mount, here or by Apptainer, uses the image in a way that excludes ours. */
 export class LockHeldError extends Error {

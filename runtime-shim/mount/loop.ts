@@ -1,6 +1,7 @@
 import { type BigIntStats, closeSync, fstatSync, mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { flock, hasCode, ioctl, lockKind } from './syscalls.ts'
+import { hasCode } from './error-code.ts'
+import { flock, ioctl, lockKind } from './syscalls.ts'
 import { retrySync } from './wait.ts'
 
 /**
@@ -116,11 +117,22 @@ const backs = (device: number, { dev, ino }: BigIntStats): boolean => {
 
 const loopDevices = (): string[] => readdirSync(sysBlock).filter((entry) => /^loop\d+$/.test(entry))
 
-/** Whether some loop device was attached by this path, as the kernel names it. Reads sysfs only. */
-export const isPathAttached = (path: string): boolean =>
-  loopDevices()
-    .map((device) => attribute(device, 'loop/backing_file'))
-    .some((backing) => backing === path || backing === `${path} (deleted)`)
+/** A loop device with the file that it shows, by the path that it was opened by. */
+export interface AttachedFile extends LoopAttachment {
+  path: string
+}
+
+const deleted = ' (deleted)'
+
+/** All loop devices of the machine that have a file. Reads sysfs only. */
+export const attachedFiles = (): AttachedFile[] =>
+  loopDevices().flatMap((device) => {
+    const path = attribute(device, 'loop/backing_file')
+    const diskseq = attribute(device, 'diskseq')
+    if (path === undefined || diskseq === undefined) return []
+    const number = Number(device.slice('loop'.length))
+    return [{ number, diskseq, path: path.endsWith(deleted) ? path.slice(0, -deleted.length) : path }]
+  })
 
 const sectorSize = 512n
 

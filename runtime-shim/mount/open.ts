@@ -1,5 +1,6 @@
 import { type BigIntStats, closeSync, constants, fstatSync, openSync } from 'node:fs'
-import { hasCode, O_PATH, openat2, resolveStrictly } from './syscalls.ts'
+import { hasCode } from './error-code.ts'
+import { O_PATH, openat2, resolveStrictly } from './syscalls.ts'
 
 /** A path inside a volume, an image or a root is not what it must be; nothing was mounted. */
 export class UnsafePathError extends Error {

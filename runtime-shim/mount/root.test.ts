@@ -5,9 +5,11 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { editExt3, makeSquashfs, makeVolume, smallBase } from '../../test/node/images.ts'
 import { createRootBench, type RootBench } from '../../test/node/roots.ts'
 import { lockImage } from './lock.ts'
-import { isAttached, isPathAttached } from './loop.ts'
+import { attachedFiles, isAttached } from './loop.ts'
 import { openFileIn } from './open.ts'
 import { assertExt3, readSuperblock } from './superblock.ts'
+
+const isPathAttached = (path: string): boolean => attachedFiles().some((file) => file.path === path)
 
 let bench: RootBench
 beforeEach(() => {

@@ -11,12 +11,13 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import { hasCode } from './error-code.ts'
 import { type OpenOverlay, OverlayError } from './images.ts'
 import { lockImage } from './lock.ts'
 import { attachLoop, isAttached, type LoopAttachment, withSharedLoop } from './loop.ts'
 import { descriptorPath, openBelow, openDirectoryBelow, UnsafePathError, withDirectory } from './open.ts'
 import { overlayOptions } from './overlay.ts'
-import { CLONE_NEWNS, hasCode, mount, mountFlags, umount, unshare } from './syscalls.ts'
+import { CLONE_NEWNS, mount, mountFlags, umount, unshare } from './syscalls.ts'
 import { retrySync } from './wait.ts'
 
 /** Everything that makes one root, opened and locked beforehand in the host's namespace. */

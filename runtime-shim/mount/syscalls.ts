@@ -21,9 +21,6 @@ export class SyscallError extends Error {
   }
 }
 
-export const hasCode = (error: unknown, ...codes: string[]): boolean =>
-  error instanceof Error && 'code' in error && typeof error.code === 'string' && codes.includes(error.code)
-
 const libc = koffi.load('libc.so.6')
 const native = {
   syscall: libc.func('long syscall(long, long, const char*, void*, size_t)'),
@@ -125,9 +122,9 @@ export const lockWholeRange = (fd: number, type: keyof typeof recordLockType): v
   check('fcntl', `F_OFD_SETLK fd ${fd}`, native.fcntlBuffer(fd, F_OFD_SETLK, record))
 }
 
-/** fallocate(2), mode 0: `size` bytes from the start are backed by real blocks, or ENOSPC. */
-export const fallocate = (fd: number, size: number): void => {
-  check('fallocate', `fd ${fd}, ${size} bytes`, native.fallocate(fd, 0, 0, size))
+/** fallocate(2), mode 0: the range is backed by real blocks, or ENOSPC. */
+export const fallocate = (fd: number, offset: number, length: number): void => {
+  check('fallocate', `fd ${fd}, ${length} bytes`, native.fallocate(fd, 0, offset, length))
 }
 
 const CLOSE_RANGE_CLOEXEC = 4

@@ -1,12 +1,12 @@
 import { rmdirSync, rmSync } from 'node:fs'
-import { isAttached, isPathAttached } from '../mount/loop.ts'
-import { hasCode } from '../mount/syscalls.ts'
+import { hasCode } from '../mount/error-code.ts'
+import { attachedFiles, isAttached } from '../mount/loop.ts'
 import { containerPaths, type NodeLayout, rootPath } from './layout.ts'
 import type { RecordedOverlay } from './ticket.ts'
 
 /** Whether what `create` recorded is still mounted. Reads sysfs only. */
 export const isMounted = ({ loop, path }: Pick<RecordedOverlay, 'loop' | 'path'>): boolean =>
-  loop === null ? isPathAttached(path) : isAttached(loop)
+  loop === null ? attachedFiles().some((file) => file.path === path) : isAttached(loop)
 
 /** Removes a container's own records and the empty directory that its root was mounted over. */
 export const forgetContainer = (layout: NodeLayout, containerID: string): void => {

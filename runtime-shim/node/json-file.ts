@@ -1,6 +1,6 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import type { z } from 'zod/mini'
-import { hasCode } from '../mount/syscalls.ts'
+import { hasCode } from '../mount/error-code.ts'
 
 /** Written beside and renamed: a reader sees all or nothing. */
 export const writeJson = (path: string, value: unknown): void => {

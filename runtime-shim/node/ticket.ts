@@ -117,6 +117,7 @@ export const releaseRecordSchema = z.object({
   releaseTime: z.string(),
   overlays: z.array(
     z.object({
+      name: z.string(),
       uid: z.string(),
       /** False: still mounted when the wait ended. */
       released: z.boolean(),

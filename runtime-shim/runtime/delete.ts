@@ -1,8 +1,9 @@
 import { closeSync, readdirSync, rmSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import { hasCode } from '../mount/error-code.ts'
 import { openFileIn } from '../mount/open.ts'
 import { type Figures, figuresOf, readSuperblock } from '../mount/superblock.ts'
-import { hasCode, triggerSocketCollection } from '../mount/syscalls.ts'
+import { triggerSocketCollection } from '../mount/syscalls.ts'
 import { sleepSync } from '../mount/wait.ts'
 import { forgetContainer, isMounted } from '../node/containers.ts'
 import { readJson, writeJson } from '../node/json-file.ts'
@@ -69,13 +70,13 @@ export const release = (
       const { name, uid } = overlay
       if (!awaitDetach(overlay, deadline)) {
         problems.push(`overlay "${name}" is still mounted ${waitMs / 1000} s after the end of its container`)
-        return { uid, released: false, figures: null }
+        return { name, uid, released: false, figures: null }
       }
       try {
-        return { uid, released: true, figures: figuresIn(overlay) }
+        return { name, uid, released: true, figures: figuresIn(overlay) }
       } catch (error) {
         problems.push(`overlay "${name}" is unmounted, but cannot be read: ${String(error)}`)
-        return { uid, released: true, figures: null }
+        return { name, uid, released: true, figures: null }
       }
     })
   try {

@@ -5,10 +5,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { editExt3, makeVolume } from '../../test/node/images.ts'
 import { type BenchContainer, createRuntimeBench, type RuntimeBench, shellBase } from '../../test/node/runtime-bench.ts'
-import { isPathAttached } from '../mount/loop.ts'
+import { attachedFiles } from '../mount/loop.ts'
 import { readJson } from '../node/json-file.ts'
 import { containerPaths, installedPaths, podPaths, rootPath } from '../node/layout.ts'
 import { mountRecordSchema, releaseRecordSchema, volumesSchema } from '../node/ticket.ts'
+
+const isPathAttached = (path: string): boolean => attachedFiles().some((file) => file.path === path)
 
 let bench: RuntimeBench
 beforeAll(async () => {
@@ -277,7 +279,9 @@ describe('a descriptor that lingers elsewhere', () => {
       const { exitCode, stderr } = bench.delete(container)
       expect(exitCode).toBe(0)
       expect(stderr).toContain('lamina: overlay "work" is still mounted 8 s after the end of its container')
-      expect(releaseOf(container)?.overlays).toEqual([{ uid: 'overlay-uid', released: false, figures: null }])
+      expect(releaseOf(container)?.overlays).toEqual([
+        { name: 'work', uid: 'overlay-uid', released: false, figures: null },
+      ])
       expect(readdirSync(podPaths(bench.layout, container.podUID).mounts)).toEqual([`${container.id}.json`])
       expect(isPathAttached(join(work, 'overlay.img'))).toBe(true)
       nothingIsLeftOf(container)

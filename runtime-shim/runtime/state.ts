@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, openSync, readFileSync, readlinkSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
-import { flock, hasCode, lockKind } from '../mount/syscalls.ts'
+import { hasCode } from '../mount/error-code.ts'
+import { flock, lockKind } from '../mount/syscalls.ts'
 import { sleepSync } from '../mount/wait.ts'
 import { currentBootID } from '../node/boot.ts'
 import { readJson } from '../node/json-file.ts'
@@ -18,8 +19,11 @@ export class NoTicketError extends Error {
   override name = 'NoTicketError'
 }
 
-/** The shared lock keeps the agent from revoking while we mount; a link count of zero says that it did before. */
-const holdTicket = (path: string): HeldTicket | undefined => {
+/**
+ * The shared lock keeps the agent from revoking while we mount; a link count of
+ * zero says that it did before. A ticket of another pod or another boot is none.
+ */
+const holdTicket = (path: string, podUID: string): HeldTicket | undefined => {
   let fd: number
   try {
     fd = openSync(path, 'r')
@@ -30,7 +34,7 @@ const holdTicket = (path: string): HeldTicket | undefined => {
   flock(fd, lockKind.shared, { wait: true })
   const revoked = fstatSync(fd).nlink === 0
   const ticket = revoked ? undefined : ticketSchema.parse(JSON.parse(readFileSync(fd, 'utf8')))
-  if (ticket?.bootID === currentBootID()) return { ticket, release: () => closeSync(fd) }
+  if (ticket?.bootID === currentBootID() && ticket.pod.uid === podUID) return { ticket, release: () => closeSync(fd) }
   closeSync(fd)
   return undefined
 }
@@ -53,7 +57,7 @@ export const awaitTicket = (
   const paths = podPaths(layout, podUID)
   const started = performance.now()
   for (;;) {
-    const held = holdTicket(paths.ticket)
+    const held = holdTicket(paths.ticket, podUID)
     if (held) return held
     const refusal = readJson(paths.refusal, refusalSchema)
     const waited = performance.now() - started

@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, readFileSync } from 'node:fs'
+import { hasCode } from '../mount/error-code.ts'
 import { descriptorPath } from '../mount/open.ts'
-import { hasCode, O_PATH, openat2, resolve } from '../mount/syscalls.ts'
+import { O_PATH, openat2, resolve } from '../mount/syscalls.ts'
 import type { Ticket } from '../node/ticket.ts'
 import type { ProcessUser } from './bundle.ts'
 

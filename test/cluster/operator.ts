@@ -52,9 +52,9 @@ const isInstalled = async (cluster: Cluster, chartHash: string, values: object):
   )
 }
 
-/** An installation that was broken off leaves a record that would refuse the next. */
+/** An installation or removal that was broken off leaves a record that would refuse the next. */
 const forgetBrokenOff = async (cluster: Cluster): Promise<void> => {
-  const pending = `owner=helm,name=${release},status in (pending-install,pending-upgrade,pending-rollback)`
+  const pending = `owner=helm,name=${release},status in (pending-install,pending-upgrade,pending-rollback,uninstalling)`
   await run(cluster.kube('kubectl', '-n', namespace, 'delete', 'secret', '-l', pending))
 }
 

@@ -1,12 +1,16 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { z } from 'zod'
 import { imageReference, testCluster } from './support/cluster.ts'
 import { createFixture, type Fixture } from './support/fixture.ts'
 import type { KubeObject } from './support/kubectl.ts'
+import { onNode } from './support/node.ts'
 import { containerImage, inNamespace, instance, persistentOverlay, promptly } from './support/objects.ts'
 import { registrySecret, registrySecretName } from './support/registry.ts'
 import { until } from './support/until.ts'
 
 const { cluster, kubectl } = await testCluster()
+
+const placeholder = z.object({ containers: z.array(z.object({ image: z.string() })) })
 
 /**
  * Forgers have all that a developer in the namespace may do (`edit`), and more:
@@ -28,103 +32,103 @@ describe('forged pods', () => {
   })
   afterAll(() => fixture.destroy())
 
-  /** The genuine pod's spec under another name, unbound, with what the forger changes. */
-  const forge = (name: string, metadata: object, volumes?: object[]) => {
-    const { nodeName: _, nodeSelector: __, serviceAccount: ___, ...spec } = { ...genuine.spec }
-    const text = JSON.stringify({ ...spec, ...(volumes ? { volumes } : {}) })
-    const parsed = JSON.parse(text)
-    delete parsed.initContainers
-    return { apiVersion: 'v1', kind: 'Pod', metadata: { name, ...metadata }, spec: parsed }
-  }
-  const noClaims = [
-    { name: 'lamina-0', emptyDir: {} },
-    { name: 'lamina-pull-0', emptyDir: {} },
-  ]
+  const uidOf = async (name: string) => (await fixture.get('instance', name)).metadata.uid ?? ''
+  const owner = (uid: string) => ({
+    apiVersion: 'lamina.dev/v1alpha1',
+    kind: 'Instance',
+    name: 'dev',
+    uid,
+    controller: true,
+    blockOwnerDeletion: false,
+  })
+  const signed = async (uid: string) => ({ finalizers: ['lamina.dev/release'], ownerReferences: [owner(uid)] })
 
-  const eventsSay = async (pod: string, pattern: RegExp) => {
-    const words = await until(
-      `kubectl describe says why ${pod} does not run`,
-      async () => {
-        const description = await kubectl.run(['-n', fixture.namespace, 'describe', 'pod', pod])
-        return pattern.test(description) && description
+  /** A pod that looks like the genuine one to the container runtime: same RuntimeClass, container, mount paths. */
+  const forge = (name: string, metadata: object, volume: object = { emptyDir: {} }) =>
+    inNamespace(fixture.namespace, {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name, ...metadata },
+      spec: {
+        runtimeClassName: 'lamina',
+        automountServiceAccountToken: false,
+        terminationGracePeriodSeconds: 0,
+        containers: [
+          {
+            name: 'main',
+            image: placeholder.parse(genuine.spec).containers[0]?.image,
+            command: ['/.lamina/init', '-P'],
+            volumeMounts: [{ name: 'lamina-0', mountPath: '/.lamina/overlays/0' }],
+          },
+        ],
+        volumes: [{ name: 'lamina-0', ...volume }],
       },
-      { seconds: 150 },
+    })
+
+  const create = (pod: object) => kubectl.run(['create', '-f', '-'], { input: JSON.stringify(pod) })
+
+  /** `kubectl describe` has the runtime's words, and the container has never started. */
+  const refused = async (pod: string, pattern: RegExp) => {
+    await until(
+      `kubectl describe says why ${pod} does not run`,
+      async () => pattern.test(await kubectl.run(['-n', fixture.namespace, 'describe', 'pod', pod])),
+      { describe: () => kubectl.run(['-n', fixture.namespace, 'describe', 'pod', pod]) },
     )
-    expect(words).toMatch(pattern)
-    const pods = await kubectl.get(fixture.namespace, 'pod', pod)
-    expect(JSON.stringify(pods.status)).not.toContain('"started":true')
+    expect(JSON.stringify((await kubectl.get(fixture.namespace, 'pod', pod)).status)).not.toContain('"started":true')
+  }
+
+  const remove = async (pod: string) => {
+    const patch = ['patch', 'pod', pod, '--type=merge', '-p', '{"metadata":{"finalizers":null}}']
+    await kubectl.run(['-n', fixture.namespace, ...patch])
+    await kubectl.run(['-n', fixture.namespace, 'delete', 'pod', pod, '--force', '--grace-period=0'])
   }
 
   test('the genuine pod runs', async () => {
     expect(await fixture.exec('dev', 'cat', '/etc/debian_version')).toMatch(/^12/)
   })
 
-  test('a volume of `lamina-*` in a pod that the controller did not make is refused at the door', async () => {
-    const pod = forge('thief', {})
-    const { exitCode, stderr } = await kubectl.try(['apply', '-f', '-'], {
-      input: JSON.stringify(inNamespace(fixture.namespace, pod)),
-    })
-    expect(exitCode).not.toBe(0)
-    expect(stderr).toContain('lamina-mine')
+  test('the claim of an overlay in a pod that the controller did not make is refused at the door', async () => {
+    const thief = forge('thief', {}, { persistentVolumeClaim: { claimName: 'lamina-mine' } })
+    await expect(create(thief)).rejects.toThrow(/lamina-mine/)
   })
 
   test.each([
-    ['a RuntimeClass without an Instance', 'classonly', () => ({})],
+    ['a RuntimeClass without an Instance', 'class-only', async () => ({}), /NotAnInstance/],
     [
       'forged annotations and labels',
       'labelled',
-      () => ({
-        labels: genuine.metadata.labels,
-        annotations: { 'lamina.dev/overlay': 'mine', 'lamina.dev/ticket': 'yes' },
-      }),
-    ],
-    [
-      'a forged owner',
-      'owned',
-      () => ({
-        finalizers: ['lamina.dev/release'],
-        ownerReferences: [
-          {
-            apiVersion: 'lamina.dev/v1alpha1',
-            kind: 'Instance',
-            name: 'dev',
-            uid: '00000000-0000-0000-0000-000000000000',
-            controller: true,
-          },
-        ],
-      }),
-    ],
-    [
-      'the real owner, but another pod than the granted one',
-      'second',
       async () => ({
-        finalizers: ['lamina.dev/release'],
-        ownerReferences: [
-          {
-            apiVersion: 'lamina.dev/v1alpha1',
-            kind: 'Instance',
-            name: 'dev',
-            uid: (await fixture.get('instance', 'dev')).metadata.uid,
-            controller: false,
-          },
-        ],
+        labels: genuine.metadata.labels,
+        annotations: { 'lamina.dev/overlay': 'mine', 'lamina.dev/template-hash': 'x' },
       }),
+      /NotAnInstance/,
     ],
-  ])('%s: mounts nothing, and kubectl describe says why', async (_what, name, metadata) => {
-    const pod = inNamespace(fixture.namespace, forge(name, await metadata(), noClaims))
-    await kubectl.run(['create', '-f', '-'], { input: JSON.stringify(pod) })
-    await eventsSay(name, /lamina: (?!no leave)|no leave to mount/)
-    await kubectl.run([
-      '-n',
-      fixture.namespace,
-      'patch',
-      'pod',
-      name,
-      '--type=merge',
-      '-p',
-      '{"metadata":{"finalizers":null}}',
-    ])
-    await kubectl.run(['-n', fixture.namespace, 'delete', 'pod', name, '--force', '--grace-period=0'])
+    [
+      'an owner without the finalizer',
+      'unsigned',
+      async () => ({ ownerReferences: [owner(await uidOf('dev'))] }),
+      /finalizer/,
+    ],
+    ['an owner of another uid', 'orphan', () => signed('00000000-0000-0000-0000-000000000000'), /uid/],
+    ['the real owner, of another pod', 'second', async () => signed(await uidOf('dev')), /has another pod/],
+  ])('%s: mounts nothing, and kubectl describe says why', async (_, name, metadata, words) => {
+    await create(forge(name, await metadata()))
+    await refused(name, words)
+    await remove(name)
+  })
+
+  test('the ticket of another pod opens nothing', async () => {
+    await create(forge('ticketed', {}))
+    const uid = (await kubectl.get(fixture.namespace, 'pod', 'ticketed')).metadata.uid
+    const pods = '/run/lamina/pods'
+    await onNode(
+      cluster,
+      'sh',
+      '-ec',
+      `mkdir -p ${pods}/${uid}; cp ${pods}/${genuine.metadata.uid}/ticket.json ${pods}/${uid}/`,
+    )
+    await refused('ticketed', /NotAnInstance/)
+    await remove('ticketed')
   })
 
   test("the agent's token is refused for another node's objects", async () => {
@@ -158,10 +162,8 @@ describe('forged pods', () => {
         ...args,
       ])
     }
-    const elsewhere = { ...forge('elsewhere', { finalizers: ['lamina.dev/release'] }, noClaims) }
-    elsewhere.spec.nodeName = 'another-node'
-    delete elsewhere.spec.nodeSelector
-    await kubectl.run(['create', '-f', '-'], { input: JSON.stringify(inNamespace(fixture.namespace, elsewhere)) })
+    const elsewhere = forge('elsewhere', { finalizers: ['lamina.dev/release'] })
+    await create({ ...elsewhere, spec: { ...elsewhere.spec, nodeName: 'another-node' } })
     const removal = ['patch', 'pod', 'elsewhere', '--type=merge', '-p', '{"metadata":{"finalizers":null}}']
     const refused = await as(...removal)
     expect(refused.exitCode).not.toBe(0)

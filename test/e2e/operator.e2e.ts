@@ -109,13 +109,16 @@ describe('the operator, while an instance runs,', () => {
     await startAgain()
   })
 
-  test('refuses to be uninstalled, names the instance, and stays as it is', async () => {
-    const { exitCode, stdout, stderr } = await helm('uninstall', 'lamina')
-    expect(`${stdout}${stderr}`).toContain(`${fixture.namespace}/dev`)
+  test('refuses to be uninstalled, names the instance, and says how to go on', async () => {
+    const { exitCode, stderr } = await helm('uninstall', 'lamina')
+    expect(stderr).toContain(`${fixture.namespace}/dev`)
     expect(exitCode).not.toBe(0)
-    expect((await helm('status', 'lamina')).stdout).toContain('STATUS: deployed')
     await expectUndisturbed()
     await startAgain()
+    const [, revision = ''] = /helm -n lamina-system rollback lamina (\d+)/.exec(stderr) ?? []
+    expect(await helm('rollback', 'lamina', revision, '--wait')).toMatchObject({ exitCode: 0 })
+    expect((await helm('status', 'lamina')).stdout).toContain('STATUS: deployed')
+    await expectUndisturbed()
   })
 
   test('is uninstalled all the same with --no-hooks: the instance runs on, a deletion waits, and nothing is lost', async () => {

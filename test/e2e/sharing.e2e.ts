@@ -1,13 +1,18 @@
+import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { z } from 'zod'
 import { imageReference, testCluster } from './support/cluster.ts'
 import { conditionOf, isReady } from './support/conditions.ts'
 import { createFixture, type Fixture } from './support/fixture.ts'
+import { freshImage } from './support/images.ts'
 import { loopsOf } from './support/node.ts'
 import { containerImage, instance, persistentOverlay, promptly } from './support/objects.ts'
-import { registrySecret, registrySecretName } from './support/registry.ts'
+import { registryLog, registrySecret, registrySecretName } from './support/registry.ts'
 import { until } from './support/until.ts'
 
 const { cluster, kubectl } = await testCluster()
+
+const imageOf = z.object({ image: z.object({ digest: z.string() }) })
 
 describe('one overlay, several that want it', () => {
   let fixture: Fixture
@@ -130,12 +135,24 @@ describe('one overlay, several that want it', () => {
     expect(await fixture.exec('hasty', 'cat', '/proof')).toBe('written')
   })
 
-  test('five instances of one image: one conversion, one loop device', async () => {
+  test('five instances of an image that is new to the node: one conversion, and one device for all', async () => {
+    const repository = `test/fresh-${randomBytes(4).toString('hex')}`
+    const { layerDigest } = await freshImage(cluster, repository)
+    await fixture.apply(
+      containerImage('fresh', imageReference(cluster, `${repository}:1`), { pullSecrets: [registrySecretName] }),
+    )
     const names = [1, 2, 3, 4, 5].map((number) => `five-${number}`)
-    await fixture.apply(...names.map((name) => instance(name, { podTemplate: promptly })))
-    for (const name of names) await fixture.ready('instance', name)
-    const loops = (await loopsOf('root.squashfs')).filter(({ file }) => file.includes('/images/'))
-    expect(new Set(loops.map(({ file }) => file)).size).toBe(loops.length)
+    await fixture.apply(...names.map((name) => instance(name, { image: 'fresh', podTemplate: promptly })))
+    for (const name of names) await fixture.ready('instance', name, 120)
+
+    const fetched = (await registryLog(cluster)).filter((line) =>
+      line.includes(`GET /v2/${repository}/blobs/${layerDigest} `),
+    )
+    expect(fetched.filter((line) => line.includes('" 200 '))).toHaveLength(1)
+
+    const { digest } = imageOf.parse((await fixture.get('instance', 'five-1')).status).image
+    // The kernel has one superblock for a device and file system, however often it is mounted (get_tree_bdev).
+    expect(await loopsOf(`/images/${digest.replace(':', '-')}/root.squashfs`)).toHaveLength(1)
     for (const name of names) await fixture.delete('instance', name, '--wait=false')
   })
 })

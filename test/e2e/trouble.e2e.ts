@@ -1,7 +1,9 @@
+import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { imageReference, testCluster } from './support/cluster.ts'
 import { conditionOf } from './support/conditions.ts'
 import { createFixture, type Fixture } from './support/fixture.ts'
+import { freshImage } from './support/images.ts'
 import { filesOnNode, loopsOf, onNode } from './support/node.ts'
 import { containerImage, instance, persistentOverlay, promptly } from './support/objects.ts'
 import { registrySecret, registrySecretName } from './support/registry.ts'
@@ -97,32 +99,27 @@ describe('trouble names its cause and the next step, and mends itself when the c
   })
 
   test('a cache disk that fills during conversion', async () => {
-    const cache = '/var/lib/lamina'
-    await onNode(
-      cluster,
-      'sh',
-      '-c',
-      `dd if=/dev/zero of=/run/small bs=1M count=12 2>/dev/null; mkfs.ext4 -q /run/small; mkdir -p /run/small.d; mount -o loop /run/small /run/small.d; mv ${cache}/images ${cache}/images.aside; mkdir ${cache}/images; mount --bind /run/small.d ${cache}/images; mount --bind /run/small.d ${cache}/tmp`,
-    )
-    const restore = () =>
-      onNode(
-        cluster,
-        'sh',
-        '-c',
-        `umount ${cache}/tmp; umount ${cache}/images; rmdir ${cache}/images; mv ${cache}/images.aside ${cache}/images; umount /run/small.d; rm -r /run/small /run/small.d`,
-      )
+    const images = '/var/lib/lamina/images'
+    const repository = `test/fresh-${randomBytes(4).toString('hex')}`
+    await freshImage(cluster, repository)
+    const script = (text: string) => onNode(cluster, 'sh', '-ec', text)
+    await script(`truncate -s 24M /run/small; mkfs.ext4 -q /run/small; mount -o loop /run/small ${images}`)
     try {
       await fixture.apply(
-        containerImage('debian', debian(), { pullSecrets }),
-        instance('full', { podTemplate: promptly }),
+        containerImage('fresh', imageReference(cluster, `${repository}:1`), { pullSecrets }),
+        instance('full', { image: 'fresh', podTemplate: promptly }),
       )
-      await told('instance', 'full', 'ImageReady', /full|space|free/i, 120)
-      await warned('Instance', 'full', /space|free|full/i)
-      expect((await filesOnNode(cluster, `${cache}/tmp`)).filter((path) => path.endsWith('.squashfs'))).toEqual([])
+      await told('instance', 'full', 'ImageReady', /no space left/, 120)
+      await warned('Instance', 'full', /no space left.*make room/)
+      await until('nothing half-made is left', async () => {
+        const files = await filesOnNode(cluster, images)
+        return files.filter((file) => !file.endsWith('lost+found')).length === 0
+      })
     } finally {
-      await restore()
+      await script(`umount ${images}; rm /run/small`)
     }
     await fixture.ready('instance', 'full', 180)
+    await fixture.delete('instance', 'full')
   })
 
   test('an overlay whose `upper` is a link to the host is refused; nothing of the host is shown', async () => {

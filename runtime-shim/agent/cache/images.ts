@@ -1,12 +1,12 @@
 import { mkdirSync, readdirSync } from 'node:fs'
 import { mkdtemp, open, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { z } from 'zod/mini'
-import { ConversionError, RegistryError } from '../../image/errors.ts'
-import { hasCode } from '../../mount/syscalls.ts'
+import * as z from 'zod/mini'
+import { unlessAborted } from '../../../kube/clock.ts'
 import { readJson } from '../../node/json-file.ts'
 import type { NodeLayout } from '../../node/layout.ts'
-import { Trouble } from '../trouble.ts'
+import { createLimiter } from './limiter.ts'
+import { imageTrouble } from './trouble.ts'
 
 const metaSchema = z.object({ reference: z.string(), sizeBytes: z.number(), user: z.string() })
 
@@ -21,8 +21,8 @@ export interface WantedImage {
   /** `repository@sha256:…` */
   reference: string
   digest: string
-  /** Auth file for the registry, where pull secrets were given. */
-  authFile: string | undefined
+  /** Calls `act` with an auth file for the registry, where there are pull secrets; it is gone afterwards. */
+  withAuthFile<T>(act: (authFile: string | undefined) => Promise<T>): Promise<T>
   onProgress(line: string): void
 }
 
@@ -36,32 +36,23 @@ export type Convert = (options: {
 }) => Promise<{ sizeBytes: number; user: string }>
 
 export interface ImageCache {
-  /** The image, fetched and converted if it is not there; once for a digest however many ask. @throws Trouble */
-  ensure(wanted: WantedImage): Promise<CachedImage>
-  /** Digests that are there. */
-  digests(): string[]
+  /** The image, if it is there. */
+  find(digest: string): CachedImage | undefined
+  /**
+   * The image, fetched and converted if it is not there; once for a digest
+   * however many ask. Undefined when the signal ends the wait: the work goes on.
+   *
+   * @throws Trouble
+   */
+  ensure(wanted: WantedImage, signal: AbortSignal): Promise<CachedImage | undefined>
+  /** How many are there. */
+  size(): number
 }
 
 const stagingPrefix = '.making-'
 
-const reasons: Record<RegistryError['kind'], string> = {
-  NotFound: 'ImageNotFound',
-  Unauthorized: 'ImageUnauthorized',
-  Unreachable: 'ImageUnreachable',
-  NoPlatform: 'ImagePlatformNotFound',
-  NoSpace: 'ImageNoSpace',
-  Other: 'ImagePullFailed',
-}
-
-const explain = (error: unknown): unknown => {
-  if (error instanceof RegistryError) return new Trouble(reasons[error.kind], error.message, { cause: error })
-  if (error instanceof ConversionError) return new Trouble('ImageNotConverted', error.message, { cause: error })
-  if (hasCode(error, 'ENOSPC', 'EDQUOT')) {
-    const message = `no space left for the image in the node's cache: ${error instanceof Error ? error.message : ''}`
-    return new Trouble('ImageNoSpace', message, { cause: error })
-  }
-  return error
-}
+/** A conversion takes two processors for itself, and the memory of its tree of files. */
+const conversionsAtOnce = 2
 
 const syncPath = async (path: string): Promise<void> => {
   const handle = await open(path, 'r')
@@ -72,6 +63,11 @@ const syncPath = async (path: string): Promise<void> => {
   }
 }
 
+interface Work {
+  done: Promise<CachedImage>
+  listeners: Set<WantedImage['onProgress']>
+}
+
 /** Images of a node as directories named by digest. Each appears by a rename, when it is whole and on disk. */
 export const createImageCache = (
   { cacheDir }: Pick<NodeLayout, 'cacheDir'>,
@@ -80,65 +76,86 @@ export const createImageCache = (
 ): ImageCache => {
   const root = join(cacheDir, 'images')
   const dirOf = (digest: string) => join(root, digest.replace(':', '-'))
-  const underWay = new Map<string, { done: Promise<CachedImage>; listeners: Set<WantedImage['onProgress']> }>()
+  const underWay = new Map<string, Work>()
+  const limited = createLimiter(conversionsAtOnce)
   mkdirSync(root, { recursive: true, mode: 0o700 })
 
-  const read = (digest: string): CachedImage | undefined => {
+  const find: ImageCache['find'] = (digest) => {
     const meta = readJson(join(dirOf(digest), 'meta.json'), metaSchema)
     return meta && { squashfs: join(dirOf(digest), 'root.squashfs'), user: meta.user }
   }
 
-  const make = async ({ reference, digest, authFile }: WantedImage, onProgress: WantedImage['onProgress']) => {
+  const make = async (wanted: WantedImage, onProgress: WantedImage['onProgress']): Promise<CachedImage> => {
+    const { reference, digest } = wanted
     const staging = await mkdtemp(join(root, stagingPrefix))
     try {
       const target = join(staging, 'root.squashfs')
-      const access = { authFile, scratchDir: staging }
-      const { sizeBytes, user } = await convert({ reference, access, target, scratchDir: staging, onProgress })
+      const { sizeBytes, user } = await wanted.withAuthFile((authFile) =>
+        convert({ reference, access: { authFile, scratchDir: staging }, target, scratchDir: staging, onProgress }),
+      )
       await writeFile(join(staging, 'meta.json'), JSON.stringify({ reference, sizeBytes, user }))
       for (const path of [target, join(staging, 'meta.json'), staging]) await syncPath(path)
+      // Without its meta.json what is there is no image.
+      await rm(dirOf(digest), { recursive: true, force: true })
       await rename(staging, dirOf(digest))
       await syncPath(root)
+      return { squashfs: join(dirOf(digest), 'root.squashfs'), user }
     } catch (error) {
       await rm(staging, { recursive: true, force: true })
+      throw imageTrouble(error)
+    }
+  }
+
+  const measured = async (wanted: WantedImage, onProgress: WantedImage['onProgress']): Promise<CachedImage> => {
+    const started = performance.now()
+    const told = (succeeded: boolean): void => onConverted((performance.now() - started) / 1000, succeeded)
+    try {
+      const image = await make(wanted, onProgress)
+      told(true)
+      return image
+    } catch (error) {
+      told(false)
       throw error
     }
   }
 
-  const begin = (wanted: WantedImage) => {
-    const listeners = new Set([wanted.onProgress])
+  const begin = (wanted: WantedImage): Work => {
+    const listeners: Work['listeners'] = new Set()
     const tell = (line: string): void => {
       for (const listener of listeners) listener(line)
     }
-    const started = performance.now()
-    const converting = async (): Promise<CachedImage> => {
-      let succeeded = false
-      try {
-        await make(wanted, tell)
-        const made = read(wanted.digest)
-        if (!made) throw new Error(`${dirOf(wanted.digest)} is gone as soon as it was made`)
-        succeeded = true
-        return made
-      } catch (error) {
-        throw explain(error)
-      } finally {
-        underWay.delete(wanted.digest)
-        onConverted((performance.now() - started) / 1000, succeeded)
-      }
-    }
-    const work = { done: converting(), listeners }
+    const done = limited(() => measured(wanted, tell)).finally(() => underWay.delete(wanted.digest))
+    const work = { done, listeners }
     underWay.set(wanted.digest, work)
     return work
   }
 
+  const follow = async (
+    { done, listeners }: Work,
+    { onProgress }: WantedImage,
+    signal: AbortSignal,
+  ): Promise<CachedImage | undefined> => {
+    listeners.add(onProgress)
+    try {
+      return await unlessAborted(done, signal)
+    } finally {
+      listeners.delete(onProgress)
+    }
+  }
+
   return {
-    ensure: async (wanted) => {
-      const present = read(wanted.digest)
-      if (present) return present
-      const work = underWay.get(wanted.digest) ?? begin(wanted)
-      work.listeners.add(wanted.onProgress)
-      return work.done
+    find,
+    ensure: async (wanted, signal) => {
+      for (;;) {
+        const present = find(wanted.digest)
+        if (present || signal.aborted) return present
+        const others = underWay.get(wanted.digest)
+        if (!others) return follow(begin(wanted), wanted, signal)
+        // Its credentials are not ours: where it fails, we may not.
+        await follow(others, wanted, signal).catch(() => undefined)
+      }
     },
-    digests: () => readdirSync(root).flatMap((name) => (name.startsWith('.') ? [] : [name.replace('-', ':')])),
+    size: () => readdirSync(root).filter((name) => !name.startsWith('.')).length,
   }
 }
 

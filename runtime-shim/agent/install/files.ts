@@ -1,7 +1,7 @@
 import { constants } from 'node:fs'
 import { access, copyFile, mkdir, open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { hasCode } from '../../mount/syscalls.ts'
+import { hasCode } from '../../mount/error-code.ts'
 import { installedPaths, type NodeLayout } from '../../node/layout.ts'
 
 /** A program or library that the node needs, and where it is to lie there. */

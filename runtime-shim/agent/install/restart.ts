@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { execa } from 'execa'
-import { hasCode } from '../../mount/syscalls.ts'
+import { hasCode } from '../../mount/error-code.ts'
 
 const commOf = (pid: string): string => {
   try {

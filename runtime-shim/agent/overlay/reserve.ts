@@ -1,6 +1,7 @@
 import { fstatSync, statfsSync, write } from 'node:fs'
 import { promisify } from 'node:util'
-import { fallocate, hasCode } from '../../mount/syscalls.ts'
+import { hasCode } from '../../mount/error-code.ts'
+import { fallocate } from '../../mount/syscalls.ts'
 import { Trouble } from '../trouble.ts'
 
 const writeAt = promisify(write)
@@ -16,6 +17,13 @@ const noSpace = (overlay: string, directory: string, missing: number, cause?: un
     `overlay "${overlay}" needs ${mebibytes(missing)} more in its volume, and ${mebibytes(bfree * bsize)} are free: make room there, or let the claim be larger`,
     { cause },
   )
+}
+
+const piece = 16 * mebibyte
+
+/** XFS asks for room for the whole range, also for what is allocated already: a piece at a time it asks for little. */
+const fallocatePieces = (fd: number, size: number): void => {
+  for (let offset = 0; offset < size; offset += piece) fallocate(fd, offset, Math.min(piece, size - offset))
 }
 
 /** For volumes whose file system has no fallocate(2), NFS before 4.2 among them. */
@@ -45,7 +53,7 @@ export const reserve = async (
   if (bfree * bsize < missing) throw noSpace(overlay, directory, missing)
   try {
     try {
-      fallocate(fd, size)
+      fallocatePieces(fd, size)
     } catch (error) {
       if (!hasCode(error, 'ENOTSUP', 'ENOSYS')) throw error
       await writeZeros(fd, length, size)

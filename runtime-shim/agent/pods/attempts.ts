@@ -1,4 +1,4 @@
-/** How often a pod has met trouble in a row: the more, the later it is tried again. */
+/** How often a pod has been tried in a row without success: the more, the later it is tried again. */
 export interface Attempts {
   next(podUID: string): number
   forget(podUID: string): void
@@ -16,9 +16,11 @@ export const createAttempts = (): Attempts => {
   }
 }
 
-const firstMs = 20
-const longestMs = 10_000
+/** When to try again: doubled each time up to a limit. */
+export interface Pace {
+  firstMs: number
+  longestMs: number
+}
 
-/** 20 ms, doubled each time up to a limit. */
-export const retryAfterMs = (attempt: number, limitMs = longestMs): number =>
-  Math.min(firstMs * 2 ** (attempt - 1), limitMs)
+export const retryAfterMs = (attempt: number, { firstMs, longestMs }: Pace): number =>
+  Math.min(firstMs * 2 ** (attempt - 1), longestMs)

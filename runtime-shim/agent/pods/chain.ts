@@ -9,6 +9,7 @@ import {
   overlayMountPath,
   overlayVolume,
   releaseFinalizer,
+  volumePrefix,
 } from '../../../kube/names.ts'
 import { parseQuantity } from '../../../kube/quantity.ts'
 import type { OwnerReference } from '../../../kube/resource.ts'
@@ -107,12 +108,23 @@ const checkEphemeral = (pod: Pod): Trouble | undefined =>
     ? undefined
     : forged(`volume ${ephemeralVolume} is not an emptyDir at ${ephemeralMountPath}`)
 
+/** The raw volumes are for `main` and `prepare`, from which the runtime takes them: who writes to one owns the mount above it. */
+const sharesVolumes = ({ spec }: Pod): string | undefined =>
+  [...(spec?.containers ?? []), ...(spec?.initContainers ?? []), ...(spec?.ephemeralContainers ?? [])]
+    .filter(({ name }) => name !== containers.main && name !== containers.prepare)
+    .find(({ volumeMounts = [], volumeDevices = [] }) =>
+      [...volumeMounts, ...volumeDevices].some(({ name }) => name.startsWith(volumePrefix)),
+    )?.name
+
 const checkPod = ({ pod, instance }: Chain): Trouble | undefined => {
   if (!pod.metadata.finalizers.includes(releaseFinalizer)) return forged(`the pod has no finalizer ${releaseFinalizer}`)
   const owner = ownerOf(pod)
   if (!owner) return forged('the pod has no Instance as its controller')
   if (instance?.metadata.uid !== owner.uid)
     return forged(`there is no Instance "${owner.name}" with the uid that the pod names`)
+  if (instance.metadata.deletionTimestamp !== undefined) return forged(`Instance "${owner.name}" is being deleted`)
+  const other = sharesVolumes(pod)
+  if (other !== undefined) return forged(`container "${other}" mounts a volume ${volumePrefix}*`)
   if (instance.status.pod?.uid === pod.metadata.uid) return undefined
   if (pod.metadata.name !== instance.metadata.name) return forged(`Instance "${owner.name}" has another pod`)
   return new Trouble(

@@ -1,92 +1,105 @@
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import type { KubeClient } from '../../../kube/client.ts'
 import { type Clock, pause } from '../../../kube/clock.ts'
 import type { Pod } from '../../../kube/resources.ts'
-import { DockerConfigError } from '../../image/docker-config.ts'
 import { readJson } from '../../node/json-file.ts'
 import { type NodeLayout, podPaths } from '../../node/layout.ts'
-import { volumesSchema } from '../../node/ticket.ts'
+import { type Volumes, volumesSchema } from '../../node/ticket.ts'
 import type { CachedImage, ImageCache } from '../cache/images.ts'
 import { prepareOverlay } from '../overlay/prepare.ts'
-import { reportOverlay } from '../report.ts'
+import type { NodeServices } from '../services.ts'
 import { Trouble } from '../trouble.ts'
 import type { Granted, GrantedOverlay } from './chain.ts'
 import type { Progress } from './progress.ts'
 import { readPullSecrets, withAuthFile } from './pull-secrets.ts'
+import { reportOverlay } from './report.ts'
 
 /** Makes ready on the node what a pod has been granted: its image in the cache, its overlays made, grown and checked. */
-export interface MountPreparer {
-  layout: NodeLayout
-  client: KubeClient
-  clock: Clock
+export interface MountPreparer extends NodeServices {
   images: ImageCache
+}
+
+/** A pod that is made ready, until the signal says that it has begun to end. */
+export interface Readying {
+  pod: Pod
+  progress: Progress
+  signal: AbortSignal
 }
 
 /** The kubelet lays volumes down and starts `prepare` within a moment; what takes longer is tried again later. */
 const waitMs = 20_000
 const everyMs = 30
 
-/** Asks until there is an answer. @throws Trouble when there is none in time, or the signal ends the wait */
-const waitFor = async <T>(clock: Clock, signal: AbortSignal, ask: () => T | undefined, late: Trouble): Promise<T> => {
+/**
+ * Asks until there is an answer; undefined when the signal ends the wait.
+ *
+ * @throws Trouble when there is none in time
+ */
+const waitFor = async <T>(
+  clock: Clock,
+  signal: AbortSignal,
+  ask: () => T | undefined,
+  late: Trouble,
+): Promise<T | undefined> => {
   for (let waited = 0; waited < waitMs && !signal.aborted; waited += everyMs) {
     const answer = ask()
     if (answer !== undefined) return answer
     await pause(clock, everyMs, signal)
   }
+  if (signal.aborted) return undefined
   throw late
 }
 
+/** The image in the cache; undefined when the pod ends before. */
 export const ensureImage = async (
   { layout, clock, images }: MountPreparer,
-  pod: Pod,
+  { pod, progress, signal }: Readying,
   image: Granted['image'],
-  progress: Progress,
-  signal: AbortSignal,
-): Promise<CachedImage> => {
-  if (images.digests().includes(image.digest)) {
-    return images.ensure({ ...image, authFile: undefined, onProgress: () => {} })
-  }
+): Promise<CachedImage | undefined> => {
+  const present = images.find(image.digest)
+  if (present) return present
   const late = new Trouble('ImagePullSecretPending', 'the kubelet has not laid down the pull secrets of the image yet')
   const secrets = await waitFor(clock, signal, () => readPullSecrets(layout, pod), late)
-  const scratch = join(layout.stateDir, 'auth')
-  mkdirSync(scratch, { recursive: true, mode: 0o700 })
-  try {
-    return await withAuthFile(secrets, scratch, (authFile) =>
-      images.ensure({ ...image, authFile, onProgress: progress.line }),
+  return (
+    secrets &&
+    images.ensure(
+      {
+        ...image,
+        withAuthFile: (act) => withAuthFile(secrets, layout, act),
+        onProgress: progress.line,
+      },
+      signal,
     )
-  } catch (error) {
-    if (!(error instanceof DockerConfigError)) throw error
-    throw new Trouble('ImagePullSecretInvalid', error.message, { cause: error })
-  }
+  )
 }
 
 /** Where the runtime was told that the volume is, if that is among the pod's own volumes. */
 const directoryOf = (
   layout: NodeLayout,
   podUID: string,
-  volumes: readonly { mountPath: string; source: string }[],
+  { volumes }: Volumes,
   { name, mountPath }: GrantedOverlay,
 ): string => {
   const source = volumes.find((volume) => volume.mountPath === mountPath)?.source
   const own = join(layout.kubeletDir, 'pods', podUID, 'volumes')
   if (source?.startsWith(`${own}/`) && !source.split('/').includes('..')) return source
-  throw new Trouble('OverlayUnsafe', `overlay "${name}": its volume is not below ${own}`)
+  throw new Trouble(
+    'OverlayVolumeUnsuitable',
+    `overlay "${name}": its volume is at ${source ?? 'no path'}, not below ${own}: hostPath volumes are not possible, local and CSI volumes are`,
+  )
 }
 
-/** Runs what `prepare` waits for. Readers find the image as a writer left it. */
+/** Runs what `prepare` waits for; ends early when the pod does. Readers find the image as a writer left it. */
 export const prepareOverlays = async (
   { layout, client, clock }: MountPreparer,
-  pod: Pod,
+  { pod, progress, signal }: Readying,
   overlays: readonly GrantedOverlay[],
-  progress: Progress,
-  signal: AbortSignal,
 ): Promise<void> => {
   const { uid: podUID, namespace } = pod.metadata
   const paths = podPaths(layout, podUID)
   const late = new Trouble('PreparePending', 'the kubelet has not started the container prepare yet')
-  const { volumes } = await waitFor(clock, signal, () => readJson(paths.volumes, volumesSchema), late)
+  const volumes = await waitFor(clock, signal, () => readJson(paths.volumes, volumesSchema), late)
   for (const overlay of overlays.filter(({ access }) => access === 'ReadWrite')) {
+    if (!volumes || signal.aborted) return
     const { name, uid, size } = overlay
     const directory = directoryOf(layout, podUID, volumes, overlay)
     const found = await prepareOverlay({ overlay: name, directory, size, onProgress: progress.line })

@@ -1,67 +1,88 @@
-import { closeSync, constants, readFileSync } from 'node:fs'
+import { closeSync, constants, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pullSecretVolume } from '../../../kube/names.ts'
 import type { Pod } from '../../../kube/resources.ts'
 import { mergeDockerConfigs } from '../../image/docker-config.ts'
+import { hasCode } from '../../mount/error-code.ts'
 import { withDirectory } from '../../mount/open.ts'
-import { hasCode, openat2, resolve } from '../../mount/syscalls.ts'
+import { openat2, resolve } from '../../mount/syscalls.ts'
 import type { NodeLayout } from '../../node/layout.ts'
+import { Trouble } from '../trouble.ts'
 
 /** The keys of the two types of pull secret. */
 const keys = ['.dockerconfigjson', '.dockercfg'] as const
 
-/** The kubelet's copy links to its newest version inside the same directory; nothing else is followed. */
-const readKey = (dirfd: number, key: string): string | undefined => {
+/** What the kubelet's copy has as soon as it is whole: the link to its newest version. */
+const complete = '..data'
+
+const ifThere = <T>(act: () => T): T | undefined => {
   try {
-    const fd = openat2(dirfd, key, constants.O_RDONLY, resolve.beneath | resolve.noMagiclinks | resolve.noXdev)
+    return act()
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return undefined
+    throw error
+  }
+}
+
+/** Links lead to the newest version inside the same directory; nothing else is followed. */
+const openInside = (dirfd: number, path: string, flags: number): number =>
+  openat2(dirfd, path, flags, resolve.beneath | resolve.noMagiclinks | resolve.noXdev)
+
+const readKey = (dirfd: number, key: string): string | undefined =>
+  ifThere(() => {
+    const fd = openInside(dirfd, key, constants.O_RDONLY)
     try {
       return readFileSync(fd, 'utf8')
     } finally {
       closeSync(fd)
     }
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return undefined
-    throw error
-  }
-}
+  })
 
-const readSecret = (dir: string): string | undefined => {
-  try {
-    return withDirectory(dir, (dirfd) => readKey(dirfd, keys[0]) ?? readKey(dirfd, keys[1]))
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return undefined
-    throw error
-  }
-}
+const readSecret = (dir: string, volume: string): string | undefined =>
+  ifThere(() =>
+    withDirectory(dir, (dirfd) => {
+      closeSync(openInside(dirfd, complete, constants.O_RDONLY | constants.O_DIRECTORY))
+      const text = readKey(dirfd, keys[0]) ?? readKey(dirfd, keys[1])
+      if (text !== undefined) return text
+      throw new Trouble(
+        'ImagePullSecretInvalid',
+        `the pull secret in volume ${volume} has neither ${keys.join(' nor ')}: make it with kubectl create secret docker-registry`,
+      )
+    }),
+  )
 
-const secretCount = ({ spec }: Pod): number => {
+const secretVolumes = ({ spec }: Pod): string[] => {
   const names = new Set((spec?.volumes ?? []).flatMap(({ name, secret }) => (secret ? [name] : [])))
-  let count = 0
-  while (names.has(pullSecretVolume(count))) count++
-  return count
+  const volumes: string[] = []
+  while (names.has(pullSecretVolume(volumes.length))) volumes.push(pullSecretVolume(volumes.length))
+  return volumes
 }
 
 /**
  * The pod's pull secrets, as the kubelet has them on this node: nobody else here
  * may read secrets. Undefined while it has not laid them down yet.
+ *
+ * @throws Trouble for a secret that is none for a registry
  */
 export const readPullSecrets = (layout: Pick<NodeLayout, 'kubeletDir'>, pod: Pod): string[] | undefined => {
-  const volumes = join(layout.kubeletDir, 'pods', pod.metadata.uid, 'volumes', 'kubernetes.io~secret')
-  const texts = Array.from({ length: secretCount(pod) }, (_, index) =>
-    readSecret(join(volumes, pullSecretVolume(index))),
-  )
+  const dir = join(layout.kubeletDir, 'pods', pod.metadata.uid, 'volumes', 'kubernetes.io~secret')
+  const texts = secretVolumes(pod).map((volume) => readSecret(join(dir, volume), volume))
   return texts.every((text) => text !== undefined) ? texts : undefined
 }
+
+/** In memory only: the state directory is a tmpfs. */
+const authDir = ({ stateDir }: Pick<NodeLayout, 'stateDir'>): string => join(stateDir, 'auth')
 
 /** Calls `act` with an auth file of these secrets, which is gone afterwards; undefined when there are none. */
 export const withAuthFile = async <T>(
   secrets: readonly string[],
-  parentDir: string,
+  layout: Pick<NodeLayout, 'stateDir'>,
   act: (authFile: string | undefined) => Promise<T>,
 ): Promise<T> => {
   if (secrets.length === 0) return act(undefined)
-  const dir = await mkdtemp(join(parentDir, 'auth-'))
+  mkdirSync(authDir(layout), { recursive: true, mode: 0o700 })
+  const dir = await mkdtemp(join(authDir(layout), 'auth-'))
   try {
     const authFile = join(dir, 'auth.json')
     await writeFile(authFile, mergeDockerConfigs(secrets), { mode: 0o600 })
@@ -70,3 +91,7 @@ export const withAuthFile = async <T>(
     await rm(dir, { recursive: true, force: true })
   }
 }
+
+/** Removes auth files that a killed agent left. */
+export const sweepAuthFiles = (layout: Pick<NodeLayout, 'stateDir'>): void =>
+  rmSync(authDir(layout), { recursive: true, force: true })

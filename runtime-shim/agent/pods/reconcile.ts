@@ -1,23 +1,23 @@
-import { unlessAborted } from '../../../kube/clock.ts'
 import type { EventRecorder } from '../../../kube/events.ts'
+import { releaseFinalizer } from '../../../kube/names.ts'
 import type { Reflector } from '../../../kube/reflector.ts'
 import { parseKey } from '../../../kube/resource.ts'
 import { type Pod, pods } from '../../../kube/resources.ts'
 import { currentBootID } from '../../node/boot.ts'
 import { podPaths } from '../../node/layout.ts'
 import { Trouble } from '../trouble.ts'
-import { type Attempts, retryAfterMs } from './attempts.ts'
+import { type Attempts, type Pace, retryAfterMs } from './attempts.ts'
 import { checkChain, type Granted, notGrantedYet } from './chain.ts'
-import { ensureImage, type MountPreparer, prepareOverlays } from './mount-ready.ts'
+import { ensureImage, type MountPreparer, prepareOverlays, type Readying } from './mount-ready.ts'
 import { observeChain } from './observe.ts'
-import { hasPrepare, type Progress, progressOf } from './progress.ts'
+import { progressOf } from './progress.ts'
 import { isEnding, isReleased, releasePod } from './release.ts'
 import { tellMended, tellTrouble } from './tell.ts'
-import { giveTicket, readTicket, refuse, ticketOf } from './ticket.ts'
+import { giveTicket, readTicket, refuse, revokeTicket, ticketOf } from './ticket.ts'
 
 export interface Agent extends MountPreparer {
-  /** Pods of this node with our RuntimeClass, and others: `isOurs` tells. */
-  cache: Reflector<Pod>
+  /** Pods of this node. */
+  cache: Pick<Reflector<Pod>, 'get'>
   events: EventRecorder
   attempts: Attempts
   /** Aborted when the pod begins to end. */
@@ -32,72 +32,116 @@ interface Result {
 }
 
 /** Troubles that mend themselves within moments: told only when they do not. */
-const passing = new Set([notGrantedYet, 'PreparePending', 'ImagePullSecretPending'])
+const passing = new Set([notGrantedYet, 'PreparePending', 'ImagePullSecretPending', 'MountUnderWay'])
 const patience = 6
 
-const granted = async (agent: Agent, pod: Pod): Promise<Granted> => {
+const passingPace: Pace = { firstMs: 20, longestMs: 10_000 }
+/** A registry, a disk, a person. */
+const mendingPace: Pace = { firstMs: 1_000, longestMs: 15_000 }
+/** The kubelet tells when the containers are dead; this is for what ends later, or was not told. */
+const releasePace: Pace = { firstMs: 20, longestMs: 1_000 }
+
+const subject = ({ metadata: { namespace, name } }: Pod) => ({ kind: 'Pod', namespace, name })
+
+const grantedTo = async (agent: Agent, pod: Pod): Promise<Granted> => {
   const verdict = checkChain(await observeChain(agent.client, pod))
   if (verdict instanceof Trouble) throw verdict
   return verdict
 }
 
-/** Image and overlays made ready, then the chain once more: that may have taken long. */
-const makeReady = async (agent: Agent, pod: Pod, progress: Progress): Promise<void> => {
-  const { layout } = agent
-  const paths = podPaths(layout, pod.metadata.uid)
-  const signal = agent.endingOf(pod.metadata.uid)
-  const first = await granted(agent, pod)
-  const image = await unlessAborted(ensureImage(agent, pod, first.image, progress, signal), signal)
-  if (!image) return
-  if (hasPrepare(pod) && !progress.ended()) await prepareOverlays(agent, pod, first.overlays, progress, signal)
+/** The pod and its grant as they are now; undefined when the pod has begun to end. */
+const readAgain = async (agent: Agent, pod: Pod): Promise<{ pod: Pod; grant: Granted } | undefined> => {
   const live = await agent.client.get(pods, pod.metadata)
-  if (live?.metadata.uid !== pod.metadata.uid || isEnding(live)) return
-  const grant = await granted(agent, live)
-  const node = { bootID: currentBootID(), squashfs: image.squashfs, imageUser: image.user }
-  giveTicket(paths, ticketOf(live, grant, node))
-  agent.onTicket()
-  progress.end({ exitCode: 0, message: 'ready' })
-  await tellMended(agent.client, live, agent.clock.now())
+  if (live?.metadata.uid !== pod.metadata.uid || isEnding(live)) return undefined
+  return { pod: live, grant: await grantedTo(agent, live) }
 }
 
-const meet = async (agent: Agent, pod: Pod, trouble: Trouble): Promise<Result> => {
+/** Image and overlays made ready, then leave to mount; where that took long, the chain is read once more. */
+const makeReady = async (agent: Agent, readying: Readying): Promise<void> => {
+  const { pod, progress, signal } = readying
+  const paths = podPaths(agent.layout, pod.metadata.uid)
+  const grant = await grantedTo(agent, pod)
+  const isQuick = agent.images.find(grant.image.digest) !== undefined && progress.ended()
+  const image = await ensureImage(agent, readying, grant.image)
+  if (!progress.ended()) await prepareOverlays(agent, readying, grant.overlays)
+  const latest = isQuick ? { pod, grant } : await readAgain(agent, pod)
+  if (!image || !latest || signal.aborted) return
+  const node = { bootID: currentBootID(), squashfs: image.squashfs, imageUser: image.user }
+  if (!giveTicket(paths, ticketOf(latest.pod, latest.grant, node)))
+    throw new Trouble('MountUnderWay', 'a mount by an earlier ticket is under way')
+  agent.onTicket()
+  agent.log.info({ ...subject(pod), digest: grant.image.digest }, 'leave to mount given')
+  progress.end({ exitCode: 0, message: 'ready' })
+  await tellMended(agent.client, latest.pod, agent.clock.now())
+}
+
+const meet = async (agent: Agent, { pod, progress }: Readying, trouble: Trouble): Promise<Result> => {
   const { reason, message, final } = trouble
   const { uid } = pod.metadata
   const paths = podPaths(agent.layout, uid)
   const attempt = agent.attempts.next(uid)
   agent.onTrouble(reason)
   refuse(paths, { reason, message, final })
-  if (!passing.has(reason) || attempt >= patience) {
-    progressOf(pod, paths).line(`${reason}: ${message}`)
-    await tellTrouble(agent, pod, trouble, agent.clock.now())
+  if (final) revokeTicket(paths)
+  const isPassing = passing.has(reason)
+  if (!isPassing || attempt >= patience) {
+    const isNews = await tellTrouble(agent, pod, trouble, agent.clock.now())
+    if (isNews) {
+      agent.log.warn({ ...subject(pod), reason, final }, message)
+      progress.line(`${reason}: ${message}`)
+    }
   }
-  return final ? {} : { requeueAfterMs: retryAfterMs(attempt) }
+  return final ? {} : { requeueAfterMs: retryAfterMs(attempt, isPassing ? passingPace : mendingPace) }
 }
 
-/** After the time that its containers were given to end, the kernel gets so long to flush. */
+const mountReady = async (agent: Agent, pod: Pod): Promise<Result> => {
+  const { uid } = pod.metadata
+  const progress = progressOf(pod, podPaths(agent.layout, uid))
+  const readying: Readying = { pod, progress, signal: agent.endingOf(uid) }
+  // The end may have been told while the pod was read.
+  const cached = agent.cache.get(pod.metadata)
+  if (!cached || isEnding(cached)) return {}
+  try {
+    await makeReady(agent, readying)
+    agent.attempts.forget(uid)
+    return {}
+  } catch (error) {
+    if (error instanceof Trouble) return meet(agent, readying, error)
+    throw error
+  }
+}
+
+/** The kernel gets so long to flush after the time that the containers were given to end. */
 const flushMs = 30_000
-/** The kubelet tells when the containers are dead; this is for what ends later, or was not told. */
-const longestPollMs = 1_000
+/** An end without a deletion is told when so many tries have found the overlay mounted: about as long. */
+const heldTries = 36
+
+const isLate = ({ metadata: { deletionTimestamp } }: Pod, attempt: number, now: Date): boolean =>
+  deletionTimestamp === undefined ? attempt > heldTries : now.getTime() - Date.parse(deletionTimestamp) > flushMs
 
 const release = async (agent: Agent, pod: Pod): Promise<Result> => {
-  const { uid, deletionTimestamp } = pod.metadata
+  const { uid } = pod.metadata
   const outcome = await releasePod(agent, pod)
-  if (outcome.kind === 'held') {
-    const now = agent.clock.now()
-    if (deletionTimestamp !== undefined && now.getTime() - Date.parse(deletionTimestamp) > flushMs) {
-      await tellTrouble(agent, pod, outcome.by, now)
-    }
-    return { requeueAfterMs: retryAfterMs(agent.attempts.next(uid), longestPollMs) }
+  if (outcome.kind === 'released') {
+    agent.attempts.forget(uid)
+    agent.onRelease()
+    agent.log.info(subject(pod), 'nothing is mounted: the pod may go')
+    return {}
   }
-  agent.attempts.forget(uid)
-  agent.onRelease()
-  return {}
+  const attempt = agent.attempts.next(uid)
+  const now = agent.clock.now()
+  if (outcome.kind === 'held' && isLate(pod, attempt, now)) {
+    const isNews = await tellTrouble(agent, pod, outcome.by, now)
+    if (isNews) agent.log.warn({ ...subject(pod), reason: outcome.by.reason }, outcome.by.message)
+  }
+  return { requeueAfterMs: retryAfterMs(attempt, releasePace) }
 }
 
-const isSettled = ({ layout }: Agent, pod: Pod): boolean => {
-  const paths = podPaths(layout, pod.metadata.uid)
-  if (isEnding(pod)) return isReleased(layout, pod)
-  return readTicket(paths)?.bootID === currentBootID() && progressOf(pod, paths).ended()
+const isSettled = (agent: Agent, pod: Pod): boolean => {
+  if (isEnding(pod)) return isReleased(agent, pod)
+  const paths = podPaths(agent.layout, pod.metadata.uid)
+  const { finalizers } = pod.metadata
+  return finalizers.includes(releaseFinalizer) && readTicket(paths) !== undefined && progressOf(pod, paths).ended()
 }
 
 /** One pass over a pod of this node: a ticket for a live one, the release of one that ends. */
@@ -108,13 +152,5 @@ export const createPodReconciler =
     if (!cached || isSettled(agent, cached)) return {}
     const pod = await agent.client.get(pods, parseKey(key))
     if (pod?.metadata.uid !== cached.metadata.uid) return {}
-    if (isEnding(pod)) return release(agent, pod)
-    try {
-      await makeReady(agent, pod, progressOf(pod, podPaths(agent.layout, pod.metadata.uid)))
-      agent.attempts.forget(pod.metadata.uid)
-      return {}
-    } catch (error) {
-      if (error instanceof Trouble) return meet(agent, pod, error)
-      throw error
-    }
+    return isEnding(pod) ? release(agent, pod) : mountReady(agent, pod)
   }

@@ -1,11 +1,12 @@
-import { closeSync, readdirSync, rmSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { closeSync, existsSync, readdirSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join, sep } from 'node:path'
+import { hasCode } from '../../mount/error-code.ts'
+import { attachedFiles } from '../../mount/loop.ts'
 import { openFileIn } from '../../mount/open.ts'
 import { figuresOf, readSuperblock } from '../../mount/superblock.ts'
-import { hasCode } from '../../mount/syscalls.ts'
-import { forgetContainer, isMounted } from '../../node/containers.ts'
+import { forgetContainer } from '../../node/containers.ts'
 import { readJson } from '../../node/json-file.ts'
-import { type NodeLayout, podPaths } from '../../node/layout.ts'
+import { containerPaths, type NodeLayout, podPaths } from '../../node/layout.ts'
 import {
   type Figures,
   type MountRecord,
@@ -14,35 +15,63 @@ import {
   type ReleaseRecord,
   releaseRecordSchema,
 } from '../../node/ticket.ts'
+import { type HeldMount, heldMounts } from './mounted.ts'
 
-/** What the runtime has written about a pod's mounts and their ends. */
-export interface PodRecords {
-  mounts: MountRecord[]
-  releases: ReleaseRecord[]
-}
-
-const jsonFilesIn = (dir: string): string[] => {
+const entriesOf = (dir: string): string[] => {
   try {
     return readdirSync(dir)
-      .filter((name) => name.endsWith('.json'))
-      .map((name) => join(dir, name))
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return []
     throw error
   }
 }
 
-export const readRecords = (layout: NodeLayout, podUID: string): PodRecords => {
-  const paths = podPaths(layout, podUID)
-  return {
-    mounts: jsonFilesIn(paths.mounts).flatMap((file) => readJson(file, mountRecordSchema) ?? []),
-    releases: jsonFilesIn(paths.releases).flatMap((file) => readJson(file, releaseRecordSchema) ?? []),
+const jsonFilesIn = (dir: string): string[] =>
+  entriesOf(dir)
+    .filter((name) => name.endsWith('.json'))
+    .map((name) => join(dir, name))
+
+/** Pods of which something lies on the node. */
+export const recordedPods = ({ stateDir }: Pick<NodeLayout, 'stateDir'>): string[] => entriesOf(join(stateDir, 'pods'))
+
+const mountsOf = (layout: NodeLayout, podUID: string): MountRecord[] =>
+  jsonFilesIn(podPaths(layout, podUID).mounts).flatMap((file) => readJson(file, mountRecordSchema) ?? [])
+
+const releasesOf = (layout: NodeLayout, podUID: string): ReleaseRecord[] =>
+  jsonFilesIn(podPaths(layout, podUID).releases).flatMap((file) => readJson(file, releaseRecordSchema) ?? [])
+
+/** When the pod was proved to have nothing mounted, in ms since 1970; undefined before that. */
+export const releasedSince = (layout: NodeLayout, podUID: string): number | undefined => {
+  try {
+    return statSync(podPaths(layout, podUID).released).mtimeMs
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return undefined
+    throw error
   }
 }
 
-/** Overlays of the pod that the kernel has still mounted. */
-export const stillMounted = ({ mounts }: PodRecords): RecordedOverlay[] =>
-  mounts.flatMap(({ overlays }) => overlays).filter(isMounted)
+/** Makes the pod's mount records void: nobody counts on them from here on. */
+export const markReleased = (layout: NodeLayout, podUID: string): void => {
+  const { dir, released } = podPaths(layout, podUID)
+  if (existsSync(dir)) writeFileSync(released, '')
+}
+
+/** What of the pod the kernel has still mounted, as far as sysfs and the records of all pods tell. */
+export const observeMounts = (layout: NodeLayout, podUID: string): HeldMount[] => {
+  const others = recordedPods(layout).filter((other) => other !== podUID && releasedSince(layout, other) === undefined)
+  return heldMounts(layout, podUID, {
+    attached: attachedFiles(),
+    own: mountsOf(layout, podUID),
+    others: others.flatMap((other) => mountsOf(layout, other)),
+  })
+}
+
+/** How a pod left an overlay that it wrote. */
+export interface LeftOverlay {
+  name: string
+  uid: string
+  figures: Figures
+}
 
 const readFigures = (path: string): Figures | undefined => {
   try {
@@ -53,26 +82,41 @@ const readFigures = (path: string): Figures | undefined => {
       closeSync(fd)
     }
   } catch {
-    // The kubelet may have taken the volume away already.
+    // The kubelet has taken the volume away.
     return undefined
   }
 }
 
-/** The state in which the pod left an overlay that it wrote: as `delete` found it, else as the image says now. */
-export const lastFigures = ({ mounts, releases }: PodRecords, overlayUID: string): Figures | undefined => {
-  const told = releases
+const writtenOf = (layout: NodeLayout, podUID: string): RecordedOverlay[] =>
+  mountsOf(layout, podUID)
+    .flatMap(({ overlays }) => overlays)
+    .filter(({ access }) => access === 'ReadWrite')
+
+/** Whether the runtime's `delete` has not come yet, which tells the state of what was written; it may also have been killed. */
+export const awaitsDelete = (layout: NodeLayout, podUID: string): boolean => writtenOf(layout, podUID).length > 0
+
+/** What the pod wrote: as `delete` found it, else as the image itself says, else nothing. */
+export const leftOverlays = (layout: NodeLayout, podUID: string): LeftOverlay[] => {
+  const told = releasesOf(layout, podUID)
     .toSorted((a, b) => (a.releaseTime < b.releaseTime ? -1 : 1))
     .flatMap(({ overlays }) => overlays)
-    .findLast(({ uid, figures }) => uid === overlayUID && figures !== null)
-  if (told?.figures) return told.figures
-  const written = mounts
-    .flatMap(({ overlays }) => overlays)
-    .find(({ uid, access }) => uid === overlayUID && access === 'ReadWrite')
-  return written && readFigures(written.path)
+  const untold = writtenOf(layout, podUID).map(({ path, ...overlay }) => ({ ...overlay, figures: readFigures(path) }))
+  const left = [...told, ...untold].flatMap(({ name, uid, figures }) => (figures ? [{ name, uid, figures }] : []))
+  return [...new Map(left.map((overlay) => [overlay.uid, overlay])).values()]
 }
 
-/** Removes all that lies on the node about a pod that has nothing mounted. */
+const podOf = (layout: NodeLayout, containerID: string): string | undefined => {
+  try {
+    return readlinkSync(containerPaths(layout, containerID).mount).split(sep).at(-3)
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return undefined
+    throw error
+  }
+}
+
+/** Removes all that lies on the node about a pod. */
 export const forgetPod = (layout: NodeLayout, podUID: string): void => {
-  for (const { containerID } of readRecords(layout, podUID).mounts) forgetContainer(layout, containerID)
+  for (const containerID of entriesOf(join(layout.stateDir, 'containers')))
+    if (podOf(layout, containerID) === podUID) forgetContainer(layout, containerID)
   rmSync(podPaths(layout, podUID).dir, { recursive: true, force: true })
 }

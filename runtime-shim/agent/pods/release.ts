@@ -1,63 +1,90 @@
 import { existsSync } from 'node:fs'
+import { ApiError } from '../../../kube/client.ts'
 import { releaseFinalizer } from '../../../kube/names.ts'
 import { type Pod, pods } from '../../../kube/resources.ts'
-import { type NodeLayout, podPaths } from '../../node/layout.ts'
-import type { RecordedOverlay } from '../../node/ticket.ts'
-import { reportOverlay } from '../report.ts'
+import { podPaths } from '../../node/layout.ts'
+import type { NodeServices } from '../services.ts'
 import { Trouble } from '../trouble.ts'
-import type { MountPreparer } from './mount-ready.ts'
-import { forgetPod, lastFigures, type PodRecords, readRecords, stillMounted } from './records.ts'
+import type { HeldMount } from './mounted.ts'
+import { awaitsDelete, type LeftOverlay, leftOverlays, markReleased, observeMounts, releasedSince } from './records.ts'
+import { reportOverlay } from './report.ts'
 import { revokeTicket } from './ticket.ts'
 
 /** Its containers have ended, or are about to: nothing of it is to be mounted any more. */
 export const isEnding = ({ metadata, status }: Pod): boolean =>
   metadata.deletionTimestamp !== undefined || status?.phase === 'Succeeded' || status?.phase === 'Failed'
 
-export const isReleased = (layout: NodeLayout, { metadata }: Pod): boolean =>
-  !metadata.finalizers.includes(releaseFinalizer) && !existsSync(podPaths(layout, metadata.uid).dir)
+export type Release =
+  | { kind: 'released' }
+  /** The kernel has still mounts, or may get one. */
+  | { kind: 'held'; by: Trouble }
+  /** Nothing is mounted; the runtime is about to tell in what state it left the overlays. */
+  | { kind: 'settling' }
 
-export type Release = { kind: 'released' } | { kind: 'held'; by: Trouble }
+const stillMounted = (what: string): Trouble => new Trouble('OverlayStillMounted', what)
 
-const heldBy = (mounted: readonly RecordedOverlay[]): Trouble => {
-  const names = [...new Set(mounted.map(({ name }) => `"${name}"`))].join(', ')
-  return new Trouble(
-    'OverlayStillMounted',
-    `overlay ${names} is still mounted: the container has not ended, or something holds a file open`,
+const heldBy = (mounts: readonly HeldMount[]): Trouble => {
+  const names = [...new Set(mounts.map(({ what }) => what))].join(', ')
+  return stillMounted(
+    `${names} is still mounted: the container has not ended, or something on the node holds a file open`,
   )
 }
 
-const writtenOverlays = ({ mounts }: PodRecords): RecordedOverlay[] => {
-  const written = mounts.flatMap(({ overlays }) => overlays).filter(({ access }) => access === 'ReadWrite')
-  return [...new Map(written.map((overlay) => [overlay.uid, overlay])).values()]
+/** Nothing is mounted, and nothing will be. From "none" to the mark nothing may come between: other pods' proofs rest on it. */
+const prove = ({ layout }: NodeServices, podUID: string): Trouble | undefined => {
+  if (releasedSince(layout, podUID) !== undefined) return undefined
+  if (!revokeTicket(podPaths(layout, podUID))) return stillMounted('a mount is under way')
+  const held = observeMounts(layout, podUID)
+  if (held.length > 0) return heldBy(held)
+  markReleased(layout, podUID)
+  return undefined
 }
 
-const removeFinalizer = async ({ client }: MountPreparer, { metadata }: Pod): Promise<void> => {
+/** `delete` follows the container's end at once; when containerd was killed, or the node restarted, it never comes. */
+const deleteWithinMs = 2_000
+
+const isSettling = ({ layout, clock }: NodeServices, podUID: string): boolean => {
+  const since = releasedSince(layout, podUID)
+  return since !== undefined && awaitsDelete(layout, podUID) && clock.now().getTime() - since < deleteWithinMs
+}
+
+/** What the API server refuses for good must not keep the pod: it would keep its overlay from everyone. */
+const isRefused = (error: unknown): boolean =>
+  error instanceof ApiError && error.status >= 400 && error.status < 500 && error.status !== 429 && error.status !== 401
+
+const report = async ({ client, clock, log }: NodeServices, namespace: string, { name, uid, figures }: LeftOverlay) => {
+  try {
+    await reportOverlay(client, { namespace, name, uid }, { figures, checked: false }, clock.now())
+  } catch (error) {
+    if (!isRefused(error)) throw error
+    log.warn({ err: error, kind: 'PersistentOverlay', namespace, name }, 'its usage could not be told')
+  }
+}
+
+const removeFinalizer = async ({ client }: NodeServices, { metadata }: Pod): Promise<void> => {
   if (!metadata.finalizers.includes(releaseFinalizer)) return
   const { resourceVersion, uid } = metadata
   const finalizers = metadata.finalizers.filter((finalizer) => finalizer !== releaseFinalizer)
   await client.mergePatch(pods, metadata, { metadata: { resourceVersion, uid, finalizers } })
 }
 
+/** Whether there is nothing left to do for an ending pod but to wait until it is gone. */
+export const isReleased = ({ layout }: NodeServices, { metadata }: Pod): boolean =>
+  !metadata.finalizers.includes(releaseFinalizer) && !existsSync(podPaths(layout, metadata.uid).ticket)
+
 /**
  * Revokes the ticket, proves from the kernel that nothing of the pod is mounted,
  * tells how its overlays were left, and lets the pod go (DESIGN §4, step 7).
+ * What lies on the node goes with the pod itself: until then `exec` may need it.
  *
  * @param pod read live
  */
-export const releasePod = async (node: MountPreparer, pod: Pod): Promise<Release> => {
-  const { layout, client, clock } = node
+export const releasePod = async (node: NodeServices, pod: Pod): Promise<Release> => {
   const { uid: podUID, namespace } = pod.metadata
-  if (!revokeTicket(podPaths(layout, podUID))) {
-    return { kind: 'held', by: new Trouble('OverlayStillMounted', 'a mount is under way') }
-  }
-  const records = readRecords(layout, podUID)
-  const mounted = stillMounted(records)
-  if (mounted.length > 0) return { kind: 'held', by: heldBy(mounted) }
-  for (const { name, uid } of writtenOverlays(records)) {
-    const figures = lastFigures(records, uid)
-    if (figures) await reportOverlay(client, { namespace, name, uid }, { figures, checked: false }, clock.now())
-  }
+  const by = prove(node, podUID)
+  if (by) return { kind: 'held', by }
+  if (isSettling(node, podUID)) return { kind: 'settling' }
+  for (const overlay of leftOverlays(node.layout, podUID)) await report(node, namespace, overlay)
   await removeFinalizer(node, pod)
-  forgetPod(layout, podUID)
   return { kind: 'released' }
 }

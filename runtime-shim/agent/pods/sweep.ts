@@ -1,21 +1,27 @@
-import { readdirSync } from 'node:fs'
-import { join } from 'node:path'
-import { hasCode } from '../../mount/syscalls.ts'
 import type { NodeLayout } from '../../node/layout.ts'
-import { forgetPod, readRecords, stillMounted } from './records.ts'
+import { podPaths } from '../../node/layout.ts'
+import { forgetPod, observeMounts, recordedPods } from './records.ts'
+import { revokeTicket } from './ticket.ts'
 
-const podUIDs = ({ stateDir }: NodeLayout): string[] => {
-  try {
-    return readdirSync(join(stateDir, 'pods'))
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return []
-    throw error
-  }
-}
-
-/** Removes what lies on the node of pods that are gone from the API and have nothing mounted. */
-export const sweepPods = (layout: NodeLayout, isKnown: (podUID: string) => boolean): void => {
-  for (const podUID of podUIDs(layout)) {
-    if (!isKnown(podUID) && stillMounted(readRecords(layout, podUID)).length === 0) forgetPod(layout, podUID)
-  }
+/**
+ * Removes what lies on the node of pods that are gone from the API and have nothing mounted.
+ *
+ * @param isKnown whether the pod is in the agent's copy, which may lag: the kubelet can know a pod first
+ * @param liveUIDs uids of the node's pods, read live
+ * @returns uids of gone pods that have something mounted still
+ */
+export const sweepPods = async (
+  layout: NodeLayout,
+  isKnown: (podUID: string) => boolean,
+  liveUIDs: () => Promise<ReadonlySet<string>>,
+): Promise<string[]> => {
+  const unknown = recordedPods(layout).filter((podUID) => !isKnown(podUID))
+  if (unknown.length === 0) return []
+  const live = await liveUIDs()
+  const gone = unknown.filter((podUID) => !live.has(podUID))
+  return gone.filter((podUID) => {
+    const free = revokeTicket(podPaths(layout, podUID)) && observeMounts(layout, podUID).length === 0
+    if (free) forgetPod(layout, podUID)
+    return !free
+  })
 }

@@ -2,9 +2,9 @@ import type { KubeClient } from '../../../kube/client.ts'
 import type { EventRecorder } from '../../../kube/events.ts'
 import { apiVersion, preparedCondition } from '../../../kube/names.ts'
 import { type Pod, pods } from '../../../kube/resources.ts'
-import { fieldManager, timestamp } from '../report.ts'
 import type { Trouble } from '../trouble.ts'
 import { ownerOf } from './chain.ts'
+import { fieldManager, timestamp } from './report.ts'
 
 interface Told {
   status: 'True' | 'False'
@@ -25,20 +25,25 @@ const writeCondition = async (client: KubeClient, pod: Pod, told: Told, now: Dat
   return true
 }
 
-/** Says in the pod's condition what keeps it, and in an Event: on its Instance, or on the pod when it has none. */
+/**
+ * Says in the pod's condition what keeps it, and in an Event: on its Instance, or on the pod when it has none.
+ *
+ * @returns whether it had not been said yet
+ */
 export const tellTrouble = async (
   { client, events }: { client: KubeClient; events: EventRecorder },
   pod: Pod,
   trouble: Trouble,
   now: Date,
-): Promise<void> => {
+): Promise<boolean> => {
   const { reason, message } = trouble
-  if (!(await writeCondition(client, pod, { status: 'False', reason, message }, now))) return
+  if (!(await writeCondition(client, pod, { status: 'False', reason, message }, now))) return false
   const owner = trouble.final ? undefined : ownerOf(pod)
   const about = owner
     ? { apiVersion, kind: owner.kind, metadata: { ...pod.metadata, name: owner.name, uid: owner.uid } }
     : { apiVersion: 'v1', kind: 'Pod', metadata: pod.metadata }
   events.event(about, 'Warning', reason, message)
+  return true
 }
 
 /** Takes the trouble back, where one was told. */

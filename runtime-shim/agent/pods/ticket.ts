@@ -1,11 +1,14 @@
 import { closeSync, mkdirSync, openSync, rmSync, unlinkSync } from 'node:fs'
 import { isDeepStrictEqual } from 'node:util'
+import * as z from 'zod/mini'
 import { containers, ephemeralMountPath } from '../../../kube/names.ts'
 import type { Pod } from '../../../kube/resources.ts'
-import { flock, hasCode, lockKind } from '../../mount/syscalls.ts'
+import { hasCode } from '../../mount/error-code.ts'
+import { flock, lockKind } from '../../mount/syscalls.ts'
+import { currentBootID } from '../../node/boot.ts'
 import { readJson, writeJson } from '../../node/json-file.ts'
 import type { podPaths } from '../../node/layout.ts'
-import { type Refusal, refusalSchema, type Ticket, ticketSchema } from '../../node/ticket.ts'
+import { type Refusal, type Ticket, ticketSchema } from '../../node/ticket.ts'
 import type { Granted } from './chain.ts'
 
 type PodPaths = ReturnType<typeof podPaths>
@@ -46,18 +49,10 @@ export const ticketOf = (
   }
 }
 
-export const readTicket = ({ ticket }: PodPaths): Ticket | undefined => readJson(ticket, ticketSchema)
-
-/** Writes it unless the same is there, and takes back the refusal before it. */
-export const giveTicket = (paths: PodPaths, ticket: Ticket): void => {
-  mkdirSync(paths.dir, { recursive: true })
-  if (!isDeepStrictEqual(readTicket(paths), ticket)) writeJson(paths.ticket, ticket)
-  rmSync(paths.refusal, { force: true })
-}
-
-export const refuse = (paths: PodPaths, refusal: Refusal): void => {
-  mkdirSync(paths.dir, { recursive: true })
-  if (!isDeepStrictEqual(readJson(paths.refusal, refusalSchema), refusal)) writeJson(paths.refusal, refusal)
+/** The ticket that is there; one that another version of Lamina wrote, or before the last boot, counts for nothing. */
+export const readTicket = ({ ticket }: PodPaths): Ticket | undefined => {
+  const parsed = ticketSchema.safeParse(readJson(ticket, z.unknown()))
+  return parsed.success && parsed.data.bootID === currentBootID() ? parsed.data : undefined
 }
 
 /**
@@ -85,4 +80,25 @@ export const revokeTicket = (paths: PodPaths): boolean => {
   } finally {
     closeSync(fd)
   }
+}
+
+/**
+ * Writes the ticket and takes back the refusal before it. The same ticket stays
+ * as it is; another is revoked first, for the runtime may hold it.
+ *
+ * @returns false while a mount by another ticket is under way
+ */
+export const giveTicket = (paths: PodPaths, ticket: Ticket): boolean => {
+  mkdirSync(paths.dir, { recursive: true })
+  rmSync(paths.refusal, { force: true })
+  if (isDeepStrictEqual(readTicket(paths), ticket)) return true
+  if (!revokeTicket(paths)) return false
+  writeJson(paths.ticket, ticket)
+  return true
+}
+
+/** Says why there is no ticket, for the runtime to repeat. */
+export const refuse = (paths: PodPaths, refusal: Refusal): void => {
+  mkdirSync(paths.dir, { recursive: true })
+  writeJson(paths.refusal, refusal)
 }

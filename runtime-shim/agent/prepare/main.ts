@@ -7,7 +7,7 @@ import { openSync, readFileSync, readSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { progressMountPath } from '../../../kube/names.ts'
-import { hasCode } from '../../mount/syscalls.ts'
+import { hasCode } from '../../mount/error-code.ts'
 import { prepareResultSchema } from '../../node/ticket.ts'
 
 const everyMs = 30

@@ -79,7 +79,7 @@ export const encodeEntry = (
         .map(([attribute, value]) => [`SCHILY.xattr.${attribute}`, value] as const),
     ]),
   )
-  if (records.length > largestPax) throw new TarError('its extended attributes are larger than 64 KiB')
+  if (records.length > largestPax) throw new TarError('its extended attributes are larger than 64 KiB', entry.name)
   return Buffer.concat([
     headerBlock('x', 'pax', { size: records.length }),
     padded(records),

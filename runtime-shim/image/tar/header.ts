@@ -11,7 +11,11 @@ export const paddedSize = (size: number): number => Math.ceil(size / blockSize) 
 export class TarError extends Error {
   override name = 'TarError'
   /** Name of the entry, where it is known. */
-  entry: string | undefined
+  readonly entry: string | undefined
+  constructor(problem: string, entry?: string, options?: ErrorOptions) {
+    super(problem, options)
+    this.entry = entry
+  }
 }
 
 interface Field {

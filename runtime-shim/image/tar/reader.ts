@@ -187,8 +187,7 @@ const finishNamed: typeof finish = async (source, block, header, meta) => {
   try {
     return await finish(source, block, header, meta)
   } catch (error) {
-    if (error instanceof TarError) error.entry = nameOf(header, meta)
-    throw error
+    throw error instanceof TarError ? new TarError(error.message, nameOf(header, meta), { cause: error }) : error
   }
 }
 

@@ -26,17 +26,27 @@ export type Listed = z.infer<typeof listedSchema>
 
 const run = promisify(execFile)
 
-/** Everything below a directory, by path; names and targets as bytes (latin1). */
-export const list = async (directory: string): Promise<Record<string, Listed>> => {
-  const script = join(import.meta.dirname, 'listing.py')
-  const { stdout } = await run('python3', [script, directory], { maxBuffer: 2 ** 28 })
-  const lines = stdout.split('\n').filter((line) => line !== '')
-  return Object.fromEntries(
-    lines.map((line) => {
-      const listed = listedSchema.parse(JSON.parse(line))
-      return [listed.path, listed]
-    }),
+/** Prints what `parseListing` reads. */
+export const listingCommand = (directory: string): [string, ...string[]] => [
+  'python3',
+  join(import.meta.dirname, 'listing.py'),
+  directory,
+]
+
+/** By path; names and targets as bytes (latin1). */
+export const parseListing = (output: string): Record<string, Listed> =>
+  Object.fromEntries(
+    output
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => listedSchema.parse(JSON.parse(line)))
+      .map((listed) => [listed.path, listed]),
   )
+
+/** Everything below a directory. */
+export const list = async (directory: string): Promise<Record<string, Listed>> => {
+  const [program, ...args] = listingCommand(directory)
+  return parseListing((await run(program, args, { maxBuffer: 2 ** 28 })).stdout)
 }
 
 /** Mounts a squashfs for the while. */

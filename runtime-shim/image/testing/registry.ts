@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -16,8 +16,10 @@ export interface TestRegistry {
   dockerConfig: string
   /** To be HOME for skopeo: there the registry is one without TLS. */
   home: string
-  /** Pushes an image directory as it is. */
-  push(dir: string, name: string): Promise<void>
+  /** Pushes an image directory as it is, or in Docker's format. */
+  push(dir: string, name: string, format?: 'v2s2'): Promise<void>
+  /** Changes a byte of a blob. */
+  corrupt(digest: string): Promise<void>
   /** Puts a manifest under a tag. */
   putManifest(repository: string, tag: string, mediaType: string, manifest: object): Promise<void>
   stop(): Promise<void>
@@ -70,8 +72,9 @@ export const startRegistry = async (): Promise<TestRegistry> => {
     host,
     dockerConfig: JSON.stringify({ auths: { [host]: { auth } } }),
     home: dir,
-    push: async (image, name) => {
-      const options = ['--quiet', '--preserve-digests', '--dest-tls-verify=false', `--dest-creds=${user}:${password}`]
+    push: async (image, name, format) => {
+      const as = format ? ['--format', format] : ['--preserve-digests']
+      const options = ['--quiet', ...as, '--dest-tls-verify=false', `--dest-creds=${user}:${password}`]
       await run('skopeo', ['copy', ...options, `dir:${image}`, `docker://${host}/${name}`])
     },
     putManifest: async (repository, tag, mediaType, manifest) => {
@@ -81,6 +84,12 @@ export const startRegistry = async (): Promise<TestRegistry> => {
         body: JSON.stringify(manifest),
       })
       if (!response.ok) throw new Error(`the registry answers ${response.status}: ${await response.text()}`)
+    },
+    corrupt: async (digest) => {
+      const hex = digest.slice('sha256:'.length)
+      const blob = join(dir, 'data/docker/registry/v2/blobs/sha256', hex.slice(0, 2), hex, 'data')
+      const bytes = await readFile(blob)
+      await writeFile(blob, bytes.fill(0x2a, bytes.length - 1))
     },
     stop: async () => {
       registry.kill('SIGKILL')

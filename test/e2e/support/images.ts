@@ -48,3 +48,19 @@ const addFiles = async (dir: string, image: string, files: Record<string, string
   await execa('tar', ['-C', root, '--owner=0', '--group=0', '-cf', layer, '.'])
   await execa('umoci', ['raw', 'add-layer', '--image', image, layer])
 }
+
+/** Debian under a configuration, and so a digest, that no node has seen. */
+export const freshImage = async (cluster: Cluster, repository: string): Promise<{ layerDigest: string }> => {
+  const debian = await debianImage(() => {})
+  const dir = await mkdtemp(join(tmpdir(), 'lamina-fresh-'))
+  try {
+    const layout = join(dir, 'oci')
+    await execa('cp', ['-r', debian, layout])
+    await execa('umoci', ['config', '--image', `${layout}:it`, '--config.label', `fresh=${repository}`])
+    await pushImage(cluster, `${layout}:it`, `${repository}:1`)
+    const { stdout } = await execa('skopeo', ['inspect', '--format', '{{index .Layers 0}}', `oci:${layout}:it`])
+    return { layerDigest: stdout }
+  } finally {
+    await rm(dir, { recursive: true, force: true })
+  }
+}

@@ -1,4 +1,7 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Cluster } from '../../cluster/cluster.ts'
+import { clusterFiles } from '../../cluster/layout.ts'
 
 export const registrySecretName = 'registry'
 
@@ -13,3 +16,7 @@ export const registrySecret = ({ registry: { host, user, password } }: Cluster, 
     stringData: { '.dockerconfigjson': JSON.stringify({ auths: { [host]: { auth } } }) },
   }
 }
+
+/** What the registry has served, a line a request: counted from outside, not by the product's own metrics. */
+export const registryLog = async ({ layout }: Cluster): Promise<string[]> =>
+  (await readFile(join(clusterFiles(layout).logs, 'registry.log'), 'utf8')).split('\n')

@@ -1,8 +1,8 @@
-import type { Condition } from '../../crds/common.ts'
-import type { PersistentOverlay, Usage } from '../../crds/persistent-overlay.ts'
-import type { KubeClient } from '../../kube/client.ts'
-import { persistentOverlays } from '../../kube/resources.ts'
-import type { Figures } from '../node/ticket.ts'
+import type { Condition } from '../../../crds/common.ts'
+import type { PersistentOverlay, Usage } from '../../../crds/persistent-overlay.ts'
+import type { KubeClient } from '../../../kube/client.ts'
+import { persistentOverlays } from '../../../kube/resources.ts'
+import type { Figures } from '../../node/ticket.ts'
 
 /** The agent's name in `metadata.managedFields`: server-side apply keeps the controller's fields apart. */
 export const fieldManager = 'lamina-node'

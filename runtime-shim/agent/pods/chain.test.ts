@@ -1,0 +1,286 @@
+import type { V1Pod } from '@kubernetes/client-node'
+import { describe, expect, test } from 'vitest'
+import { podOf } from '../../../controller/instances/pod.ts'
+import type { Instance } from '../../../crds/instance.ts'
+import type { PersistentOverlay } from '../../../crds/persistent-overlay.ts'
+import { type PersistentVolumeClaim, pods } from '../../../kube/resources.ts'
+import { genClaim, genImage, genInstance, genOverlay, genResolved } from '../../../test/gen/objects.ts'
+import { Trouble } from '../trouble.ts'
+import { type Chain, checkChain } from './chain.ts'
+
+const podUID = 'uid-pod'
+const granted = { reference: 'registry.example/debian@sha256:0', digest: 'sha256:0' }
+
+/** The parts that a case changes before they are put together. */
+interface Whole {
+  pod: V1Pod
+  instance: Instance | undefined
+  overlay: PersistentOverlay | undefined
+  claim: PersistentVolumeClaim | undefined
+}
+
+/** What the controller really makes for an instance with one overlay, and one that it only reads. */
+const genuine = (access: 'ReadWrite' | 'ReadOnly' = 'ReadWrite'): Whole => {
+  const instance = genInstance('dev', {
+    spec: { overlays: [{ name: 'work', access }] },
+    status: {
+      pod: { name: 'dev', uid: podUID },
+      image: granted,
+      overlays: [{ name: 'work', uid: 'uid-work', access }],
+    },
+  })
+  const attachment = { instanceUID: 'uid-dev', instanceName: 'dev', access, attachTime: '2026-01-01T00:00:00Z' }
+  const overlay = genOverlay('work', { spec: { size: '2Gi' }, status: { attachments: [attachment] } })
+  const made = podOf({
+    instance,
+    image: genImage('debian'),
+    chosen: genResolved(),
+    overlays: [{ overlay, claimName: 'lamina-work' }],
+    placeholderImage: 'lamina:1',
+    prepare: true,
+  })
+  const pod = { ...made, metadata: { ...made.metadata, uid: podUID, resourceVersion: '1' } }
+  return { pod, instance, overlay, claim: genClaim('lamina-work') }
+}
+
+const verdict = ({ pod, instance, overlay, claim }: Whole) => {
+  const chain: Chain = { pod: pods.parse(JSON.parse(JSON.stringify(pod))), instance, overlays: [{ overlay, claim }] }
+  const found = checkChain(chain)
+  return found instanceof Trouble ? { reason: found.reason, final: found.final, message: found.message } : found
+}
+
+const flip = (change: (whole: Whole) => void, access?: 'ReadWrite' | 'ReadOnly') => {
+  const whole = genuine(access)
+  change(whole)
+  return verdict(whole)
+}
+
+const main = ({ pod }: Whole) => {
+  const container = pod.spec?.containers[0]
+  if (!container) throw new Error('the pod has no container')
+  return container
+}
+const volume = ({ pod }: Whole, name: string) => {
+  const found = pod.spec?.volumes?.find((each) => each.name === name)
+  if (!found) throw new Error(`the pod has no volume ${name}`)
+  return found
+}
+
+describe('a genuine pod', () => {
+  test('may mount what was granted', () => {
+    expect(verdict(genuine())).toMatchObject({
+      image: granted,
+      overlays: [
+        { name: 'work', uid: 'uid-work', access: 'ReadWrite', mountPath: '/.lamina/overlays/0', size: 2 * 2 ** 30 },
+      ],
+      ephemeral: false,
+    })
+  })
+
+  test('with readers only gets the throw-away overlay', () => {
+    expect(verdict(genuine('ReadOnly'))).toMatchObject({ overlays: [{ access: 'ReadOnly' }], ephemeral: true })
+  })
+
+  test('may mount as granted although the spec asks for something else by now', () => {
+    expect(flip(({ instance }) => instance?.spec.overlays.splice(0))).toMatchObject({ overlays: [{ name: 'work' }] })
+  })
+
+  test('may have sidecars that mount volumes of their own', () => {
+    const sidecar = { name: 'sidecar', volumeMounts: [{ name: 'shared', mountPath: '/shared' }] }
+    expect(flip(({ pod }) => pod.spec?.containers.push(sidecar))).toMatchObject({ image: granted })
+  })
+})
+
+describe('forged: no retry can mend it', () => {
+  test.each<[string, (whole: Whole) => void, RegExp]>([
+    [
+      'without the finalizer',
+      ({ pod }) => Object.assign(pod.metadata ?? {}, { finalizers: [] }),
+      /no finalizer lamina.dev\/release/,
+    ],
+    [
+      'without an owner',
+      ({ pod }) => Object.assign(pod.metadata ?? {}, { ownerReferences: [] }),
+      /no Instance as its controller/,
+    ],
+    [
+      'with an owner that is not its controller',
+      ({ pod }) => Object.assign(pod.metadata?.ownerReferences?.[0] ?? {}, { controller: false }),
+      /no Instance as its controller/,
+    ],
+    [
+      "with another group's Instance as its owner",
+      ({ pod }) => Object.assign(pod.metadata?.ownerReferences?.[0] ?? {}, { apiVersion: 'lamina.dev.example/v1' }),
+      /no Instance as its controller/,
+    ],
+    [
+      'with an owner of another kind',
+      ({ pod }) => Object.assign(pod.metadata?.ownerReferences?.[0] ?? {}, { kind: 'PersistentOverlay' }),
+      /no Instance as its controller/,
+    ],
+    [
+      'with the uid of another owner',
+      ({ pod }) => Object.assign(pod.metadata?.ownerReferences?.[0] ?? {}, { uid: 'uid-else' }),
+      /no Instance "dev" with the uid/,
+    ],
+    ['whose Instance does not exist', (whole) => Object.assign(whole, { instance: undefined }), /no Instance "dev"/],
+    [
+      'whose Instance is being deleted',
+      ({ instance }) => Object.assign(instance?.metadata ?? {}, { deletionTimestamp: '2026-01-01T00:00:00Z' }),
+      /"dev" is being deleted/,
+    ],
+    [
+      'beside the one that the Instance has granted',
+      ({ pod }) => Object.assign(pod.metadata ?? {}, { name: 'second', uid: 'uid-second' }),
+      /has another pod/,
+    ],
+    [
+      "whose volume is another overlay's claim",
+      (whole) => Object.assign(volume(whole, 'lamina-0'), { persistentVolumeClaim: { claimName: 'lamina-other' } }),
+      /volume lamina-0 is not the claim of overlay "work"/,
+    ],
+    [
+      'whose volume is no claim',
+      (whole) => Object.assign(volume(whole, 'lamina-0'), { persistentVolumeClaim: undefined, emptyDir: {} }),
+      /volume lamina-0 is not the claim/,
+    ],
+    [
+      'whose container mounts it elsewhere',
+      (whole) => Object.assign(main(whole).volumeMounts?.[0] ?? {}, { mountPath: '/mnt' }),
+      /does not mount lamina-0 at/,
+    ],
+    [
+      'whose container mounts it twice',
+      (whole) => main(whole).volumeMounts?.push({ name: 'lamina-0', mountPath: '/mnt' }),
+      /does not mount lamina-0 at .* alone/,
+    ],
+    [
+      'whose container mounts a part of it',
+      (whole) => Object.assign(main(whole).volumeMounts?.[0] ?? {}, { subPath: 'planted' }),
+      /does not mount lamina-0 at/,
+    ],
+    [
+      'whose container does not mount it',
+      (whole) => Object.assign(main(whole), { volumeMounts: [] }),
+      /does not mount lamina-0/,
+    ],
+    [
+      'without a container main',
+      (whole) => Object.assign(main(whole), { name: 'maim' }),
+      /"maim" mounts a volume lamina-/,
+    ],
+    [
+      'with a sidecar that mounts it too',
+      ({ pod }) =>
+        pod.spec?.containers.push({ name: 'sidecar', volumeMounts: [{ name: 'lamina-0', mountPath: '/raw' }] }),
+      /container "sidecar" mounts a volume lamina-/,
+    ],
+    [
+      'with an init container that has it as a device',
+      ({ pod }) =>
+        pod.spec?.initContainers?.push({ name: 'early', volumeDevices: [{ name: 'lamina-0', devicePath: '/dev/x' }] }),
+      /container "early" mounts a volume lamina-/,
+    ],
+    [
+      'with a debug container that mounts it',
+      ({ pod }) =>
+        Object.assign(pod.spec ?? {}, {
+          ephemeralContainers: [{ name: 'debug', volumeMounts: [{ name: 'lamina-0', mountPath: '/raw' }] }],
+        }),
+      /container "debug" mounts a volume lamina-/,
+    ],
+  ])('%s', (_what, change, message) => {
+    expect(flip(change)).toEqual({ reason: 'NotAnInstance', final: true, message: expect.stringMatching(message) })
+  })
+
+  test.each<[string, (whole: Whole) => void]>([
+    [
+      'is missing',
+      ({ pod }) =>
+        Object.assign(pod.spec ?? {}, {
+          volumes: pod.spec?.volumes?.filter(({ name }) => name !== 'lamina-ephemeral'),
+        }),
+    ],
+    [
+      'is a host path',
+      (whole) => Object.assign(volume(whole, 'lamina-ephemeral'), { emptyDir: undefined, hostPath: { path: '/etc' } }),
+    ],
+    [
+      'is mounted elsewhere',
+      (whole) =>
+        Object.assign(main(whole).volumeMounts?.find(({ name }) => name === 'lamina-ephemeral') ?? {}, {
+          mountPath: '/x',
+        }),
+    ],
+  ])('a reader whose throw-away volume %s', (_what, change) => {
+    expect(flip(change, 'ReadOnly')).toMatchObject({ reason: 'NotAnInstance', final: true })
+  })
+})
+
+describe('not as it must be, and may mend', () => {
+  test.each<[string, (whole: Whole) => void, string, RegExp]>([
+    [
+      'the grant is not written yet',
+      ({ instance }) => Object.assign(instance?.status ?? {}, { pod: undefined }),
+      'NotGranted',
+      /has not granted/,
+    ],
+    [
+      'the grant is still that of the pod before',
+      ({ instance }) => Object.assign(instance?.status.pod ?? {}, { uid: 'uid-before' }),
+      'NotGranted',
+      /has not granted/,
+    ],
+    [
+      'the grant has no image',
+      ({ instance }) => Object.assign(instance?.status ?? {}, { image: undefined }),
+      'NotGranted',
+      /no resolved image/,
+    ],
+    [
+      'the overlay is gone',
+      (whole) => Object.assign(whole, { overlay: undefined }),
+      'OverlayGone',
+      /no longer the one/,
+    ],
+    [
+      'the overlay was made anew',
+      ({ overlay }) => Object.assign(overlay?.metadata ?? {}, { uid: 'uid-new' }),
+      'OverlayGone',
+      /no longer the one/,
+    ],
+    [
+      'the overlay is held by nobody',
+      ({ overlay }) => Object.assign(overlay?.status ?? {}, { attachments: [] }),
+      'OverlayNotHeld',
+      /not attached/,
+    ],
+    [
+      'the overlay is held by another instance',
+      ({ overlay }) => Object.assign(overlay?.status.attachments?.[0] ?? {}, { instanceUID: 'uid-else' }),
+      'OverlayNotHeld',
+      /not attached to instance "dev"/,
+    ],
+    [
+      'the overlay is held for reading only',
+      ({ overlay }) => Object.assign(overlay?.status.attachments?.[0] ?? {}, { access: 'ReadOnly' }),
+      'OverlayNotHeld',
+      /not attached/,
+    ],
+    ['the claim is gone', (whole) => Object.assign(whole, { claim: undefined }), 'OverlayClaimGone', /is gone/],
+    [
+      'another claim has its name',
+      ({ claim }) => Object.assign(claim?.metadata ?? {}, { uid: 'uid-planted' }),
+      'OverlayClaimGone',
+      /another has its name/,
+    ],
+    [
+      "the overlay's status does not say which claim is its own",
+      ({ overlay }) => Object.assign(overlay?.status ?? {}, { claim: { name: 'lamina-work' } }),
+      'OverlayClaimGone',
+      /PersistentVolumeClaim/,
+    ],
+  ])('%s', (_what, change, reason, message) => {
+    expect(flip(change)).toEqual({ reason, final: false, message: expect.stringMatching(message) })
+  })
+})
