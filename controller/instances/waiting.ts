@@ -13,8 +13,10 @@ const waitsSince = ({ status }: Instance): string | undefined => {
 export const isWaiting = (instance: Instance): boolean => waitsSince(instance) !== undefined
 
 /** The instance as a claimant: it comes after those who wait already, if it does not wait itself. */
-export const asClaimant = (instance: Instance, now: Date): Claimant =>
-  claimantOf(instance, waitsSince(instance) ?? timestamp(now))
+export const asClaimant = (instance: Instance, now: Date): Claimant => {
+  const since = waitsSince(instance)
+  return claimantOf(instance, { since: since ?? timestamp(now), waits: since !== undefined })
+}
 
 /** Who else waits for overlays. */
 export const waitingOthers = (instance: Instance, all: readonly Instance[]): Claimant[] =>
@@ -22,5 +24,5 @@ export const waitingOthers = (instance: Instance, all: readonly Instance[]): Cla
     const { metadata, spec } = other
     if (metadata.uid === instance.metadata.uid || metadata.deletionTimestamp || spec.state !== 'Running') return []
     const since = waitsSince(other)
-    return since === undefined ? [] : [claimantOf(other, since)]
+    return since === undefined ? [] : [claimantOf(other, { since, waits: true })]
   })

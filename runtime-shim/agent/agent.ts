@@ -7,6 +7,7 @@ import { runtimeClassName } from '../../kube/names.ts'
 import { allSynced, createReflector } from '../../kube/reflector.ts'
 import { keyOf } from '../../kube/resource.ts'
 import { type Pod, pods } from '../../kube/resources.ts'
+import { createSerializer } from '../../kube/serially.ts'
 import { createWorkQueue } from '../../kube/work-queue.ts'
 import { convertImage } from '../image/convert.ts'
 import type { NodeLayout } from '../node/layout.ts'
@@ -91,6 +92,7 @@ export const createAgent = ({ client, layout, nodeName, log, metrics }: Parts): 
   })
   const reconcile = createPodReconciler({
     ...{ client, layout, images, cache, attempts, log, clock: systemClock },
+    onePerOverlay: createSerializer(),
     events: createEventRecorder(client, { component: 'lamina-agent', host: nodeName, log }),
     endingOf: endings.signalOf,
     ...measured,

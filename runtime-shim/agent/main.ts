@@ -1,3 +1,9 @@
+/**
+ * The node's agent: installs the runtime, then serves the node's pods.
+ *
+ * usage: agent.cjs
+ *        agent.cjs uninstall    takes the runtime off the node again, unless instances are there
+ */
 import { dirname } from 'node:path'
 import { z } from 'zod'
 import { createClient, loadConfig } from '../../kube/client.ts'
@@ -8,6 +14,7 @@ import { stopSignal } from '../../kube/stop.ts'
 import { defaultLayout } from '../node/layout.ts'
 import { createAgent } from './agent.ts'
 import { installHandler } from './install/handler.ts'
+import { uninstall } from './install/uninstall.ts'
 
 const environmentSchema = z.object({
   NODE_NAME: z.string().min(1),
@@ -15,8 +22,7 @@ const environmentSchema = z.object({
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
 })
 
-/** The node's agent: installs the runtime, then serves the node's pods. */
-const main = async (): Promise<void> => {
+const serve = async (): Promise<void> => {
   const { NODE_NAME: nodeName, PORT: port, LOG_LEVEL: level } = environmentSchema.parse(process.env)
   const log = createLogger('agent', level)
   const signal = stopSignal(process)
@@ -24,23 +30,27 @@ const main = async (): Promise<void> => {
   const client = createClient(loadConfig(), { metrics, userAgent: 'lamina-agent' })
   const layout = defaultLayout
   const agent = createAgent({ client, layout, nodeName, log, metrics })
-  let handler: 'missing' | 'installed' = 'missing'
+  let handlerMissing = ['the runtime handler is not installed on this node yet']
   const health = await serveHealth({
     port,
     metrics,
     log,
-    ready: () => [
-      ...(handler === 'missing' ? ['the runtime handler is not installed on this node yet'] : []),
-      ...(agent.isSynced() ? [] : ['pods: the first list is not in yet']),
-    ],
+    ready: () => [...handlerMissing, ...(agent.isSynced() ? [] : ['pods: the first list is not in yet'])],
     live: () => [],
   })
   const running = agent.run(signal)
   const appDir = dirname(process.argv[1] ?? '')
-  await installHandler({ layout, appDir, client, nodeName, log, signal })
-  handler = 'installed'
+  await installHandler({ layout, appDir, client, nodeName, log, signal }, (why) => {
+    handlerMissing = [`the runtime handler is not installed on this node yet: ${why}`]
+  })
+  handlerMissing = []
   await running
   await health.close()
+}
+
+const main = async (): Promise<void> => {
+  if (process.argv[2] === 'uninstall') await uninstall(defaultLayout)
+  else await serve()
 }
 
 main().catch((error: unknown) => {

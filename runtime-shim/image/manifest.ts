@@ -2,7 +2,7 @@ import { z } from 'zod'
 
 /** OCI image-spec v1.1 and Docker's schema 2, which have the same shape for what is read here. */
 
-const digest = z.string().regex(/^[a-z0-9]+:[a-f0-9]{32,}$/)
+const digest = z.string().regex(/^(sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128})$/)
 
 const descriptor = z.object({ mediaType: z.string().optional(), digest, size: z.number().min(0) })
 

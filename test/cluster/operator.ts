@@ -14,8 +14,7 @@ const chart = join(root, 'charts/lamina')
 /** Label of the Helm release: which chart it was installed from. */
 const chartLabel = 'lamina-chart'
 
-const run = async ([program, ...args]: [string, ...string[]], input = ''): Promise<string> =>
-  (await execa(program, args, { input })).stdout
+const run = async ([program, ...args]: [string, ...string[]]): Promise<string> => (await execa(program, args)).stdout
 
 const succeeds = async ([program, ...args]: [string, ...string[]]): Promise<boolean> =>
   (await execa(program, args, { reject: false })).exitCode === 0
@@ -43,7 +42,7 @@ const isInstalled = async (cluster: Cluster, chartHash: string, values: object):
     succeeds(
       cluster.kube(
         'kubectl',
-        ...['-n', namespace, 'wait', `${workload}`, `--for=jsonpath={.status.${count}}=1`, '--timeout=20s'],
+        ...['-n', namespace, 'wait', workload, `--for=jsonpath={.status.${count}}=1`, '--timeout=20s'],
       ),
     )
   return (
@@ -74,18 +73,17 @@ export const installOperator = async (cluster: Cluster, report: Report): Promise
   }
   report('installing the operator')
   await forgetBrokenOff(cluster)
-  const command = cluster.kube(
+  const [helm, ...args] = cluster.kube(
     'helm',
     ...['upgrade', '--install', release, chart, '--namespace', namespace, '--create-namespace'],
     ...['--labels', `${chartLabel}=${chartHash}`, '--wait', '--timeout', '3m', '--values', '-'],
     // A replica count that somebody has scaled by hand is this installation's again.
     '--force-conflicts',
   )
-  try {
-    await run(command, JSON.stringify(values))
-  } catch (error) {
-    const about = cluster.kube('kubectl', '-n', namespace, 'get', 'pods,events')
-    throw new Error(`the operator could not be installed\n${await run(about)}`, { cause: error })
+  const { exitCode, stderr } = await execa(helm, args, { input: JSON.stringify(values), reject: false })
+  if (exitCode !== 0) {
+    const seen = await run(cluster.kube('kubectl', '-n', namespace, 'get', 'pods,events'))
+    throw new Error(`the operator could not be installed: ${stderr}\n${seen}`)
   }
   report('the operator is ready')
 }

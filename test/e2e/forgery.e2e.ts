@@ -109,12 +109,29 @@ describe('forged pods', () => {
       async () => ({ ownerReferences: [owner(await uidOf('dev'))] }),
       /finalizer/,
     ],
-    ['an owner of another uid', 'orphan', () => signed('00000000-0000-0000-0000-000000000000'), /uid/],
     ['the real owner, of another pod', 'second', async () => signed(await uidOf('dev')), /has another pod/],
   ])('%s: mounts nothing, and kubectl describe says why', async (_, name, metadata, words) => {
     await create(forge(name, await metadata()))
     await refused(name, words)
     await remove(name)
+  })
+
+  test('an owner of another uid: mounts nothing, and is collected as garbage', async () => {
+    await create(forge('orphan', await signed('00000000-0000-0000-0000-000000000000')))
+    await until('it is gone', async () => {
+      const { stdout } = await kubectl.try([
+        '-n',
+        fixture.namespace,
+        'get',
+        'pod',
+        'orphan',
+        '-o',
+        'json',
+        '--ignore-not-found',
+      ])
+      expect(stdout).not.toContain('"started": true')
+      return stdout === ''
+    })
   })
 
   test('the ticket of another pod opens nothing', async () => {

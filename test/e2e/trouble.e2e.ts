@@ -129,7 +129,7 @@ describe('trouble names its cause and the next step, and mends itself when the c
     )
     await fixture.ready('instance', 'linked', 120)
     const pvc = await kubectl.get(fixture.namespace, 'pvc', 'lamina-linked')
-    await fixture.delete('instance', 'linked')
+    await fixture.end('linked')
     const image = `${cluster.layout.stateDir}/volumes/${String(pvc.spec?.volumeName)}/overlay.img`
     await onNode(
       cluster,
@@ -150,7 +150,7 @@ describe('trouble names its cause and the next step, and mends itself when the c
     await fixture.exec('rough', 'sh', '-c', 'echo journalled > /entry; sync')
     // A copy of the live image is what a power cut would leave.
     await onNode(cluster, 'cp', image, `${image}.unclean`)
-    await fixture.delete('instance', 'rough')
+    await fixture.end('rough')
     await onNode(
       cluster,
       'sh',

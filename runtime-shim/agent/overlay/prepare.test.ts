@@ -35,8 +35,8 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(dir, { recursive: true }))
 
-const prepare = (size: number) =>
-  prepareOverlay({ overlay: 'work', directory, size, onProgress: (line) => lines.push(line), lockWaitMs: 100 })
+const prepare = (size: number, access: 'ReadWrite' | 'ReadOnly' = 'ReadWrite') =>
+  prepareOverlay({ overlay: 'work', directory, size, access, onProgress: (line) => lines.push(line), lockWaitMs: 100 })
 
 const superblock = () => {
   const fd = openSync(image, 'r')
@@ -74,6 +74,18 @@ describe('where there is no image', () => {
     writeFileSync(join(directory, '.overlay.img.4711'), 'half')
     await prepare(16 * MiB)
     expect(readdirSync(directory)).toEqual(['overlay.img'])
+  })
+
+  test('leaves alone what another node has under way', async () => {
+    const theirs = join(directory, '.overlay.img.theirs')
+    const fd = openSync(theirs, 'w+')
+    try {
+      lockImage(fd, 'exclusive', theirs)
+      await prepare(16 * MiB)
+    } finally {
+      closeSync(fd)
+    }
+    expect(readdirSync(directory)).toEqual(['.overlay.img.theirs', 'overlay.img'])
   })
 
   test('needs room in the volume, says how much, leaves nothing, and succeeds once there is room', async () => {
@@ -179,6 +191,42 @@ describe('an image that is there', () => {
       closeSync(fd)
     }
   })
+})
+
+describe('for a reader', () => {
+  test('a missing image is made', async () => {
+    const { figures } = await prepare(16 * MiB, 'ReadOnly')
+    expect(figures.blocks * figures.blockSize).toBe(16 * MiB)
+    expect(lines).toEqual(['overlay "work": making an ext3 file system of 16 MiB'])
+  })
+
+  test('one that is there stays as it is, in use or not: neither grown nor checked', async () => {
+    volumeWith(16)
+    editExt3(image, 'set_super_value error_count 3')
+    const before = readFileSync(image)
+    const fd = openSync(image, 'r+')
+    try {
+      lockImage(fd, 'shared', image)
+      expect(await prepare(64 * MiB, 'ReadOnly')).toMatchObject({ checked: false, figures: { errorCount: 3 } })
+    } finally {
+      closeSync(fd)
+    }
+    expect(readFileSync(image).equals(before)).toBe(true)
+    expect(lines).toEqual([])
+  })
+})
+
+test('an image that another node has made meanwhile is taken as it is', async () => {
+  const theirs = readFileSync(join(makeVolume(join(dir, 'theirs'), 24), 'overlay.img'))
+  await prepareOverlay({
+    overlay: 'work',
+    directory,
+    size: 16 * MiB,
+    access: 'ReadOnly',
+    onProgress: () => writeFileSync(image, theirs),
+  })
+  expect(readFileSync(image).equals(theirs)).toBe(true)
+  expect(readdirSync(directory)).toEqual(['overlay.img'])
 })
 
 describe('never formats what is there', () => {

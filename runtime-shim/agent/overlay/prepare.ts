@@ -1,4 +1,17 @@
-import { closeSync, constants, fstatSync, fsync, openSync, readdirSync, renameSync, unlinkSync } from 'node:fs'
+import { randomUUID } from 'node:crypto'
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  fsync,
+  linkSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  unlinkSync,
+} from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { hasCode } from '../../mount/error-code.ts'
@@ -17,6 +30,8 @@ export interface Preparation {
   directory: string
   /** Bytes that the image is to have; a larger one stays as it is. */
   size: number
+  /** What it is prepared for; for a reader only a missing image is made. */
+  access: 'ReadWrite' | 'ReadOnly'
   onProgress(line: string): void
   /** How long another's lock on the image may last. */
   lockWaitMs?: number
@@ -31,10 +46,20 @@ export interface PreparedOverlay {
 const stagingPrefix = `.${overlayImageName}.`
 const sync = promisify(fsync)
 
-/** Files of an earlier preparation that was cut off. */
+/** Files of an earlier preparation that was cut off; one that is under way on another node is locked. */
 const sweepStaging = (dirfd: number): void => {
   const dir = descriptorPath(dirfd)
-  for (const name of readdirSync(dir)) if (name.startsWith(stagingPrefix)) unlinkSync(`${dir}/${name}`)
+  for (const name of readdirSync(dir).filter((each) => each.startsWith(stagingPrefix))) {
+    const { fd } = openRegularBelow(dirfd, name, 'write', name)
+    try {
+      lockImage(fd, 'exclusive', name)
+      unlinkSync(`${dir}/${name}`)
+    } catch (error) {
+      if (!(error instanceof LockHeldError)) throw error
+    } finally {
+      closeSync(fd)
+    }
+  }
 }
 
 /**
@@ -52,21 +77,42 @@ const format = async (fd: number, overlay: string): Promise<void> => {
   }
 }
 
-/** Made under another name, synced, renamed: a crash leaves no image or a whole one. */
+/**
+ * The finished image gets its name only if nothing has it: another node may have
+ * made one meanwhile, and a foreign file is not replaced. Where the volume's file
+ * system has no hard links, the last look is a moment before.
+ */
+const publish = (dir: string, staging: string): void => {
+  const [from, to] = [`${dir}/${staging}`, `${dir}/${overlayImageName}`]
+  try {
+    linkSync(from, to)
+  } catch (error) {
+    const hasNoLinks = hasCode(error, 'EPERM', 'ENOTSUP', 'ENOSYS', 'EMLINK')
+    if (!hasNoLinks && !hasCode(error, 'EEXIST')) throw error
+    if (hasNoLinks && !existsSync(to)) {
+      renameSync(from, to)
+      return
+    }
+  }
+  unlinkSync(from)
+}
+
+/** Made under another name, synced, then named: a crash leaves no image or a whole one. */
 const make = async (dirfd: number, { overlay, directory, size, onProgress }: Preparation): Promise<void> => {
   onProgress(`overlay "${overlay}": making an ext3 file system of ${mebibytes(size)}`)
   sweepStaging(dirfd)
   const dir = descriptorPath(dirfd)
-  const staging = `${stagingPrefix}${process.pid}`
+  const staging = `${stagingPrefix}${randomUUID()}`
   const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL
   const fd = openBelow(dirfd, staging, flags, staging, 0o600)
   try {
+    lockImage(fd, 'exclusive', staging)
     await reserve(fd, size, { overlay, directory })
     await format(fd, overlay)
     await sync(fd)
-    renameSync(`${dir}/${staging}`, `${dir}/${overlayImageName}`)
+    publish(dir, staging)
   } catch (error) {
-    unlinkSync(`${dir}/${staging}`)
+    rmSync(`${dir}/${staging}`, { force: true })
     throw error
   } finally {
     closeSync(fd)
@@ -139,6 +185,7 @@ const openOrMake = async (dirfd: number, preparation: Preparation): Promise<numb
 const prepareIn = async (dirfd: number, preparation: Preparation): Promise<PreparedOverlay> => {
   const fd = await openOrMake(dirfd, preparation)
   try {
+    if (preparation.access === 'ReadOnly') return { figures: figuresOf(readSuperblock(fd)), checked: false }
     await lock(fd, `${preparation.directory}/${overlayImageName}`, preparation.lockWaitMs ?? 30_000)
     return await checkAndGrow(fd, preparation)
   } finally {
@@ -161,9 +208,9 @@ const explain = (overlay: string, error: unknown): unknown => {
 }
 
 /**
- * Makes the overlay's image where there is none, grows it where it is smaller
- * than asked, checks it where the kernel noted errors. Never formats a file that
- * is there.
+ * Makes the overlay's image where there is none; for a writer also grows it where
+ * it is smaller than asked, and checks it where the kernel noted errors. Never
+ * formats a file that is there. One at a time for an overlay and node.
  *
  * @throws Trouble in words for the user
  */

@@ -71,7 +71,14 @@ describe('a genuine pod', () => {
     expect(verdict(genuine())).toMatchObject({
       image: granted,
       overlays: [
-        { name: 'work', uid: 'uid-work', access: 'ReadWrite', mountPath: '/.lamina/overlays/0', size: 2 * 2 ** 30 },
+        {
+          name: 'work',
+          uid: 'uid-work',
+          access: 'ReadWrite',
+          mountPath: '/.lamina/overlays/0',
+          size: 2 * 2 ** 30,
+          made: false,
+        },
       ],
       ephemeral: false,
     })

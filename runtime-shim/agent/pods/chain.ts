@@ -32,6 +32,8 @@ export interface GrantedOverlay {
   mountPath: string
   /** Bytes, as the spec asks. */
   size: number
+  /** Whether its status says that an image has been made. */
+  made: boolean
 }
 
 /** What the pod may mount. */
@@ -147,7 +149,8 @@ export const checkChain = (chain: Chain): Granted | Trouble => {
     const problem = checkOverlay({ pod, instance }, grant, index, found)
     if (problem) return problem
     const size = parseQuantity(found.overlay?.spec.size ?? '0')
-    granted.push({ ...grant, mountPath: overlayMountPath(index), size })
+    const made = found.overlay?.status.usage !== undefined
+    granted.push({ ...grant, mountPath: overlayMountPath(index), size, made })
   }
   const ephemeral = granted.every(({ access }) => access === 'ReadOnly')
   const problem = ephemeral ? checkEphemeral(pod) : undefined

@@ -16,6 +16,8 @@ import { reportOverlay } from './report.ts'
 /** Makes ready on the node what a pod has been granted: its image in the cache, its overlays made, grown and checked. */
 export interface MountPreparer extends NodeServices {
   images: ImageCache
+  /** Two readers may start at once on an overlay that was never made. */
+  onePerOverlay<T>(overlayUID: string, act: () => Promise<T>): Promise<T>
 }
 
 /** A pod that is made ready, until the signal says that it has begun to end. */
@@ -88,9 +90,13 @@ const directoryOf = (
   )
 }
 
-/** Runs what `prepare` waits for; ends early when the pod does. Readers find the image as a writer left it. */
+/** What `prepare` waits for: overlays that are written, and those that were never made. */
+const toPrepare = (overlays: readonly GrantedOverlay[]): GrantedOverlay[] =>
+  overlays.filter(({ access, made }) => access === 'ReadWrite' || !made)
+
+/** Makes, grows and checks the overlays that need it; ends early when the pod does. */
 export const prepareOverlays = async (
-  { layout, client, clock }: MountPreparer,
+  { layout, client, clock, onePerOverlay }: MountPreparer,
   { pod, progress, signal }: Readying,
   overlays: readonly GrantedOverlay[],
 ): Promise<void> => {
@@ -98,11 +104,13 @@ export const prepareOverlays = async (
   const paths = podPaths(layout, podUID)
   const late = new Trouble('PreparePending', 'the kubelet has not started the container prepare yet')
   const volumes = await waitFor(clock, signal, () => readJson(paths.volumes, volumesSchema), late)
-  for (const overlay of overlays.filter(({ access }) => access === 'ReadWrite')) {
+  for (const overlay of toPrepare(overlays)) {
     if (!volumes || signal.aborted) return
-    const { name, uid, size } = overlay
+    const { name, uid, size, access } = overlay
     const directory = directoryOf(layout, podUID, volumes, overlay)
-    const found = await prepareOverlay({ overlay: name, directory, size, onProgress: progress.line })
+    const found = await onePerOverlay(uid, () =>
+      prepareOverlay({ overlay: name, directory, size, access, onProgress: progress.line }),
+    )
     await reportOverlay(client, { namespace, name, uid }, found, clock.now())
   }
 }

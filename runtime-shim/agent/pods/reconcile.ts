@@ -141,7 +141,11 @@ const isSettled = (agent: Agent, pod: Pod): boolean => {
   if (isEnding(pod)) return isReleased(agent, pod)
   const paths = podPaths(agent.layout, pod.metadata.uid)
   const { finalizers } = pod.metadata
-  return finalizers.includes(releaseFinalizer) && readTicket(paths) !== undefined && progressOf(pod, paths).ended()
+  return (
+    finalizers.includes(releaseFinalizer) &&
+    readTicket(paths, pod.metadata.uid) !== undefined &&
+    progressOf(pod, paths).ended()
+  )
 }
 
 /** One pass over a pod of this node: a ticket for a live one, the release of one that ends. */

@@ -37,7 +37,7 @@ export const ticketOf = (
     instance: { name: instance.metadata.name, uid: instance.metadata.uid },
     bootID: node.bootID,
     image: { reference: image.reference, digest: image.digest, squashfs: node.squashfs },
-    overlays: overlays.map(({ size: _, ...overlay }) => overlay),
+    overlays: overlays.map(({ size: _, made: __, ...overlay }) => overlay),
     ephemeral: ephemeral ? { mountPath: ephemeralMountPath } : null,
     user: userOf(pod, node.imageUser),
     podGroups: [
@@ -49,10 +49,10 @@ export const ticketOf = (
   }
 }
 
-/** The ticket that is there; one that another version of Lamina wrote, or before the last boot, counts for nothing. */
-export const readTicket = ({ ticket }: PodPaths): Ticket | undefined => {
-  const parsed = ticketSchema.safeParse(readJson(ticket, z.unknown()))
-  return parsed.success && parsed.data.bootID === currentBootID() ? parsed.data : undefined
+/** The pod's ticket that is there; one that another version of Lamina wrote, or before the last boot, counts for nothing. */
+export const readTicket = ({ ticket }: PodPaths, podUID: string): Ticket | undefined => {
+  const { success, data } = ticketSchema.safeParse(readJson(ticket, z.unknown()))
+  return success && data.bootID === currentBootID() && data.pod.uid === podUID ? data : undefined
 }
 
 /**
@@ -91,7 +91,7 @@ export const revokeTicket = (paths: PodPaths): boolean => {
 export const giveTicket = (paths: PodPaths, ticket: Ticket): boolean => {
   mkdirSync(paths.dir, { recursive: true })
   rmSync(paths.refusal, { force: true })
-  if (isDeepStrictEqual(readTicket(paths), ticket)) return true
+  if (isDeepStrictEqual(readTicket(paths, ticket.pod.uid), ticket)) return true
   if (!revokeTicket(paths)) return false
   writeJson(paths.ticket, ticket)
   return true

@@ -2,13 +2,15 @@
  * The init container `prepare`: shows what the node's agent does to make the
  * instance's image and overlay ready, and ends when that is done. It does
  * nothing itself, so it works as any user under pod security `restricted`.
+ *
+ * usage: prepare.cjs [FOLDER OF THE PROGRESS FILES]
  */
 import { openSync, readFileSync, readSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { progressMountPath } from '../../../kube/names.ts'
 import { hasCode } from '../../mount/error-code.ts'
-import { prepareResultSchema } from '../../node/ticket.ts'
+import { type PrepareResult, prepareResultSchema } from '../../node/ticket.ts'
 
 const everyMs = 30
 const remindMs = 20_000
@@ -30,7 +32,7 @@ const createTail = (path: string): (() => boolean) => {
   }
 }
 
-const readResult = (path: string) => {
+const readResult = (path: string): PrepareResult | undefined => {
   try {
     return prepareResultSchema.parse(JSON.parse(readFileSync(path, 'utf8')))
   } catch (error) {
@@ -39,27 +41,29 @@ const readResult = (path: string) => {
   }
 }
 
-const main = async (): Promise<void> => {
-  const tail = createTail(join(progressMountPath, 'log'))
+/** Follows the agent's work to its end, and tells how it ended. */
+const follow = async (dir: string): Promise<PrepareResult> => {
+  const tail = createTail(join(dir, 'log'))
   let lastWord = performance.now()
   for (;;) {
-    const result = readResult(join(progressMountPath, 'result.json'))
+    // Before the log: what is written before the result is shown before the end.
+    const result = readResult(join(dir, 'result.json'))
     while (tail()) lastWord = performance.now()
-    if (result) {
-      writeSync(1, `${result.message}\n`)
-      process.exitCode = result.exitCode
-      return
-    }
+    if (result) return result
     if (performance.now() - lastWord > remindMs) {
-      writeSync(1, 'waiting for the node agent (is it running on this node? its log tells more)\n')
+      writeSync(1, 'still waiting for the node agent: is it running on this node? Its log tells more\n')
       lastWord = performance.now()
     }
     await sleep(everyMs)
   }
 }
 
-main().catch((error: unknown) => {
-  writeSync(2, `${String(error)}\n`)
-  process.exitCode = 1
-})
-process.on('SIGTERM', () => process.exit(143))
+const main = async (): Promise<void> => {
+  // As process 1 of its container it must ask for the signal.
+  process.on('SIGTERM', () => process.exit(143))
+  const { exitCode, message } = await follow(process.argv[2] ?? progressMountPath)
+  writeSync(1, `${message}\n`)
+  process.exitCode = exitCode
+}
+
+await main()

@@ -15,7 +15,10 @@ import {
 /**
  * One layer as containerd unpacks it for overlayfs: into a directory of its own,
  * where only the layer's own symbolic links are followed, to be laid over the
- * layers below. https://github.com/opencontainers/image-spec/blob/main/layer.md
+ * layers below. Where containerd fails or leaves the specification, this does not:
+ * whiteouts hide lower layers wherever in the layer they stand, also at the root,
+ * and a hard link may reach into a lower layer.
+ * https://github.com/opencontainers/image-spec/blob/main/layer.md
  */
 
 export interface LayerDirectory extends Directory {

@@ -11,6 +11,8 @@ export interface Fixture {
   get(kind: string, name: string): Promise<KubeObject>
   /** Gone as far as the API server knows, finalizers and all. */
   delete(kind: string, name: string, ...flags: string[]): Promise<void>
+  /** Deletes an instance and waits until its pod has gone too, and with it every mount. */
+  end(instance: string): Promise<void>
   /** Waits for `Ready=True` of the present generation. */
   ready(kind: string, name: string, seconds?: number): Promise<KubeObject>
   /** Runs a command in the instance by `kubectl exec`; throws unless it exits with 0. Returns stdout without the last newline. */
@@ -52,6 +54,12 @@ export const createFixture = async (
     get: (kind, name) => kubectl.get(namespace, kind, name),
     delete: async (kind, name, ...flags) => {
       await kubectl.run(['-n', namespace, 'delete', kind, name, '--timeout=60s', ...flags], { timeoutSeconds: 70 })
+    },
+    end: async (instance) => {
+      await kubectl.run(['-n', namespace, 'delete', 'instance', instance, '--timeout=60s'], { timeoutSeconds: 70 })
+      await kubectl.run(['-n', namespace, 'wait', '--for=delete', `pod/${instance}`, '--timeout=60s'], {
+        timeoutSeconds: 70,
+      })
     },
     ready: (kind, name, seconds = 60) =>
       until(
