@@ -54,7 +54,7 @@ const createCaches = ({ client, log, metrics }: Parts, triggers: ReturnType<type
       resource: pods,
       labelSelector: labels.instance,
       indexes: indexes.pods,
-      onChange: ({ object }) => triggers.pod(object),
+      onChange: ({ object, type }) => triggers.pod(object, type === 'deleted'),
     }),
     claims: createReflector({
       ...shared,

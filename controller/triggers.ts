@@ -7,6 +7,7 @@ import type { PersistentVolumeClaim, Pod } from '../kube/resources.ts'
 import type { WorkQueue } from '../kube/work-queue.ts'
 import type { Context } from './context.ts'
 import { isWaiting } from './instances/waiting.ts'
+import { isUnreleased } from './overlays/holders.ts'
 
 export type Queues = Record<'images' | 'overlays' | 'instances' | 'pods', WorkQueue>
 
@@ -61,10 +62,10 @@ export const triggersOf = (current: () => { caches: Context['caches']; queues: Q
       addOverlaysHeldBy(instance.metadata.namespace, instance.metadata.name)
       if (gone || !isWaiting(instance)) addWaitingBehind(instance)
     },
-    pod: (pod: Pod): void => {
+    pod: (pod: Pod, gone: boolean): void => {
       add('instances', keyOf(pod))
       add('pods', keyOf(pod))
-      if (pod.metadata.deletionTimestamp) addOverlaysHeldBy(pod.metadata.namespace, pod.metadata.name)
+      if (gone || !isUnreleased(pod)) addOverlaysHeldBy(pod.metadata.namespace, pod.metadata.name)
     },
     claim: ({ metadata: { namespace, labels: labelled } }: PersistentVolumeClaim): void => {
       const name = labelled[labels.overlay]

@@ -21,11 +21,13 @@ export const labels = {
   managedBy: 'app.kubernetes.io/managed-by',
 } as const
 
-export const managedByValue = group
+export const managedByValue = 'lamina.dev'
 
 export const annotations = {
   /** On pods: hash of the pod's desired spec. For display and comparison by the controller; nodes trust no annotation. */
   templateHash: `${group}/template-hash`,
+  /** On pods: kubectl's own, so that `exec` and `logs` need no `-c`. */
+  defaultContainer: 'kubectl.kubernetes.io/default-container',
   /** On PVCs: mirror of the overlay's `status.base`, as JSON. */
   base: `${group}/base`,
 } as const

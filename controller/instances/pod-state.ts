@@ -16,7 +16,7 @@ export const isOwnedBy = (pod: Pod, instance: Instance): boolean => ownerOf(pod)
 
 export const isTerminal = ({ status }: Pod): boolean => status?.phase === 'Succeeded' || status?.phase === 'Failed'
 
-export const mainStatus = ({ status }: Pod): V1ContainerStatus | undefined =>
+const mainStatus = ({ status }: Pod): V1ContainerStatus | undefined =>
   status?.containerStatuses?.find(({ name }) => name === containers.main)
 
 export const isRunning = (pod: Pod): boolean => Boolean(mainStatus(pod)?.state?.running)

@@ -228,7 +228,11 @@ export const podOf = (parts: PodParts): V1Pod => {
         [labels.instance]: metadata.name,
         [labels.managedBy]: managedByValue,
       },
-      annotations: { ...template?.metadata?.annotations, [annotations.templateHash]: templateHash(parts) },
+      annotations: {
+        [annotations.defaultContainer]: containers.main,
+        ...template?.metadata?.annotations,
+        [annotations.templateHash]: templateHash(parts),
+      },
       finalizers: [releaseFinalizer],
       ownerReferences: [
         {

@@ -50,17 +50,15 @@ export const claimOf = (overlay: PersistentOverlay, size: string) => ({
 export const isClaimOf = (claim: PersistentVolumeClaim, overlay: PersistentOverlay): boolean =>
   claim.metadata.labels[labels.overlay] === overlay.metadata.name
 
-export const requestedBytes = ({ spec }: PersistentVolumeClaim): number =>
+const requestedBytes = ({ spec }: PersistentVolumeClaim): number =>
   parseQuantity(spec?.resources?.requests?.storage ?? '0')
 
-const capacityOf = ({ status }: PersistentVolumeClaim): string | undefined => status?.capacity?.storage
+export const capacityOf = ({ status }: PersistentVolumeClaim): string | undefined => status?.capacity?.storage
 
 export const isGrowing = (claim: PersistentVolumeClaim): boolean => {
   const capacity = capacityOf(claim)
   return capacity !== undefined && parseQuantity(capacity) < requestedBytes(claim)
 }
-
-export { capacityOf }
 
 const sameOwners = (a: readonly OwnerReference[], b: readonly OwnerReference[]): boolean =>
   a.length === b.length && a.every(({ uid }, index) => uid === b[index]?.uid)

@@ -10,7 +10,7 @@ export const ownerOf = ({ metadata }: Pod): string | undefined =>
 /** Keeps its overlays from others until the node has proved them free. */
 export const isUnreleased = ({ metadata }: Pod): boolean => metadata.finalizers.includes(releaseFinalizer)
 
-export const usesClaim = ({ spec }: Pod, claim: string): boolean =>
+const usesClaim = ({ spec }: Pod, claim: string): boolean =>
   (spec?.volumes ?? []).some(({ persistentVolumeClaim }) => persistentVolumeClaim?.claimName === claim)
 
 /**

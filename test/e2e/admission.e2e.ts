@@ -318,7 +318,10 @@ describe("an agent's writes", () => {
   test.each([
     ['attachments', { attachments: [attachment] }],
     ['the claim', { claim: { name: 'other' } }],
-    ['the base', { base: { reference: 'a@b', digest: 'b' } }],
+    [
+      'the base',
+      { base: { reference: 'a@b', digest: 'b', platform: { os: 'linux', architecture: 'amd64' }, config: {} } },
+    ],
     ['the capacity', { capacity: '9Gi' }],
     ['other conditions', healthy('Ready')],
   ])('grant nothing: %s of an overlay', async (_what, content) => {
