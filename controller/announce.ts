@@ -8,6 +8,7 @@ import { conditionOf } from './conditions.ts'
 const routine = new Set([
   'Starting',
   'Stopping',
+  'Ending',
   'WaitingForPreviousPod',
   'Provisioning',
   'Resolving',

@@ -126,18 +126,17 @@ const withoutOverlay = async (kubectl: Kubectl): Promise<void> => {
   demand(!(await has('ls', '/bar')), 'what it wrote is gone with it')
 }
 
-const exitCodeOf = async (kubectl: Kubectl, name: string): Promise<number> => {
-  const jsonpath = '{.status.lastTermination.exitCode}'
-  await kubectl.run('wait', `--for=jsonpath=${jsonpath}`, `instance/${name}`, '--timeout=60s')
-  return Number((await kubectl.quietly('get', 'instance', name, '-o', `jsonpath=${jsonpath}`)).stdout)
+const exitCodeOf = async (kubectl: Kubectl, name: string, condition: 'Ready' | 'Stalled'): Promise<number> => {
+  await kubectl.run('wait', `--for=condition=${condition}`, `instance/${name}`, '--timeout=60s')
+  return Number(await kubectl.run('get', 'instance', name, '-o', 'jsonpath={.status.lastTermination.exitCode}{"\\n"}'))
 }
 
 const once = async (kubectl: Kubectl): Promise<void> => {
   chapter('Run to the end: the image’s own entrypoint, then a command')
   await apply(kubectl, '05-once.yaml')
-  demand((await exitCodeOf(kubectl, 'once')) === 0, 'the entrypoint ended with exit code 0')
+  demand((await exitCodeOf(kubectl, 'once', 'Ready')) === 0, 'the entrypoint ended with exit code 0')
   await apply(kubectl, '06-command.yaml')
-  demand((await exitCodeOf(kubectl, 'command')) === 7, 'the command ended with exit code 7')
+  demand((await exitCodeOf(kubectl, 'command', 'Stalled')) === 7, 'the command ended with exit code 7')
   await kubectl.run('logs', 'command')
   await kubectl.run('get', 'instances')
 }

@@ -21,6 +21,9 @@ const mainStatus = ({ status }: Pod): V1ContainerStatus | undefined =>
 
 export const isRunning = (pod: Pod): boolean => Boolean(mainStatus(pod)?.state?.running)
 
+/** Its process has ended, and the kubelet has not said yet what becomes of the pod. */
+export const hasEnded = (pod: Pod): boolean => Boolean(mainStatus(pod)?.state?.terminated)
+
 const oneLine = (text: string): string => text.replaceAll(/\s+/g, ' ').trim()
 
 /** The runtime's own words in what the kubelet says of a failed start. */

@@ -4,6 +4,7 @@ import { type ConditionVerdict, mergeConditions, type Standing, standingConditio
 import {
   agentTrouble,
   endOf,
+  hasEnded,
   isRunning,
   isTerminal,
   processFields,
@@ -89,6 +90,12 @@ const ofPod = (pod: Pod, instance: Instance): Verdicts => {
   }
   const trouble = agentTrouble(pod) ?? startFailure(pod)
   if (trouble) return { ...concerns(trouble), ...notRunning('progressing', trouble) }
+  if (hasEnded(pod)) {
+    return {
+      ...bothReady,
+      ...notRunning('progressing', { reason: 'Ending', message: `${endOf(pod)}; the pod is ending` }),
+    }
+  }
   const waits = unschedulable(pod) ?? { reason: 'Starting', message: 'the pod is starting' }
   return { ...bothReady, ...notRunning('progressing', waits) }
 }

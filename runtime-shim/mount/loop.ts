@@ -45,7 +45,7 @@ const attribute = (device: string, name: string): string | undefined => {
 }
 
 /** The attachment's sequence number (sysfs `diskseq`), or undefined while nothing is attached. */
-export const currentDiskseq = (number: number): string | undefined => {
+const currentDiskseq = (number: number): string | undefined => {
   const device = `loop${number}`
   return attribute(device, 'loop/backing_file') === undefined ? undefined : attribute(device, 'diskseq')
 }

@@ -26,9 +26,9 @@ const size = 1024
 const magic = 0xef53
 const stateErrors = 0x0002
 
-export const incompat = { filetype: 0x0002, recover: 0x0004, metaBg: 0x0010 } as const
-export const compat = { hasJournal: 0x0004 } as const
-export const roCompat = { sparseSuper: 0x0001, largeFile: 0x0002, btreeDir: 0x0004 } as const
+const incompat = { filetype: 0x0002, recover: 0x0004, metaBg: 0x0010 } as const
+const compat = { hasJournal: 0x0004 } as const
+const roCompat = { sparseSuper: 0x0001, largeFile: 0x0002, btreeDir: 0x0004 } as const
 
 /** The image is not an ext3 file system that can be mounted as an overlay. */
 export class NotExt3Error extends Error {

@@ -8,7 +8,7 @@ import koffi from 'koffi'
  * thread's alone.
  */
 
-export class SyscallError extends Error {
+class SyscallError extends Error {
   readonly call: string
   /** As Node names it in its own errors: EAGAIN for EWOULDBLOCK, ENOTSUP for EOPNOTSUPP. */
   readonly code: string
@@ -55,7 +55,7 @@ export const resolveStrictly = resolve.beneath | resolve.noSymlinks | resolve.no
 
 /** open(2) flags that `fs.constants` lacks. */
 export const O_PATH = 0o10000000
-export const O_CLOEXEC = 0o2000000
+const O_CLOEXEC = 0o2000000
 
 /** Opens `path` below the directory `dirfd` as openat2(2) does; the descriptor is close-on-exec. */
 export const openat2 = (dirfd: number, path: string, flags: number, resolveFlags: number, mode = 0): number => {

@@ -9,7 +9,7 @@ const userSchema = z.looseObject({ uid: z.number(), gid: z.number(), additionalG
 const processSchema = z.looseObject({ user: userSchema })
 
 /** The process of `exec` runs as the user that `create` resolved: containerd knows only the placeholder's. */
-export const withUser = (process: z.infer<typeof processSchema>, user: ProcessUser) => ({
+const withUser = (process: z.infer<typeof processSchema>, user: ProcessUser) => ({
   ...process,
   user: { ...process.user, ...user },
 })

@@ -1,13 +1,12 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { editExt3, makeVolume } from '../../test/node/images.ts'
 import { type BenchContainer, createRuntimeBench, type RuntimeBench, shellBase } from '../../test/node/runtime-bench.ts'
 import { attachedFiles } from '../mount/loop.ts'
 import { readJson } from '../node/json-file.ts'
-import { containerPaths, installedPaths, podPaths, rootPath } from '../node/layout.ts'
+import { containerPaths, podPaths, rootPath } from '../node/layout.ts'
 import { mountRecordSchema, releaseRecordSchema, volumesSchema } from '../node/ticket.ts'
 
 const isPathAttached = (path: string): boolean => attachedFiles().some((file) => file.path === path)
@@ -29,15 +28,6 @@ const instance = (directory: string, options: Omit<Parameters<RuntimeBench['cont
   const container = bench.container({ mounts: [{ destination: mountPath, source: directory }], ...options })
   bench.ticket(container.podUID, { overlays: [overlay] })
   return container
-}
-
-const until = async <T>(ask: () => T | undefined | false): Promise<T> => {
-  for (let tries = 0; tries < 500; tries++) {
-    const answer = ask()
-    if (answer) return answer
-    await sleep(10)
-  }
-  throw new Error('it did not come to pass within 5 s')
 }
 
 const started = (container: BenchContainer): BenchContainer => {
@@ -321,78 +311,5 @@ describe('other containers', () => {
       exitCode: 1,
       stderr: expect.stringContaining('does not exist'),
     })
-  })
-})
-
-describe('what the runtime inherits', () => {
-  /** A stand-in for runc that tells what it was given. */
-  const probe = (): string => {
-    const path = join(bench.dir, 'probe.sh')
-    writeFileSync(
-      path,
-      `#!/bin/sh
-ls -1 /proc/$$/fd | tr '\\n' ' '; echo
-grep -E '^Sig(Ign|Blk)' /proc/self/status
-ulimit -Sn
-ulimit -Hn
-env | grep -E '^(LAMINA|NODE|LD_)' | sort
-echo "$@"
-`,
-      { mode: 0o755 },
-    )
-    return path
-  }
-
-  test('is what the caller gave: limits, signals, environment, arguments, and descriptors 0 to 2', async () => {
-    const container = instance(volume())
-    const output = join(bench.dir, 'probe.out')
-    const { launcher } = installedPaths(bench.layout)
-    const args = `--root ${bench.dir}/runc --log ${container.bundle}/log.json create --bundle ${container.bundle} ${container.id}`
-    const script = `ulimit -Sn 333; ulimit -Hn 4444; exec 7</etc/passwd 9</etc/group; ${launcher} ${args} > ${output} 2>&1 </dev/null`
-    execFileSync('sh', ['-c', script], {
-      env: { PATH: process.env.PATH, LAMINA_STATE_DIR: bench.layout.stateDir, LAMINA_RUNTIME: probe() },
-    })
-    const lines = readFileSync(output, 'utf8').split('\n')
-    // 10 or 255 is where the shell of the probe has its script.
-    expect(lines[0]?.split(' ').filter((fd) => fd !== '' && fd !== '10' && fd !== '255')).toEqual(['0', '1', '2'])
-    expect(lines.slice(1, 5)).toEqual(['SigBlk:\t0000000000000000', 'SigIgn:\t0000000000000000', '333', '4444'])
-    expect(lines.slice(5)).toEqual([
-      `LAMINA_RUNTIME=${bench.dir}/probe.sh`,
-      `LAMINA_STATE_DIR=${bench.layout.stateDir}`,
-      args,
-      '',
-    ])
-  })
-
-  test('pipes on 0 to 2 keep their flags: no O_NONBLOCK in the container', async () => {
-    const script = 'for fd in 0 1 2; do grep flags /proc/self/fdinfo/$fd; done'
-    const container = instance(volume(), { args: ['sh', '-c', `${script}; sleep 1000`] })
-    const { launcher } = installedPaths(bench.layout)
-    const args = [
-      '--root',
-      join(bench.dir, 'runc'),
-      'create',
-      '--bundle',
-      container.bundle,
-      '--pid-file',
-      join(container.bundle, 'pid'),
-      container.id,
-    ]
-    const child = spawn(launcher, args, {
-      stdio: 'pipe',
-      env: { PATH: process.env.PATH, LAMINA_STATE_DIR: bench.layout.stateDir },
-    })
-    let output = ''
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      output += text
-    })
-    await until(() => existsSync(join(container.bundle, 'pid')))
-    bench.start(container)
-    await until(() => output.split('\n').length > 3)
-    const flags = [...output.matchAll(/flags:\s*(\d+)/g)].map(([, octal]) => Number.parseInt(octal ?? '', 8))
-    expect(flags).toHaveLength(3)
-    for (const flag of flags) expect(flag & 0o4000).toBe(0)
-    ended(container)
-    child.kill()
   })
 })

@@ -15,7 +15,7 @@ export interface HeldTicket {
 }
 
 /** Nobody gave this pod leave to mount. */
-export class NoTicketError extends Error {
+class NoTicketError extends Error {
   override name = 'NoTicketError'
 }
 

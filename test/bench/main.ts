@@ -39,7 +39,7 @@ const start = async (): Promise<void> => {
   try {
     await benchMemory(cluster, client, namespace, report)
     await benchReady(client, { namespace, image: `${host}/library/debian:12` }, report)
-    await benchConvert(cluster, report)
+    await benchConvert(cluster, client, namespace, report)
     await benchRuntime(report)
   } finally {
     await kubectl(cluster, 'delete', 'namespace', namespace)

@@ -1,26 +1,21 @@
-import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { KubeClient } from '../../kube/client.ts'
-import { containerImages, instances } from '../../kube/resources.ts'
 import type { Cluster, Report } from '../cluster/cluster.ts'
-import { freshImage } from '../e2e/support/images.ts'
+import { clusterFiles } from '../cluster/layout.ts'
 import { onNode } from '../e2e/support/node.ts'
-import { follow, isReady } from './follow.ts'
+import { startFresh } from './convert.ts'
+
+/** `status` of a program's process, as the cluster's own /proc has it. */
+const statusFile = async (cluster: Cluster, program: string): Promise<string> => {
+  const pid = (await onNode(cluster, 'pgrep', '--full', '--newest', `^node .*${program}`)).trim()
+  const supervisor = (await readFile(clusterFiles(cluster.layout).supervisorPid, 'utf8')).trim()
+  return `/proc/${supervisor}/root/proc/${pid}/status`
+}
 
 /** Anonymous memory of a process, in MiB (proc_pid_status(5), RssAnon). */
-const anonymousMemory = async (pid: number): Promise<number> => {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8')
-  return Number(/RssAnon:\s+(\d+) kB/.exec(status)?.[1] ?? 0) / 1024
-}
-
-/** The host's number of the process in the cluster's namespaces. */
-const pidOf = async (cluster: Cluster, program: string): Promise<number> => {
-  const inside = (await onNode(cluster, 'pgrep', '--full', '--newest', `^node .*${program}`)).trim()
-  const supervisor = (await readFile(`${cluster.layout.stateDir}/supervisor.pid`, 'utf8')).trim()
-  const namespaces = await readFile(`/proc/${supervisor}/root/proc/${inside}/status`, 'utf8').catch(() => '')
-  return Number(/NSpid:\s+(\d+)/.exec(namespaces)?.[1] ?? inside)
-}
+const anonymousMemory = async (status: string): Promise<number> =>
+  Number(/RssAnon:\s+(\d+) kB/.exec(await readFile(status, 'utf8'))?.[1]) / 1024
 
 const mib = (value: number): string => `${value.toFixed(1)} MiB`
 
@@ -31,17 +26,10 @@ export const benchMemory = async (
   namespace: string,
   report: Report,
 ): Promise<void> => {
-  const agent = await pidOf(cluster, 'agent.cjs')
-  const controller = await pidOf(cluster, 'controller.cjs')
+  const agent = await statusFile(cluster, 'agent.cjs')
+  const controller = await statusFile(cluster, 'controller.cjs')
   const idle = await anonymousMemory(agent)
 
-  const repository = `bench/fresh-${randomBytes(4).toString('hex')}`
-  await freshImage(cluster, repository)
-  const source = {
-    registry: { image: `${cluster.registry.host}/${repository}:1`, pullSecrets: [{ name: 'registry' }] },
-  }
-  await client.create(containerImages, { metadata: { name: 'fresh' }, spec: { source } }, namespace)
-  await client.create(instances, { metadata: { name: 'fresh' }, spec: { imageRef: { name: 'fresh' } } }, namespace)
   let most = 0
   let watching = true
   const watch = async (): Promise<void> => {
@@ -51,7 +39,7 @@ export const benchMemory = async (
     }
   }
   const watched = watch()
-  await follow(client, instances, { namespace, name: 'fresh' }, isReady)
+  await startFresh(cluster, client, namespace)
   watching = false
   await watched
   report(

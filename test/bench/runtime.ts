@@ -44,7 +44,13 @@ export const benchRuntime = async (report: Report): Promise<void> => {
   try {
     const volume = join(bench.dir, 'volume')
     mkdirSync(volume)
-    await prepareOverlay({ overlay: 'bench', access: 'ReadWrite', directory: volume, size: 64 * 2 ** 20, onProgress: () => {} })
+    await prepareOverlay({
+      overlay: 'bench',
+      access: 'ReadWrite',
+      directory: volume,
+      size: 64 * 2 ** 20,
+      onProgress: () => {},
+    })
     const { launcher } = installedPaths(bench.layout)
     const state = (runtime: string) => () =>
       timed(() => execFileSync(runtime, ['--root', join(bench.dir, 'runc'), 'list'], { stdio: 'ignore' }))

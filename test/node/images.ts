@@ -22,7 +22,7 @@ export const smallBase = [
 ]
 
 /** A sparse ext3 image, as `mkfs.ext3` makes it. */
-export const makeExt3 = (path: string, mebibytes = 16, ...options: string[]): string => {
+const makeExt3 = (path: string, mebibytes = 16, ...options: string[]): string => {
   const fd = openSync(path, 'wx', 0o600)
   ftruncateSync(fd, mebibytes * 2 ** 20)
   closeSync(fd)

@@ -1,6 +1,6 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { closeSync, cpSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { installFiles, runtimeFiles } from '../../runtime-shim/agent/install/files.ts'
 import { currentBootID } from '../../runtime-shim/node/boot.ts'
@@ -8,9 +8,6 @@ import { defaultLayout, installedPaths, type NodeLayout, podPaths } from '../../
 import type { Ticket } from '../../runtime-shim/node/ticket.ts'
 import { build } from '../../scripts/build.ts'
 import { makeSquashfs } from './images.ts'
-
-/** Stands for a statically linked program that a base can hold: the pause init of every node. */
-export const staticProgram = '/usr/bin/catatonit'
 
 /** The shared objects that make one of the host's programs run in a root of its own, as gensquashfs entries. */
 const withLibraries = (program: string, at: string): string[] => {
@@ -96,6 +93,8 @@ const outcomeOf = ({ status, stdout, stderr }: { status: number | null; stdout: 
   stderr,
 })
 
+const madeBefore = 'config-as-made.json'
+
 const namespaces = ['pid', 'ipc', 'uts', 'mount'].map((type) => ({ type }))
 const systemMounts = [
   { destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] },
@@ -127,7 +126,7 @@ export const createRuntimeBench = async (): Promise<RuntimeBench> => {
   }
   const outputFile = ({ bundle }: BenchContainer) => join(bundle, 'output')
 
-  const bench: RuntimeBench = {
+  return {
     dir,
     layout,
     base,
@@ -159,6 +158,8 @@ export const createRuntimeBench = async (): Promise<RuntimeBench> => {
         },
       }
       writeFileSync(join(bundle, 'config.json'), JSON.stringify(config))
+      // containerd keeps the spec that it made, and makes the processes of `exec` from that.
+      writeFileSync(join(bundle, madeBefore), JSON.stringify(config))
       return { id, bundle, podUID }
     },
     ticket: (podUID, ticket) => {
@@ -215,7 +216,7 @@ export const createRuntimeBench = async (): Promise<RuntimeBench> => {
     start: ({ id }) => run(['start', id]),
     exec: ({ id, bundle }, ...args) => {
       const process_ = join(bundle, `exec-${randomUUID()}.json`)
-      const { process: containers } = JSON.parse(readFileSync(join(bundle, 'placeholder-config.json'), 'utf8'))
+      const { process: containers } = JSON.parse(readFileSync(join(bundle, madeBefore), 'utf8'))
       writeFileSync(process_, JSON.stringify({ ...containers, args }))
       return run(['exec', '--process', process_, id])
     },
@@ -226,15 +227,6 @@ export const createRuntimeBench = async (): Promise<RuntimeBench> => {
     close: () => {
       for (const id of ids) run(['delete', '--force', id])
       rmSync(dir, { recursive: true, force: true })
-    },
-  }
-  return {
-    ...bench,
-    // containerd keeps the spec that it made, and makes the processes of `exec` from that.
-    container: (options) => {
-      const container = bench.container(options)
-      cpSync(join(container.bundle, 'config.json'), join(container.bundle, 'placeholder-config.json'))
-      return container
     },
   }
 }

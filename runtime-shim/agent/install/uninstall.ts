@@ -7,7 +7,7 @@ import { restartContainerd } from './host.ts'
 import { findContainerd } from './processes.ts'
 
 /** The node still has pods of instances: without the runtime they could not even be killed. */
-export class InUseError extends Error {
+class InUseError extends Error {
   override name = 'InUseError'
 }
 

@@ -13,7 +13,7 @@ export interface Progress {
   ended(): boolean
 }
 
-export const hasPrepare = ({ spec }: Pod): boolean =>
+const hasPrepare = ({ spec }: Pod): boolean =>
   spec?.initContainers?.some(({ name }) => name === containers.prepare) ?? false
 
 const silence: Progress = { line: () => {}, end: () => {}, ended: () => true }

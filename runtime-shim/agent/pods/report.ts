@@ -29,7 +29,7 @@ const healthOf = ({ errorCount, needsRecovery }: Figures): Health => {
 }
 
 /** The agent's part of an overlay's status: usage, health, and when it was last checked. */
-export const reportedStatus = (
+const reportedStatus = (
   { metadata, status }: PersistentOverlay,
   { figures, checked }: { figures: Figures; checked: boolean },
   now: Date,
