@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
+import { z } from 'zod'
 import { prepareOverlay } from '../../runtime-shim/agent/overlay/prepare.ts'
 import { installedPaths } from '../../runtime-shim/node/layout.ts'
 import type { Report } from '../cluster/cluster.ts'
@@ -9,6 +10,8 @@ import { createRuntimeBench, type RuntimeBench } from '../node/runtime-bench.ts'
 import { median, milliseconds } from './statistics.ts'
 
 const rounds = 20
+
+const bundleSchema = z.looseObject({ root: z.looseObject({}) })
 
 const timed = (act: () => unknown): number => {
   const started = performance.now()
@@ -28,12 +31,15 @@ const createOurs = (bench: RuntimeBench, volume: string): number => {
   return took
 }
 
-/** The same bundle without a ticket's part: the launcher passes other containers through to runc. */
-const createBare = (bench: RuntimeBench, runtime: string): number => {
+/** The same container on the same files, unpacked, by runc alone. */
+const createBare = (bench: RuntimeBench, rootfs: string): number => {
   const container = bench.container({ name: 'sidecar' })
+  const file = join(container.bundle, 'config.json')
+  const config = bundleSchema.parse(JSON.parse(readFileSync(file, 'utf8')))
+  writeFileSync(file, JSON.stringify({ ...config, root: { ...config.root, path: rootfs } }))
   const root = join(bench.dir, 'runc')
   const args = ['--root', root, 'create', '--bundle', container.bundle, container.id]
-  const took = timed(() => execFileSync(runtime, args, { stdio: 'ignore' }))
+  const took = timed(() => execFileSync('runc', args, { stdio: 'ignore' }))
   execFileSync('runc', ['--root', root, 'delete', '--force', container.id])
   return took
 }
@@ -51,13 +57,15 @@ export const benchRuntime = async (report: Report): Promise<void> => {
       size: 64 * 2 ** 20,
       onProgress: () => {},
     })
+    const rootfs = join(bench.dir, 'rootfs')
+    execFileSync('rdsquashfs', ['--quiet', '--chmod', '--unpack-path', '/', '--unpack-root', rootfs, bench.base])
     const { launcher } = installedPaths(bench.layout)
     const state = (runtime: string) => () =>
       timed(() => execFileSync(runtime, ['--root', join(bench.dir, 'runc'), 'list'], { stdio: 'ignore' }))
     const samples: Record<string, number[]> = { ours: [], bare: [], through: [], direct: [] }
     const measure: Record<string, () => number> = {
       ours: () => createOurs(bench, volume),
-      bare: () => createBare(bench, 'runc'),
+      bare: () => createBare(bench, rootfs),
       through: state(launcher),
       direct: state('runc'),
     }
