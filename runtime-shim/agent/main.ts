@@ -3,14 +3,16 @@
  *
  * usage: agent.cjs
  *        agent.cjs uninstall    takes the runtime off the node again, unless instances are there
+ *        agent.cjs --version
  */
 import { dirname } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { createClient, loadConfig } from '../../kube/client.ts'
 import { createLogger } from '../../kube/log.ts'
 import { createMetrics } from '../../kube/metrics.ts'
 import { serveHealth } from '../../kube/server.ts'
 import { stopSignal } from '../../kube/stop.ts'
+import manifest from '../../package.json' with { type: 'json' }
 import { defaultLayout } from '../node/layout.ts'
 import { createAgent } from './agent.ts'
 import { installHandler } from './install/handler.ts'
@@ -49,8 +51,17 @@ const serve = async (): Promise<void> => {
 }
 
 const main = async (): Promise<void> => {
-  if (process.argv[2] === 'uninstall') await uninstall(defaultLayout)
-  else await serve()
+  switch (process.argv[2]) {
+    case '--version':
+      process.stdout.write(`${manifest.version}\n`)
+      return
+    case 'uninstall':
+      return uninstall(defaultLayout)
+    case undefined:
+      return serve()
+    default:
+      throw new Error(`agent.cjs has no command "${process.argv[2]}": uninstall is the only one`)
+  }
 }
 
 main().catch((error: unknown) => {
