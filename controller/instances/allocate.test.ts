@@ -91,7 +91,13 @@ describe('allocate', () => {
     expect(allocated(reader, [held('docs', ['old', 'ReadOnly'])], [writer])).toMatchObject({ why: 'queue' })
   })
 
-  test('of two that wait since one second, the smaller uid is first', () => {
+  test('of two that wait since one second, the writer is first', () => {
+    const writer = claimant('z-writer', [write('docs')])
+    const reader = claimant('a-reader', [read('docs')])
+    expect(allocated(reader, [held('docs', ['old', 'ReadOnly'])], [writer])).toMatchObject({ why: 'queue' })
+  })
+
+  test('of two writers that wait since one second, the smaller uid is first', () => {
     const a = claimant('a', [write('o')])
     const b = claimant('b', [write('o')])
     expect(allocated(a, [held('o')], [b]).kind).toBe('granted')

@@ -27,10 +27,18 @@ export type Allocation =
 const compatible = (access: Attachment['access'], held: readonly Attachment[]): boolean =>
   access === 'ReadWrite' ? held.length === 0 : held.every((attachment) => attachment.access === 'ReadOnly')
 
-/** First come, first served. Within a second who waits already is first; of two that wait, the smaller uid. */
+const writes = ({ overlays }: Claimant): boolean => overlays.some(({ access }) => access === 'ReadWrite')
+
+/**
+ * First come, first served. Times are whole seconds: within one, who waits
+ * already is first, then who wants to write, for readers could keep him out by
+ * their number; then the smaller uid.
+ */
 const comesBefore = (a: Claimant, b: Claimant): boolean => {
   if (a.since !== b.since) return a.since < b.since
-  return a.waits === b.waits ? a.uid < b.uid : a.waits
+  if (a.waits !== b.waits) return a.waits
+  if (writes(a) !== writes(b)) return writes(a)
+  return a.uid < b.uid
 }
 
 /**

@@ -98,7 +98,19 @@ describe('an instance is a pod like any other', () => {
   test('`kubectl debug` adds a container that passes through untouched', async () => {
     const image = imageReference(cluster, 'library/debian:12')
     await kubectl.run([
-      ...['-n', fixture.namespace, 'debug', 'dev', '--image', image, '--target', 'main', '-c', 'look'],
+      ...[
+        '-n',
+        fixture.namespace,
+        'debug',
+        'dev',
+        '--profile=baseline',
+        '--image',
+        image,
+        '--target',
+        'main',
+        '-c',
+        'look',
+      ],
       ...['--', 'sh', '-c', 'cat /etc/debian_version'],
     ])
     await until('the debug container spoke', async () => {

@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { imageReference, testCluster } from './support/cluster.ts'
 import { conditionOf, isReady } from './support/conditions.ts'
 import { createFixture, type Fixture } from './support/fixture.ts'
 import { freshImage } from './support/images.ts'
-import { loopsOf } from './support/node.ts'
+import { lingerInMounts, loopsOf } from './support/node.ts'
 import { containerImage, instance, persistentOverlay, promptly } from './support/objects.ts'
 import { registryLog, registrySecret, registrySecretName } from './support/registry.ts'
 import { until } from './support/until.ts'
@@ -18,7 +19,7 @@ describe('one overlay, several that want it', () => {
   let fixture: Fixture
   beforeAll(async () => {
     fixture = await createFixture(kubectl, 'sharing')
-    const names = ['contended', 'left', 'right', 'shared', 'forced']
+    const names = ['contended', 'left', 'right', 'shared', 'forced', 'lingering']
     await fixture.apply(
       registrySecret(cluster),
       containerImage('debian', imageReference(cluster, 'library/debian:12'), { pullSecrets: [registrySecretName] }),
@@ -133,6 +134,26 @@ describe('one overlay, several that want it', () => {
     await watch
     expect(most).toBe(1)
     expect(await fixture.exec('hasty', 'cat', '/proof')).toBe('written')
+  })
+
+  test('while something lingers in the mounts the overlay stays held; nothing is torn down under it', async () => {
+    await fixture.apply(instance('lingers', { overlays: ['lingering'], podTemplate: promptly }))
+    await fixture.ready('instance', 'lingers')
+    const pod = await fixture.get('pod', 'lingers')
+    const endLingering = await lingerInMounts(cluster, pod.metadata.uid ?? '')
+    await fixture.delete('instance', 'lingers')
+    await fixture.apply(instance('next', { overlays: ['lingering'], podTemplate: promptly }))
+    await until('the next waits', async () => {
+      const condition = conditionOf(await fixture.get('instance', 'next'), 'OverlaysReady')
+      return condition.status === 'False' && condition.message.includes('lingers')
+    })
+    // Longer than the runtime waits for the kernel at the end of a container.
+    await sleep(12_000)
+    expect((await fixture.get('pod', 'lingers')).metadata.finalizers).toContain('lamina.dev/release')
+    expect((await loopsOf(pod.metadata.uid ?? '')).filter(({ file }) => file.endsWith('/overlay.img'))).toHaveLength(1)
+    await endLingering()
+    await fixture.ready('instance', 'next', 30)
+    await fixture.end('next')
   })
 
   test('five instances of an image that is new to the node: one conversion, and one device for all', async () => {

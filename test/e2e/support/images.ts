@@ -1,6 +1,6 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { execa } from 'execa'
 import type { Cluster } from '../../cluster/cluster.ts'
 import { debianImage, pushImage } from '../../cluster/images.ts'
@@ -42,7 +42,8 @@ export const variantImages = async (cluster: Cluster): Promise<void> => {
 const addFiles = async (dir: string, image: string, files: Record<string, string>): Promise<void> => {
   const root = join(dir, 'layer')
   for (const [path, text] of Object.entries(files)) {
-    await execa('install', ['-D', '-m', '0644', '/dev/stdin', join(root, path)], { input: text })
+    await mkdir(dirname(join(root, path)), { recursive: true })
+    await writeFile(join(root, path), text)
   }
   const layer = join(dir, 'layer.tar')
   await execa('tar', ['-C', root, '--owner=0', '--group=0', '-cf', layer, '.'])

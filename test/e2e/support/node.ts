@@ -32,11 +32,24 @@ export const filesOnNode = async (cluster: Cluster, directory: string): Promise<
     .split('\n')
     .filter(Boolean)
 
-/** Kills the idling first process of an instance's container, as a crash would. */
-export const killInit = async (cluster: Cluster, podUID: string): Promise<void> => {
+/** Process ids, in the cluster's namespace, of the idling first process of an instance's container. */
+const initPids = async (cluster: Cluster, podUID: string): Promise<string[]> => {
   const pids = (await onNode(cluster, 'pgrep', '--full', '--exact', '/.lamina/init -P')).split('\n')
-  for (const pid of pids) {
-    const cgroup = await onNode(cluster, 'cat', `/proc/${pid}/cgroup`)
-    if (cgroup.includes(podUID)) await onNode(cluster, 'kill', '-KILL', pid)
+  const cgroups = await Promise.all(pids.map((pid) => onNode(cluster, 'cat', `/proc/${pid}/cgroup`)))
+  return pids.filter((_, index) => cgroups[index]?.includes(podUID))
+}
+
+/** Kills it, as a crash would. */
+export const killInit = async (cluster: Cluster, podUID: string): Promise<void> => {
+  await onNode(cluster, 'kill', '-KILL', ...(await initPids(cluster, podUID)))
+}
+
+/** Puts a process of the node into the mounts of an instance's container, where it outlives that; returns how to end it. */
+export const lingerInMounts = async (cluster: Cluster, podUID: string): Promise<() => Promise<void>> => {
+  const [init = ''] = await initPids(cluster, podUID)
+  const script = `nsenter --target ${init} --mount -- sleep 600 </dev/null >/dev/null 2>&1 & echo $!`
+  const pid = await onNode(cluster, 'sh', '-c', script)
+  return async () => {
+    await onNode(cluster, 'kill', '-KILL', pid)
   }
 }
