@@ -66,7 +66,7 @@ const isOurs = ({ spec }: Pod): boolean => spec?.runtimeClassName === runtimeCla
 export const createAgent = ({ client, layout, nodeName, log, metrics }: Parts): NodeAgent => {
   const fieldSelector = `spec.nodeName=${nodeName}`
   const stopping = new AbortController()
-  const attempts = createAttempts()
+  const attempts = createAttempts(systemClock)
   const endings = createEndings()
   const measured = createMetricsOfNode(metrics, () => images)
   const images = createImageCache(

@@ -24,10 +24,10 @@ export const uninstall = async (layout: NodeLayout): Promise<void> => {
       `Lamina stays on this node: pods of instances are here (uid ${present.join(', ')}); delete their Instances first`,
     )
   }
-  if (existsSync(dropInPath)) {
-    await rm(dropInPath)
-    await restartContainerd(findContainerd())
-  }
+  const isKnown = existsSync(dropInPath)
+  await rm(dropInPath, { force: true })
   const { node, lib, launcher } = installedPaths(layout)
   for (const path of [launcher, node, lib]) await rm(path, { recursive: true, force: true })
+  // At the end: who has called this by `kubectl exec` is cut off by it.
+  if (isKnown) await restartContainerd(findContainerd())
 }

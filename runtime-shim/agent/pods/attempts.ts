@@ -1,20 +1,4 @@
-/** How often a pod has been tried in a row without success: the more, the later it is tried again. */
-export interface Attempts {
-  next(podUID: string): number
-  forget(podUID: string): void
-}
-
-export const createAttempts = (): Attempts => {
-  const counts = new Map<string, number>()
-  return {
-    next: (podUID) => {
-      const count = (counts.get(podUID) ?? 0) + 1
-      counts.set(podUID, count)
-      return count
-    },
-    forget: (podUID) => counts.delete(podUID),
-  }
-}
+import type { Clock } from '../../../kube/clock.ts'
 
 /** When to try again: doubled each time up to a limit. */
 export interface Pace {
@@ -22,5 +6,30 @@ export interface Pace {
   longestMs: number
 }
 
-export const retryAfterMs = (attempt: number, { firstMs, longestMs }: Pace): number =>
-  Math.min(firstMs * 2 ** (attempt - 1), longestMs)
+/**
+ * How often each pod has been tried in a row without success: the more, the
+ * later it is tried again. Every change of a pod calls for a pass, those that
+ * tell of its trouble among them: none may come before its time.
+ */
+export interface Attempts {
+  /** Notes one more; the answer is how many there were, and how long to wait. */
+  next(podUID: string, pace: Pace): { count: number; waitMs: number }
+  /** How long the pod must still wait; 0 when it may be tried. */
+  remainingMs(podUID: string): number
+  forget(podUID: string): void
+}
+
+export const createAttempts = (clock: Pick<Clock, 'now'>): Attempts => {
+  const attempts = new Map<string, { count: number; due: number }>()
+  const now = (): number => clock.now().getTime()
+  return {
+    next: (podUID, { firstMs, longestMs }) => {
+      const count = (attempts.get(podUID)?.count ?? 0) + 1
+      const waitMs = Math.min(firstMs * 2 ** (count - 1), longestMs)
+      attempts.set(podUID, { count, due: now() + waitMs })
+      return { count, waitMs }
+    },
+    remainingMs: (podUID) => Math.max(0, (attempts.get(podUID)?.due ?? 0) - now()),
+    forget: (podUID) => attempts.delete(podUID),
+  }
+}

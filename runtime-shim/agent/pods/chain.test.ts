@@ -1,56 +1,17 @@
-import type { V1Pod } from '@kubernetes/client-node'
 import { describe, expect, test } from 'vitest'
-import { podOf } from '../../../controller/instances/pod.ts'
-import type { Instance } from '../../../crds/instance.ts'
-import type { PersistentOverlay } from '../../../crds/persistent-overlay.ts'
-import { type PersistentVolumeClaim, pods } from '../../../kube/resources.ts'
-import { genClaim, genImage, genInstance, genOverlay, genResolved } from '../../../test/gen/objects.ts'
+import { genuine, grantedImage, storedPod, type Whole } from '../testing/genuine.ts'
 import { Trouble } from '../trouble.ts'
 import { type Chain, checkChain } from './chain.ts'
 
-const podUID = 'uid-pod'
-const granted = { reference: 'registry.example/debian@sha256:0', digest: 'sha256:0' }
-
-/** The parts that a case changes before they are put together. */
-interface Whole {
-  pod: V1Pod
-  instance: Instance | undefined
-  overlay: PersistentOverlay | undefined
-  claim: PersistentVolumeClaim | undefined
-}
-
-/** What the controller really makes for an instance with one overlay, and one that it only reads. */
-const genuine = (access: 'ReadWrite' | 'ReadOnly' = 'ReadWrite'): Whole => {
-  const instance = genInstance('dev', {
-    spec: { overlays: [{ name: 'work', access }] },
-    status: {
-      pod: { name: 'dev', uid: podUID },
-      image: granted,
-      overlays: [{ name: 'work', uid: 'uid-work', access }],
-    },
-  })
-  const attachment = { instanceUID: 'uid-dev', instanceName: 'dev', access, attachTime: '2026-01-01T00:00:00Z' }
-  const overlay = genOverlay('work', { spec: { size: '2Gi' }, status: { attachments: [attachment] } })
-  const made = podOf({
-    instance,
-    image: genImage('debian'),
-    chosen: genResolved(),
-    overlays: [{ overlay, claimName: 'lamina-work' }],
-    placeholderImage: 'lamina:1',
-    prepare: true,
-  })
-  const pod = { ...made, metadata: { ...made.metadata, uid: podUID, resourceVersion: '1' } }
-  return { pod, instance, overlay, claim: genClaim('lamina-work') }
-}
-
-const verdict = ({ pod, instance, overlay, claim }: Whole) => {
-  const chain: Chain = { pod: pods.parse(JSON.parse(JSON.stringify(pod))), instance, overlays: [{ overlay, claim }] }
+const verdict = (whole: Whole) => {
+  const { instance, overlay, claim } = whole
+  const chain: Chain = { pod: storedPod(whole), instance, overlays: [{ overlay, claim }] }
   const found = checkChain(chain)
   return found instanceof Trouble ? { reason: found.reason, final: found.final, message: found.message } : found
 }
 
-const flip = (change: (whole: Whole) => void, access?: 'ReadWrite' | 'ReadOnly') => {
-  const whole = genuine(access)
+const flip = (change: (whole: Whole) => void, access: 'ReadWrite' | 'ReadOnly' = 'ReadWrite') => {
+  const whole = genuine({ access })
   change(whole)
   return verdict(whole)
 }
@@ -69,7 +30,7 @@ const volume = ({ pod }: Whole, name: string) => {
 describe('a genuine pod', () => {
   test('may mount what was granted', () => {
     expect(verdict(genuine())).toMatchObject({
-      image: granted,
+      image: grantedImage,
       overlays: [
         {
           name: 'work',
@@ -85,7 +46,10 @@ describe('a genuine pod', () => {
   })
 
   test('with readers only gets the throw-away overlay', () => {
-    expect(verdict(genuine('ReadOnly'))).toMatchObject({ overlays: [{ access: 'ReadOnly' }], ephemeral: true })
+    expect(verdict(genuine({ access: 'ReadOnly' }))).toMatchObject({
+      overlays: [{ access: 'ReadOnly' }],
+      ephemeral: true,
+    })
   })
 
   test('may mount as granted although the spec asks for something else by now', () => {
@@ -94,7 +58,7 @@ describe('a genuine pod', () => {
 
   test('may have sidecars that mount volumes of their own', () => {
     const sidecar = { name: 'sidecar', volumeMounts: [{ name: 'shared', mountPath: '/shared' }] }
-    expect(flip(({ pod }) => pod.spec?.containers.push(sidecar))).toMatchObject({ image: granted })
+    expect(flip(({ pod }) => pod.spec?.containers.push(sidecar))).toMatchObject({ image: grantedImage })
   })
 })
 

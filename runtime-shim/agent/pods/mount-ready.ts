@@ -100,11 +100,13 @@ export const prepareOverlays = async (
   { pod, progress, signal }: Readying,
   overlays: readonly GrantedOverlay[],
 ): Promise<void> => {
+  const wanted = toPrepare(overlays)
+  if (wanted.length === 0) return
   const { uid: podUID, namespace } = pod.metadata
   const paths = podPaths(layout, podUID)
   const late = new Trouble('PreparePending', 'the kubelet has not started the container prepare yet')
   const volumes = await waitFor(clock, signal, () => readJson(paths.volumes, volumesSchema), late)
-  for (const overlay of toPrepare(overlays)) {
+  for (const overlay of wanted) {
     if (!volumes || signal.aborted) return
     const { name, uid, size, access } = overlay
     const directory = directoryOf(layout, podUID, volumes, overlay)

@@ -6,7 +6,7 @@ import { type Pod, pods } from '../../../kube/resources.ts'
 import { currentBootID } from '../../node/boot.ts'
 import { podPaths } from '../../node/layout.ts'
 import { Trouble } from '../trouble.ts'
-import { type Attempts, type Pace, retryAfterMs } from './attempts.ts'
+import type { Attempts, Pace } from './attempts.ts'
 import { checkChain, type Granted, notGrantedYet } from './chain.ts'
 import { ensureImage, type MountPreparer, prepareOverlays, type Readying } from './mount-ready.ts'
 import { observeChain } from './observe.ts'
@@ -79,19 +79,19 @@ const meet = async (agent: Agent, { pod, progress }: Readying, trouble: Trouble)
   const { reason, message, final } = trouble
   const { uid } = pod.metadata
   const paths = podPaths(agent.layout, uid)
-  const attempt = agent.attempts.next(uid)
+  const isPassing = passing.has(reason)
+  const { count, waitMs } = agent.attempts.next(uid, isPassing ? passingPace : mendingPace)
   agent.onTrouble(reason)
   refuse(paths, { reason, message, final })
   if (final) revokeTicket(paths)
-  const isPassing = passing.has(reason)
-  if (!isPassing || attempt >= patience) {
+  if (!isPassing || count >= patience) {
     const isNews = await tellTrouble(agent, pod, trouble, agent.clock.now())
     if (isNews) {
       agent.log.warn({ ...subject(pod), reason, final }, message)
       progress.line(`${reason}: ${message}`)
     }
   }
-  return final ? {} : { requeueAfterMs: retryAfterMs(attempt, isPassing ? passingPace : mendingPace) }
+  return final ? {} : { requeueAfterMs: waitMs }
 }
 
 const mountReady = async (agent: Agent, pod: Pod): Promise<Result> => {
@@ -116,8 +116,8 @@ const flushMs = 30_000
 /** An end without a deletion is told when so many tries have found the overlay mounted: about as long. */
 const heldTries = 36
 
-const isLate = ({ metadata: { deletionTimestamp } }: Pod, attempt: number, now: Date): boolean =>
-  deletionTimestamp === undefined ? attempt > heldTries : now.getTime() - Date.parse(deletionTimestamp) > flushMs
+const isLate = ({ metadata: { deletionTimestamp } }: Pod, tries: number, now: Date): boolean =>
+  deletionTimestamp === undefined ? tries > heldTries : now.getTime() - Date.parse(deletionTimestamp) > flushMs
 
 const release = async (agent: Agent, pod: Pod): Promise<Result> => {
   const { uid } = pod.metadata
@@ -128,15 +128,16 @@ const release = async (agent: Agent, pod: Pod): Promise<Result> => {
     agent.log.info(subject(pod), 'nothing is mounted: the pod may go')
     return {}
   }
-  const attempt = agent.attempts.next(uid)
+  const { count, waitMs } = agent.attempts.next(uid, releasePace)
   const now = agent.clock.now()
-  if (outcome.kind === 'held' && isLate(pod, attempt, now)) {
+  if (outcome.kind === 'held' && isLate(pod, count, now)) {
     const isNews = await tellTrouble(agent, pod, outcome.by, now)
     if (isNews) agent.log.warn({ ...subject(pod), reason: outcome.by.reason }, outcome.by.message)
   }
-  return { requeueAfterMs: retryAfterMs(attempt, releasePace) }
+  return { requeueAfterMs: waitMs }
 }
 
+/** Whether there is nothing left to do for the pod as it is. */
 const isSettled = (agent: Agent, pod: Pod): boolean => {
   if (isEnding(pod)) return isReleased(agent, pod)
   const paths = podPaths(agent.layout, pod.metadata.uid)
@@ -154,7 +155,10 @@ export const createPodReconciler =
   async (key: string): Promise<Result> => {
     const cached = agent.cache.get(parseKey(key))
     if (!cached || isSettled(agent, cached)) return {}
+    const remainingMs = isEnding(cached) ? 0 : agent.attempts.remainingMs(cached.metadata.uid)
+    if (remainingMs > 0) return { requeueAfterMs: remainingMs }
     const pod = await agent.client.get(pods, parseKey(key))
-    if (pod?.metadata.uid !== cached.metadata.uid) return {}
+    // The copy may lag behind our own writes.
+    if (pod?.metadata.uid !== cached.metadata.uid || isSettled(agent, pod)) return {}
     return isEnding(pod) ? release(agent, pod) : mountReady(agent, pod)
   }

@@ -146,6 +146,12 @@ describe('a pod that ends', () => {
     ])
   })
 
+  test('that has changed meanwhile is read again', async () => {
+    const server = createServer()
+    server.client.mergePatch = () => Promise.reject(new ApiError('changed', { status: 409, reason: 'Conflict' }))
+    expect(await release(server)).toEqual({ kind: 'settling' })
+  })
+
   test('that wrote nothing is let go at once', async () => {
     const server = createServer()
     expect(await release(server)).toEqual({ kind: 'released' })

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { ApiError } from '../../../kube/client.ts'
+import { ApiError, hasReason } from '../../../kube/client.ts'
 import { releaseFinalizer } from '../../../kube/names.ts'
 import { type Pod, pods } from '../../../kube/resources.ts'
 import { podPaths } from '../../node/layout.ts'
@@ -18,7 +18,7 @@ export type Release =
   | { kind: 'released' }
   /** The kernel has still mounts, or may get one. */
   | { kind: 'held'; by: Trouble }
-  /** Nothing is mounted; the runtime is about to tell in what state it left the overlays. */
+  /** Nothing is mounted; the rest takes another moment: the runtime is about to tell in what state it left the overlays. */
   | { kind: 'settling' }
 
 const stillMounted = (what: string): Trouble => new Trouble('OverlayStillMounted', what)
@@ -61,11 +61,18 @@ const report = async ({ client, clock, log }: NodeServices, namespace: string, {
   }
 }
 
-const removeFinalizer = async ({ client }: NodeServices, { metadata }: Pod): Promise<void> => {
-  if (!metadata.finalizers.includes(releaseFinalizer)) return
+/** False when the pod has changed since it was read: it must be read again, or others' finalizers could be lost. */
+const removeFinalizer = async ({ client }: NodeServices, { metadata }: Pod): Promise<boolean> => {
   const { resourceVersion, uid } = metadata
   const finalizers = metadata.finalizers.filter((finalizer) => finalizer !== releaseFinalizer)
-  await client.mergePatch(pods, metadata, { metadata: { resourceVersion, uid, finalizers } })
+  if (finalizers.length === metadata.finalizers.length) return true
+  try {
+    await client.mergePatch(pods, metadata, { metadata: { resourceVersion, uid, finalizers } })
+    return true
+  } catch (error) {
+    if (hasReason(error, 'Conflict')) return false
+    throw error
+  }
 }
 
 /** Whether there is nothing left to do for an ending pod but to wait until it is gone. */
@@ -85,6 +92,5 @@ export const releasePod = async (node: NodeServices, pod: Pod): Promise<Release>
   if (by) return { kind: 'held', by }
   if (isSettling(node, podUID)) return { kind: 'settling' }
   for (const overlay of leftOverlays(node.layout, podUID)) await report(node, namespace, overlay)
-  await removeFinalizer(node, pod)
-  return { kind: 'released' }
+  return { kind: (await removeFinalizer(node, pod)) ? 'released' : 'settling' }
 }
