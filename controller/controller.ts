@@ -1,3 +1,4 @@
+import { createAttempts } from '../kube/attempts.ts'
 import type { KubeClient } from '../kube/client.ts'
 import { systemClock } from '../kube/clock.ts'
 import { createEventRecorder } from '../kube/events.ts'
@@ -47,7 +48,7 @@ const createCaches = ({ client, log, metrics }: Parts, triggers: ReturnType<type
       ...shared,
       resource: instances,
       indexes: indexes.instances,
-      onChange: ({ object, type }) => triggers.instance(object, type === 'deleted'),
+      onChange: ({ object, old, type }) => triggers.instance(object, old, type === 'deleted'),
     }),
     pods: createReflector({
       ...shared,
@@ -69,9 +70,9 @@ const createQueues = (context: Context, { log, metrics }: Parts): Queues => {
   const queue = (name: string, concurrency: number, process: WorkQueueOptions['process']) =>
     createWorkQueue({ name, concurrency, process, log, metrics, maxBackoffMs: 60_000 })
   return {
-    images: queue('containerimage', 4, createImageReconciler(context)),
+    images: queue('containerimage', 4, createImageReconciler(context, createAttempts(context.clock))),
     overlays: queue('persistentoverlay', 8, createOverlayReconciler(context)),
-    instances: queue('instance', 8, createInstanceReconciler(context)),
+    instances: queue('instance', 8, createInstanceReconciler(context, createAttempts(context.clock))),
     pods: queue('pod', 4, createPodReconciler(context)),
   }
 }

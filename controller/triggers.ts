@@ -57,10 +57,11 @@ export const triggersOf = (current: () => { caches: Context['caches']; queues: Q
       add('overlays', keyOf(overlay))
       addInstances('overlay', keyOf(overlay))
     },
-    instance: (instance: Instance, gone: boolean): void => {
+    instance: (instance: Instance, old: Instance | undefined, gone: boolean): void => {
       add('instances', keyOf(instance))
       addOverlaysHeldBy(instance.metadata.namespace, instance.metadata.name)
-      if (gone || !isWaiting(instance)) addWaitingBehind(instance)
+      const asksAnew = old !== undefined && old.metadata.generation !== instance.metadata.generation
+      if (gone || asksAnew || !isWaiting(instance)) addWaitingBehind(old ?? instance)
     },
     pod: (pod: Pod, gone: boolean): void => {
       add('instances', keyOf(pod))

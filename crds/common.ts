@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { digestPattern } from '../kube/digest.ts'
 
 /** What the three kinds share. The schemas are the only definition: types, CRDs, reference and validation come from them. */
 
@@ -28,6 +29,8 @@ export const platformSchema = z.object({
   variant: z.string().max(64).optional().meta({ description: 'Variant of the architecture: v8.' }),
 })
 export type Platform = z.infer<typeof platformSchema>
+
+export const digestField = (description: string) => z.string().regex(digestPattern).max(256).meta({ description })
 
 const words = (description: string) => z.array(z.string().max(32_768)).max(512).optional().meta({ description })
 

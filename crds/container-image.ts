@@ -3,6 +3,7 @@ import { objectMetadataSchema } from '../kube/resource.ts'
 import {
   ageColumn,
   conditionsField,
+  digestField,
   imageConfigSchema,
   type KindDefinition,
   labelNameRule,
@@ -45,7 +46,7 @@ const statusSchema = z.object({
   resolved: z
     .object({
       reference: z.string().max(2048).meta({ description: 'repository@digest of the image for the platform.' }),
-      digest: z.string().max(256).meta({ description: 'Digest of the image manifest for the platform.' }),
+      digest: digestField('Digest of the image manifest for the platform.'),
       platform: platformSchema.meta({ description: 'The platform it is for.' }),
       sizeBytes: z.int().min(0).meta({ description: 'Compressed size of all layers.' }),
       resolveTime: z.string().meta({ format: 'date-time', description: 'When the reference was last resolved.' }),

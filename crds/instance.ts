@@ -4,6 +4,7 @@ import { objectMetadataSchema } from '../kube/resource.ts'
 import {
   ageColumn,
   conditionsField,
+  digestField,
   type KindDefinition,
   labelNameRule,
   messageColumn,
@@ -126,9 +127,6 @@ const statusSchema = z.object({
       name: objectName.meta({ description: 'Its name, which is the name of the instance.' }),
       uid: z.string().max(64).meta({ description: 'Its uid: no other pod of this name may mount.' }),
       nodeName: z.string().max(253).optional().meta({ description: 'The node it runs on.' }),
-      bootID: z.string().max(64).optional().meta({
-        description: 'Boot of that node when the leave was given; after another boot nothing of it is mounted.',
-      }),
       templateHash: z.string().max(64).optional().meta({ description: 'Hash of the spec that the pod was made from.' }),
     })
     .optional()
@@ -136,7 +134,7 @@ const statusSchema = z.object({
   image: z
     .object({
       reference: z.string().max(2048).meta({ description: 'repository@digest of the image.' }),
-      digest: z.string().max(256).meta({ description: 'Digest of the image manifest.' }),
+      digest: digestField('Digest of the image manifest.'),
     })
     .optional()
     .meta({ description: 'The image that the pod runs on.' }),

@@ -3,6 +3,7 @@ import { objectMetadataSchema } from '../kube/resource.ts'
 import {
   ageColumn,
   conditionsField,
+  digestField,
   healthyColumn,
   imageConfigSchema,
   type KindDefinition,
@@ -66,7 +67,7 @@ const usageSchema = z.object({
 
 export const overlayBaseSchema = z.object({
   reference: z.string().max(2048).meta({ description: 'repository@digest of the image.' }),
-  digest: z.string().max(256).meta({ description: 'Digest of the image manifest.' }),
+  digest: digestField('Digest of the image manifest.'),
   platform: platformSchema.meta({ description: 'The platform it is for.' }),
   config: imageConfigSchema.meta({ description: 'What of the image configuration concerns running it.' }),
 })

@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ContainerImage, ContainerImageStatus } from '../../crds/container-image.ts'
+import type { Attempts } from '../../kube/attempts.ts'
 import { parseKey } from '../../kube/resource.ts'
 import { containerImages, secrets } from '../../kube/resources.ts'
 import { DockerConfigError, mergeDockerConfigs } from '../../runtime-shim/image/docker-config.ts'
@@ -84,22 +85,21 @@ const isSettled = ({ metadata, status }: ContainerImage): boolean =>
   status.observedGeneration === metadata.generation &&
   conditionOf(status.conditions, 'Ready')?.status === 'True'
 
-/** Half of how long it has been failing, between two seconds and half a minute: quick for a slip, kind to a registry. */
-const retryAfterMs = (image: ContainerImage, now: Date): number => {
-  const ready = conditionOf(image.status.conditions, 'Ready')
-  const since = ready?.status === 'False' ? Date.parse(ready.lastTransitionTime) : now.getTime()
-  return Math.min(Math.max((now.getTime() - since) / 2, 2_000), 30_000)
-}
+/** Quick for a slip of the pen, kind to a registry. */
+const retryPace = { firstMs: 2_000, longestMs: 30_000 }
 
 /** Tag → digest and configuration, once for each generation. */
 export const createImageReconciler =
-  (context: Context) =>
+  (context: Context, attempts: Attempts) =>
   async (key: string): Promise<Result> => {
     const image = context.caches.images.get(parseKey(key))
     if (!image || image.metadata.deletionTimestamp || isSettled(image)) return {}
+    const { uid, generation } = image.metadata
+    const tries = `${uid}/${generation}`
+    const remaining = attempts.remainingMs(tries)
+    if (remaining > 0) return { requeueAfterMs: remaining }
     const finding = await find(context, image)
     const now = context.clock.now()
-    const { generation } = image.metadata
     const after: ContainerImageStatus = {
       observedGeneration: generation,
       ...(finding.kind === 'resolved' ? { resolved: finding.resolved } : {}),
@@ -116,5 +116,7 @@ export const createImageReconciler =
       image.status.conditions,
       after.conditions,
     )
-    return finding.kind === 'failed' ? { requeueAfterMs: retryAfterMs(written, now) } : {}
+    if (finding.kind === 'failed') return { requeueAfterMs: attempts.next(tries, retryPace).waitMs }
+    attempts.forget(tries)
+    return {}
   }

@@ -1,8 +1,9 @@
 import type { Instance } from '../../crds/instance.ts'
 import type { Attachment, OverlayBase, PersistentOverlay } from '../../crds/persistent-overlay.ts'
-import { persistentOverlays } from '../../kube/resources.ts'
+import { persistentOverlays, pods } from '../../kube/resources.ts'
 import { timestamp } from '../conditions.ts'
 import type { Context } from '../context.ts'
+import { mayHold } from '../overlays/holders.ts'
 import { controllerStatus, withAttachments } from '../overlays/status.ts'
 import { writeStatus } from '../write-status.ts'
 import { type Allocation, allocate } from './allocate.ts'
@@ -22,22 +23,27 @@ const writeAttachments = async (
   caches.overlays.note(await writeStatus(client, persistentOverlays, overlay, { before, after }))
 }
 
-/** Gives back what the instance holds of the overlays that it holds nothing mounted of. */
-const withdraw = async (context: Context, instance: Instance): Promise<void> => {
-  const { uid, namespace } = instance.metadata
-  const overlays = overlaysIn(context, namespace)
-  for (const { name } of instance.spec.overlays) {
-    const overlay = overlays.get(name)
-    const attachments = overlay?.status.attachments ?? []
-    if (!overlay || !attachments.some(({ instanceUID }) => instanceUID === uid)) continue
+const holdsAny = ({ caches }: Context, { metadata: { uid, namespace } }: Instance): boolean =>
+  caches.overlays
+    .by('namespace', namespace)
+    .some(({ status }) => status.attachments?.some(({ instanceUID }) => instanceUID === uid))
+
+/** Gives back what the instance holds of overlays that no pod can have mounted for it: that is read live. */
+const withdraw = async (context: Context, { metadata: { uid, namespace, name } }: Instance): Promise<void> => {
+  const pod = await context.client.get(pods, { namespace, name })
+  for (const overlay of context.caches.overlays.by('namespace', namespace)) {
+    const attachments = overlay.status.attachments ?? []
     const others = attachments.filter(({ instanceUID }) => instanceUID !== uid)
+    if (others.length === attachments.length || mayHold(pod, uid, overlay.metadata.name)) continue
     await writeAttachments(context, overlay, others, undefined)
   }
 }
 
-/** {@link withdraw}, alone in the namespace: for an instance whose pod could not be made. */
-export const withdrawClaims = (context: Context, instance: Instance): Promise<void> =>
-  context.serially(instance.metadata.namespace, () => withdraw(context, instance))
+/** {@link withdraw}, alone in the namespace: for an instance that waits without a pod. Claims without a pod would block others for nothing. */
+export const withdrawClaims = async (context: Context, instance: Instance): Promise<void> => {
+  if (!holdsAny(context, instance)) return
+  await context.serially(instance.metadata.namespace, () => withdraw(context, instance))
+}
 
 /**
  * Claims all overlays of the instance or none (DESIGN §4, step 2). The first

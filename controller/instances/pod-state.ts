@@ -1,8 +1,8 @@
 import type { V1ContainerState, V1ContainerStatus } from '@kubernetes/client-node'
 import type { Instance, InstanceStatus } from '../../crds/instance.ts'
 import { containers, preparedCondition } from '../../kube/names.ts'
+import { instanceOwnerOf } from '../../kube/owner.ts'
 import type { Pod } from '../../kube/resources.ts'
-import { ownerOf } from '../overlays/holders.ts'
 
 /** What a pod's status says, in the terms that an Instance is told in. */
 
@@ -12,7 +12,7 @@ export interface Trouble {
   message: string
 }
 
-export const isOwnedBy = (pod: Pod, instance: Instance): boolean => ownerOf(pod) === instance.metadata.uid
+export const isOwnedBy = (pod: Pod, instance: Instance): boolean => instanceOwnerOf(pod)?.uid === instance.metadata.uid
 
 export const isTerminal = ({ status }: Pod): boolean => status?.phase === 'Succeeded' || status?.phase === 'Failed'
 
@@ -45,8 +45,12 @@ export const startFailure = (pod: Pod): Trouble | undefined => {
   return failed && message ? { reason, message: runtimeWords(message) } : undefined
 }
 
-/** `StartError` of a pod that is not started again in place: its process has not run, so another may be tried. */
-export const neverRan = (pod: Pod): boolean => isTerminal(pod) && failedStart(mainStatus(pod)?.state) !== undefined
+/**
+ * The process of a pod that has ended never ran, so another pod may be tried: its
+ * start failed (`StartError`), or the kubelet refused the pod.
+ */
+export const neverRan = (pod: Pod): boolean =>
+  isTerminal(pod) && (mainStatus(pod) === undefined || failedStart(mainStatus(pod)?.state) !== undefined)
 
 const podCondition = ({ status }: Pod, type: string) => status?.conditions?.find((condition) => condition.type === type)
 

@@ -113,9 +113,10 @@ describe('the user', () => {
 })
 
 describe('templateHash', () => {
-  test('changes with the spec and the image, not with where or how it is prepared', () => {
+  test('changes with the spec and the image, not with how it is prepared or an upgrade of the operator', () => {
     const hash = templateHash(parts({}))
     expect(templateHash(parts({}, { prepare: true }))).toBe(hash)
+    expect(templateHash(parts({}, { placeholderImage: 'lamina:2' }))).toBe(hash)
     expect(templateHash(parts({ env: [{ name: 'A', value: '1' }] }))).not.toBe(hash)
     expect(templateHash(parts({}, { chosen: genResolved('b') }))).not.toBe(hash)
   })

@@ -48,9 +48,9 @@ export interface PodParts {
 const escapeExpansion = (text: string): string => text.replaceAll('$', () => '$$')
 
 const imageEnv = ({ env = [] }: ImageConfig): V1EnvVar[] =>
-  env.map((pair) => {
+  env.flatMap((pair) => {
     const equals = pair.indexOf('=')
-    return { name: pair.slice(0, equals), value: escapeExpansion(pair.slice(equals + 1)) }
+    return equals < 1 ? [] : [{ name: pair.slice(0, equals), value: escapeExpansion(pair.slice(equals + 1)) }]
   })
 
 /** The user's own of a name replaces the image's. */
@@ -206,9 +206,9 @@ const ourSpec = (parts: PodParts): V1PodSpec => {
   }
 }
 
-/** Hash of what the user can change in the pod; `prepare` and where it runs are not among that. */
+/** Hash of what the user can change in the pod: not whether it needs `prepare`, where it runs, or the operator's own image. */
 export const templateHash = (parts: PodParts): string => {
-  const { affinity: _, ...spec } = ourSpec({ ...parts, prepare: false })
+  const { affinity: _, ...spec } = ourSpec({ ...parts, prepare: false, placeholderImage: '' })
   const whole = { spec: applyTemplate(spec, parts.instance.spec.podTemplate), image: parts.chosen.digest }
   return createHash('sha256').update(JSON.stringify(whole)).digest('hex').slice(0, 16)
 }

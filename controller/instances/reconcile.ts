@@ -1,4 +1,5 @@
 import type { Instance } from '../../crds/instance.ts'
+import type { Attempts } from '../../kube/attempts.ts'
 import { releaseFinalizer } from '../../kube/names.ts'
 import { parseKey } from '../../kube/resource.ts'
 import { instances, type Pod, pods } from '../../kube/resources.ts'
@@ -6,8 +7,10 @@ import { announce } from '../announce.ts'
 import { conditionOf } from '../conditions.ts'
 import type { Context, Result } from '../context.ts'
 import { writeStatus } from '../write-status.ts'
+import { withdrawClaims } from './claim.ts'
+import { isFinished } from './finished.ts'
 import { isOwnedBy, isTerminal, neverRan } from './pod-state.ts'
-import { gather, grantOf, isAsSpecified, partsOf, start } from './start.ts'
+import { claimAll, createPod, gather, grantOf, isAsSpecified, PodRefusedError, partsOf } from './start.ts'
 import { type Drift, type Finding, type Grant, statusAfter } from './status.ts'
 import { templateProblem } from './template-rules.ts'
 
@@ -18,8 +21,15 @@ interface Outcome extends Result {
 
 /** A pod that ended by itself is replaced no sooner after it was made. */
 const replaceAfterMs = 10_000
-/** Nothing tells when a pod of another's goes, or a quota grows. */
+/** Nothing tells when a pod of another's goes. */
 const lookAgainMs = 5_000
+/** When a pod that was refused is tried again. */
+const refusalPace = { firstMs: 2_000, longestMs: 60_000 }
+/** After the end of its grace period a pod is expected to be released within this time. */
+const releaseMs = 60_000
+
+const liveOf = (context: Context, { metadata }: Instance): Promise<Pod | undefined> =>
+  context.client.get(pods, metadata)
 
 /** Whose pod it is that has our name. */
 const ofStranger = ({ metadata }: Pod): Outcome => {
@@ -35,10 +45,14 @@ const ofStranger = ({ metadata }: Pod): Outcome => {
 const remove = ({ client }: Context, { metadata }: Pod): Promise<boolean> =>
   client.delete(pods, metadata, { uid: metadata.uid })
 
-const stop = async (context: Context, pod: Pod | undefined): Promise<Outcome> => {
-  if (!pod) return { finding: { kind: 'stopped' } }
+const isToldStopped = ({ status }: Instance): boolean => conditionOf(status.conditions, 'Running')?.reason === 'Stopped'
+
+/** Nothing is said to be stopped of which the API server still has a pod: the cache may lack it. */
+const stop = async (context: Context, instance: Instance, cached: Pod | undefined): Promise<Outcome> => {
+  const pod = cached ?? (isToldStopped(instance) ? undefined : await liveOf(context, instance))
+  if (!pod || !isOwnedBy(pod, instance)) return { finding: { kind: 'stopped' } }
   if (!pod.metadata.deletionTimestamp) await remove(context, pod)
-  return { finding: { kind: 'stopping' } }
+  return { finding: { kind: 'stopping', pod } }
 }
 
 const keptGrant = ({ status }: Instance, pod: Pod): Grant => {
@@ -51,6 +65,8 @@ const keptGrant = ({ status }: Instance, pod: Pod): Grant => {
 }
 
 const driftOf = (context: Context, instance: Instance, pod: Pod): Drift => {
+  const problem = templateProblem(instance.spec)
+  if (problem !== undefined) return { kind: 'invalid', message: problem }
   const ingredients = gather(context, instance)
   if (ingredients.kind === 'missing') return { kind: 'none' }
   const { drifted, base } = ingredients.chosen
@@ -60,81 +76,99 @@ const driftOf = (context: Context, instance: Instance, pod: Pod): Drift => {
 
 /** A pod whose grant was never written: a leader made it and stopped before that. */
 const grantLate = async (context: Context, instance: Instance, pod: Pod): Promise<Outcome> => {
-  const started = await start(context, instance)
-  if (started.kind === 'not') {
-    await remove(context, pod)
-    return { finding: started.finding }
+  const prepared = await claimAll(context, instance)
+  if (prepared.kind === 'claimed' && isAsSpecified(pod, prepared.parts)) {
+    return { finding: { kind: 'pod', pod, drift: { kind: 'none' } }, grant: grantOf(pod, prepared.parts) }
   }
-  if (!isAsSpecified(pod, started.parts)) {
-    await remove(context, pod)
-    return {
-      finding: { kind: 'previousPod', message: `pod ${pod.metadata.name} is of another spec and is being replaced` },
-    }
-  }
-  return { finding: { kind: 'pod', pod, drift: { kind: 'none' } }, grant: grantOf(pod, started.parts) }
+  await remove(context, pod)
+  const message = `pod ${pod.metadata.name} was made of another spec and is being replaced`
+  return { finding: { kind: 'previousPod', message, pod } }
 }
 
-const tend = async (context: Context, instance: Instance, pod: Pod): Promise<Outcome> => {
-  const { name, uid, creationTimestamp = '' } = pod.metadata
-  if (pod.metadata.deletionTimestamp) {
-    return { finding: { kind: 'previousPod', message: `pod ${name} is ending` }, grant: keptGrant(instance, pod) }
-  }
-  if (isTerminal(pod)) {
-    const outcome: Outcome = {
-      finding: { kind: 'pod', pod, drift: { kind: 'none' } },
-      grant: keptGrant(instance, pod),
-    }
-    if (instance.spec.restartPolicy !== 'Always' && !neverRan(pod)) return outcome
-    const age = context.clock.now().getTime() - Date.parse(creationTimestamp)
-    if (age < replaceAfterMs) return { ...outcome, requeueAfterMs: replaceAfterMs - age }
-    await remove(context, pod)
-    return outcome
-  }
-  if (instance.status.pod?.uid !== uid) return grantLate(context, instance, pod)
+const ending = (context: Context, instance: Instance, pod: Pod): Outcome => {
+  const { name, deletionTimestamp = '' } = pod.metadata
+  const late = context.clock.now().getTime() - Date.parse(deletionTimestamp)
+  const message =
+    late < releaseMs
+      ? `pod ${name} is ending`
+      : `pod ${name} should have ended ${Math.round(late / 1000)} s ago, and node ${pod.spec?.nodeName ?? '(none)'} has not released its overlays: are the node and its Lamina agent up? Where the node never returns, taint it node.kubernetes.io/out-of-service`
   return {
-    finding: { kind: 'pod', pod, drift: driftOf(context, instance, pod) },
+    finding: { kind: 'previousPod', message, pod },
     grant: keptGrant(instance, pod),
+    requeueAfterMs: late < releaseMs ? releaseMs - late : releaseMs,
   }
 }
 
-const begin = async (context: Context, instance: Instance): Promise<Outcome> => {
-  const started = await start(context, instance)
-  if (started.kind === 'not') {
-    return {
-      finding: started.finding,
-      ...(started.finding.kind === 'podRefused' ? { requeueAfterMs: lookAgainMs } : {}),
-    }
-  }
-  const { pod, parts } = started
-  if (!isOwnedBy(pod, instance)) return ofStranger(pod)
-  return { finding: { kind: 'pod', pod, drift: { kind: 'none' } }, grant: grantOf(pod, parts) }
+const ended = async (context: Context, instance: Instance, pod: Pod): Promise<Outcome> => {
+  const outcome: Outcome = { finding: { kind: 'pod', pod, drift: { kind: 'none' } }, grant: keptGrant(instance, pod) }
+  if (instance.spec.restartPolicy !== 'Always' && !neverRan(pod)) return outcome
+  const age = context.clock.now().getTime() - Date.parse(pod.metadata.creationTimestamp ?? '')
+  if (age < replaceAfterMs) return { ...outcome, requeueAfterMs: replaceAfterMs - age }
+  await remove(context, pod)
+  return outcome
 }
 
-/** Its process ended for good, and somebody has removed the pod since. */
-const isFinished = ({ spec, status }: Instance): boolean => {
-  const reason = conditionOf(status.conditions, 'Running')?.reason
-  return spec.restartPolicy !== 'Always' && (reason === 'Completed' || reason === 'Failed')
+const tend = (context: Context, instance: Instance, pod: Pod): Promise<Outcome> | Outcome => {
+  if (pod.metadata.deletionTimestamp) return ending(context, instance, pod)
+  if (isTerminal(pod)) return ended(context, instance, pod)
+  if (instance.status.pod?.uid !== pod.metadata.uid) return grantLate(context, instance, pod)
+  return { finding: { kind: 'pod', pod, drift: driftOf(context, instance, pod) }, grant: keptGrant(instance, pod) }
 }
 
-const advance = async (context: Context, instance: Instance): Promise<Outcome> => {
+/** What the last pass said of the pod that it could not make. */
+const lastRefusal = ({ status }: Instance): Finding => ({
+  kind: 'podRefused',
+  message: conditionOf(status.conditions, 'Ready')?.message ?? '',
+})
+
+const tryToBegin = async (context: Context, instance: Instance, attempts: Attempts): Promise<Outcome> => {
   const problem = templateProblem(instance.spec)
   if (problem !== undefined) return { finding: { kind: 'invalid', message: problem } }
+  const { uid, generation } = instance.metadata
+  const tries = `${uid}/${generation}`
+  const remaining = attempts.remainingMs(tries)
+  if (remaining > 0) return { finding: lastRefusal(instance), requeueAfterMs: remaining }
+  const prepared = await claimAll(context, instance)
+  if (prepared.kind === 'blocked') return { finding: prepared.finding }
+  try {
+    const pod = await createPod(context, prepared.parts)
+    attempts.forget(tries)
+    if (!isOwnedBy(pod, instance)) return ofStranger(pod)
+    return { finding: { kind: 'pod', pod, drift: { kind: 'none' } }, grant: grantOf(pod, prepared.parts) }
+  } catch (error) {
+    if (!(error instanceof PodRefusedError)) throw error
+    const { waitMs } = attempts.next(tries, refusalPace)
+    return { finding: { kind: 'podRefused', message: error.message }, requeueAfterMs: waitMs }
+  }
+}
+
+/** All or nothing: without a pod of its own an instance holds no overlay. */
+const begin = async (context: Context, instance: Instance, attempts: Attempts): Promise<Outcome> => {
+  const outcome = await tryToBegin(context, instance, attempts)
+  if (outcome.finding.kind !== 'pod') await withdrawClaims(context, instance)
+  return outcome
+}
+
+const advance = async (context: Context, instance: Instance, attempts: Attempts): Promise<Outcome> => {
   const pod = context.caches.pods.get(instance.metadata)
-  if (pod && !isOwnedBy(pod, instance)) return ofStranger(pod)
-  if (instance.spec.state === 'Stopped') return stop(context, pod)
-  if (pod) return tend(context, instance, pod)
+  if (instance.spec.state === 'Stopped') return stop(context, instance, pod)
+  if (pod && isOwnedBy(pod, instance)) return tend(context, instance, pod)
+  if (pod) {
+    await withdrawClaims(context, instance)
+    return ofStranger(pod)
+  }
   if (isFinished(instance)) return { finding: { kind: 'finished' } }
-  return begin(context, instance)
+  return begin(context, instance, attempts)
 }
 
 /** One pass over an Instance: its pod as the spec asks, and one status write. */
 export const createInstanceReconciler =
-  (context: Context) =>
+  (context: Context, attempts: Attempts) =>
   async (key: string): Promise<Result> => {
     const { caches, client, clock, events } = context
     const instance = caches.instances.get(parseKey(key))
     if (!instance || instance.metadata.deletionTimestamp) return {}
-    const { requeueAfterMs, ...outcome } = await advance(context, instance)
+    const { requeueAfterMs, ...outcome } = await advance(context, instance, attempts)
     const after = statusAfter(instance, outcome, clock.now())
     const before = instance.status
     caches.instances.note(await writeStatus(client, instances, instance, { before, after }))

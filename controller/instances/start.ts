@@ -9,7 +9,7 @@ import { conditionOf } from '../conditions.ts'
 import type { Context } from '../context.ts'
 import type { Allocation } from './allocate.ts'
 import { type ChosenImage, chooseImage } from './base.ts'
-import { claimOverlays, withdrawClaims } from './claim.ts'
+import { claimOverlays } from './claim.ts'
 import { type PodParts, podOf, templateHash } from './pod.ts'
 import { isRunning, type Trouble } from './pod-state.ts'
 import type { Finding, Grant } from './status.ts'
@@ -139,41 +139,41 @@ const blockedBy = (allocation: Exclude<Allocation, { kind: 'granted' }>): Troubl
   return { reason: waitingReason, message: words[allocation.why] }
 }
 
-/** The new pod, or the one that has the name already, whoever made it. */
-const createOrGet = async ({ client, caches }: Context, parts: PodParts): Promise<Pod> => {
+export type Preparation = { kind: 'claimed'; parts: PodParts } | { kind: 'blocked'; finding: Finding }
+
+/** Gathers and claims all that the instance's pod is made from. */
+export const claimAll = async (context: Context, instance: Instance): Promise<Preparation> => {
+  const ingredients = gather(context, instance)
+  if (ingredients.kind === 'missing') {
+    return { kind: 'blocked', finding: { kind: 'blocked', image: ingredients.image, overlays: ingredients.overlays } }
+  }
+  const allocation = await claimOverlays(context, instance, ingredients.chosen.base)
+  return allocation.kind === 'granted'
+    ? { kind: 'claimed', parts: partsOf(context, instance, ingredients) }
+    : { kind: 'blocked', finding: { kind: 'blocked', overlays: blockedBy(allocation) } }
+}
+
+/** The API server does not take the pod: quota, pod security, a policy, a field that is wrong. */
+export class PodRefusedError extends Error {
+  override name = 'PodRefusedError'
+}
+
+/**
+ * The new pod, or the one that has the name already, whoever made it.
+ *
+ * @throws PodRefusedError
+ */
+export const createPod = async ({ client, caches }: Context, parts: PodParts): Promise<Pod> => {
   const { namespace, name } = parts.instance.metadata
   try {
     const pod = await client.create(pods, podOf(parts), namespace)
     caches.pods.note(pod)
     return pod
-  } catch (error) {
-    const existing = hasReason(error, 'AlreadyExists') && (await client.get(pods, { namespace, name }))
-    if (!existing) throw error
-    return existing
-  }
-}
-
-export type Start = { kind: 'pod'; pod: Pod; parts: PodParts } | { kind: 'not'; finding: Finding }
-
-/** Claims all that the instance needs, then makes its pod. */
-export const start = async (context: Context, instance: Instance): Promise<Start> => {
-  const ingredients = gather(context, instance)
-  if (ingredients.kind === 'missing') {
-    return { kind: 'not', finding: { kind: 'blocked', image: ingredients.image, overlays: ingredients.overlays } }
-  }
-  const allocation = await claimOverlays(context, instance, ingredients.chosen.base)
-  if (allocation.kind !== 'granted')
-    return { kind: 'not', finding: { kind: 'blocked', overlays: blockedBy(allocation) } }
-  const parts = partsOf(context, instance, ingredients)
-  try {
-    return { kind: 'pod', pod: await createOrGet(context, parts), parts }
-  } catch (error) {
-    if (!hasReason(error, 'Forbidden', 'Invalid', 'NotFound')) throw error
-    await withdrawClaims(context, instance)
-    return {
-      kind: 'not',
-      finding: { kind: 'podRefused', message: error instanceof Error ? error.message : String(error) },
-    }
+  } catch (cause) {
+    const existing = await client.get(pods, { namespace, name })
+    if (existing) return existing
+    if (!hasReason(cause, 'Forbidden', 'Invalid', 'NotFound')) throw cause
+    throw new PodRefusedError(cause instanceof Error ? cause.message : String(cause), { cause })
   }
 }
 

@@ -36,7 +36,7 @@ describe('kstatus: Ready means "is as the spec asks", Stalled what no retry can 
       { Ready: 'False Unschedulable' },
     ],
     ['stopped as asked', { kind: 'stopped' }, { Ready: 'True Stopped', Running: 'False Stopped' }],
-    ['stopping', { kind: 'stopping' }, { Ready: 'False Stopping', Running: 'True Stopping' }],
+    ['stopping', { kind: 'stopping', pod: genPod('dev') }, { Ready: 'False Stopping', Running: 'True Stopping' }],
     [
       'a spec that cannot be',
       { kind: 'invalid', message: 'm' },
@@ -105,6 +105,22 @@ describe('the rest of the status', () => {
     const lastTermination = { exitCode: 7, reason: 'Error' }
     const before = genInstance('dev', { status: { lastTermination } })
     expect(statusAfter(before, { finding: { kind: 'stopped' } }, now).lastTermination).toEqual(lastTermination)
+  })
+
+  test('how it ended is told while its pod goes away', () => {
+    const pod = genPod('dev', { status: mainIs({ terminated: { exitCode: 137, reason: 'Error' } }) })
+    const { lastTermination } = statusAfter(genInstance('dev'), { finding: { kind: 'stopping', pod } }, now)
+    expect(lastTermination).toMatchObject({ exitCode: 137 })
+  })
+
+  test('a spec that cannot be, under a pod that runs: Stalled, and still Running', () => {
+    const status = { phase: 'Running', ...mainIs({ running: {} }), conditions: [{ type: 'Ready', status: 'True' }] }
+    const finding: Finding = { kind: 'pod', pod: genPod('dev', { status }), drift: { kind: 'invalid', message: 'm' } }
+    expect(told(finding)).toMatchObject({
+      Stalled: 'True InvalidSpec',
+      Running: 'True Started',
+      UpToDate: 'False InvalidSpec',
+    })
   })
 
   test('the grant goes with the pod', () => {

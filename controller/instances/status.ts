@@ -19,19 +19,24 @@ export type Finding =
   | { kind: 'invalid'; message: string }
   /** A pod of another's has the name. */
   | { kind: 'nameTaken'; message: string }
-  | { kind: 'previousPod'; message: string }
+  | { kind: 'previousPod'; message: string; pod?: Pod | undefined }
   /** No pod yet; either or both stand in the way. */
   | { kind: 'blocked'; image?: Trouble | undefined; overlays?: Trouble | undefined }
   /** The API server does not take the pod. */
   | { kind: 'podRefused'; message: string }
-  | { kind: 'stopping' }
+  | { kind: 'stopping'; pod: Pod }
   | { kind: 'stopped' }
   /** The pod of a process that ended for good has been removed. */
   | { kind: 'finished' }
   | { kind: 'pod'; pod: Pod; drift: Drift }
 
 /** How the pod differs from what would be made now. */
-export type Drift = { kind: 'none' } | { kind: 'spec' } | { kind: 'base'; from: string; to: string }
+export type Drift =
+  | { kind: 'none' }
+  | { kind: 'spec' }
+  | { kind: 'base'; from: string; to: string }
+  /** No pod can be made of the spec as it is now; the one there is of an earlier one. */
+  | { kind: 'invalid'; message: string }
 
 /** The grant: what the node agent may let the pod mount (DESIGN §4, step 4). */
 export type Grant = Pick<InstanceStatus, 'pod' | 'image' | 'overlays'>
@@ -155,8 +160,12 @@ const verdictsOf = (finding: Finding, instance: Instance): Verdicts => {
       }
     case 'finished':
       return ofFinished(instance)
-    case 'pod':
-      return ofPod(finding.pod, instance)
+    case 'pod': {
+      const verdicts = ofPod(finding.pod, instance)
+      const { drift } = finding
+      if (drift.kind !== 'invalid') return verdicts
+      return { ...verdicts, standing: { kind: 'stalled', reason: 'InvalidSpec', message: drift.message } }
+    }
   }
 }
 
@@ -172,6 +181,8 @@ const upToDate = (finding: Finding): ConditionVerdict => {
         'RestartRequired',
         'the spec or its image has changed since the pod was made: delete the pod to apply it',
       )
+    case 'invalid':
+      return verdict('UpToDate', 'False', 'InvalidSpec', drift.message)
     case 'base':
       return verdict(
         'UpToDate',
@@ -194,7 +205,7 @@ export const statusAfter = (
   return {
     observedGeneration: generation,
     ...grant,
-    ...processFields(finding.kind === 'pod' ? finding.pod : undefined, instance.status),
+    ...processFields('pod' in finding ? finding.pod : undefined, instance.status),
     conditions: mergeConditions(instance.status.conditions, verdicts, { generation, now }),
   }
 }

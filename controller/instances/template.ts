@@ -1,4 +1,4 @@
-import type { V1Container, V1PodSpec } from '@kubernetes/client-node'
+import type { V1Affinity, V1Container, V1PodSpec } from '@kubernetes/client-node'
 import type { PodTemplate } from '../../crds/instance.ts'
 
 /** Items of one name are merged, in our place; further ones of theirs follow. */
@@ -26,12 +26,22 @@ const mergeContainer = (our: V1Container, their: V1Container): V1Container => ({
   volumeMounts: [...(our.volumeMounts ?? []), ...(their.volumeMounts ?? [])],
 })
 
+/** Ours is a must (readers of one volume run on one node); theirs comes on top. */
+const mergeAffinity = (ours: V1Affinity | undefined, theirs: V1Affinity | undefined): V1PodSpec['affinity'] => {
+  const must = 'requiredDuringSchedulingIgnoredDuringExecution'
+  if (!ours || !theirs) return ours ?? theirs
+  const terms = [...(ours.podAffinity?.[must] ?? []), ...(theirs.podAffinity?.[must] ?? [])]
+  return { ...theirs, podAffinity: { ...theirs.podAffinity, [must]: terms } }
+}
+
 /** The template laid over our pod: scalars replace, lists of named items merge by name. */
 export const applyTemplate = (ours: V1PodSpec, template: PodTemplate | undefined): V1PodSpec => {
   const theirs: Partial<V1PodSpec> = template?.spec ?? {}
+  const affinity = mergeAffinity(ours.affinity, theirs.affinity)
   return {
     ...ours,
     ...theirs,
+    ...(affinity ? { affinity } : {}),
     nodeSelector: { ...ours.nodeSelector, ...theirs.nodeSelector },
     securityContext: { ...ours.securityContext, ...theirs.securityContext },
     containers: mergeNamed(ours.containers, theirs.containers ?? [], mergeContainer),

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { genClaim, genOverlay } from '../../test/gen/objects.ts'
+import { digestOf, genClaim, genOverlay } from '../../test/gen/objects.ts'
 import { claimOf, claimPatch, claimSize } from './claim.ts'
 
 const overhead = { default: 0.06, classes: { thin: 0 } }
@@ -60,8 +60,8 @@ describe('claimPatch', () => {
   })
   test('the base is mirrored in an annotation', () => {
     const base = {
-      reference: 'r@sha256:a',
-      digest: 'sha256:a',
+      reference: `r@${digestOf('a')}`,
+      digest: digestOf('a'),
       platform: { os: 'linux', architecture: 'amd64' },
       config: {},
     }

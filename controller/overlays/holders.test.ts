@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { condition, genInstance, genOverlay, genPod } from '../../test/gen/objects.ts'
-import { isWanted, rebuiltAttachments } from './holders.ts'
+import { isWanted, mayHold, rebuiltAttachments } from './holders.ts'
 
 describe('rebuiltAttachments: what the status lost is known from the pods that still hold the data', () => {
   const overlay = genOverlay('work')
@@ -20,9 +20,29 @@ describe('rebuiltAttachments: what the status lost is known from the pods that s
   test.each([
     ['released', genPod('dev', { claims: ['lamina-work'], metadata: { finalizers: [] } })],
     ['of another claim', genPod('dev', { claims: ['lamina-other'] })],
-    ['not of an Instance', genPod('dev', { claims: ['lamina-work'], metadata: { ownerReferences: [] } })],
   ])('a pod that is %s holds nothing', (_, other) => {
     expect(rebuiltAttachments(overlay, [other], [])).toEqual([])
+  })
+})
+
+describe('mayHold', () => {
+  const orphan = { metadata: { uid: 'uid-pod', ownerReferences: [] }, claims: ['lamina-work'] }
+
+  test.each([
+    ['the pod of the instance', genPod('dev', { claims: ['lamina-work'] }), true],
+    ['an orphan of the claim: it may be anybody’s', genPod('dev', orphan), true],
+    ['another instance’s pod', genPod('other', { claims: ['lamina-work'] }), false],
+    ['an orphan of another claim', genPod('dev', { ...orphan, claims: ['lamina-other'] }), false],
+    ['a released pod', genPod('dev', { claims: ['lamina-work'], metadata: { finalizers: [] } }), false],
+    ['no pod', undefined, false],
+  ])('%s', (_, pod, holds) => {
+    expect(mayHold(pod, 'uid-dev', 'work')).toBe(holds)
+  })
+
+  test('an orphan whose instance is forgotten holds in its own name', () => {
+    expect(rebuiltAttachments(genOverlay('work'), [genPod('dev', orphan)], [])).toMatchObject([
+      { instanceUID: 'uid-pod' },
+    ])
   })
 })
 

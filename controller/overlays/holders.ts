@@ -1,17 +1,28 @@
 import type { Instance } from '../../crds/instance.ts'
 import type { Attachment, PersistentOverlay } from '../../crds/persistent-overlay.ts'
 import { claimName, releaseFinalizer } from '../../kube/names.ts'
+import { instanceOwnerOf } from '../../kube/owner.ts'
 import type { Pod } from '../../kube/resources.ts'
-
-/** uid of the Instance that owns the pod. */
-export const ownerOf = ({ metadata }: Pod): string | undefined =>
-  metadata.ownerReferences.find(({ kind, controller }) => kind === 'Instance' && controller === true)?.uid
+import { isFinished } from '../instances/finished.ts'
 
 /** Keeps its overlays from others until the node has proved them free. */
 export const isUnreleased = ({ metadata }: Pod): boolean => metadata.finalizers.includes(releaseFinalizer)
 
 const usesClaim = ({ spec }: Pod, claim: string): boolean =>
   (spec?.volumes ?? []).some(({ persistentVolumeClaim }) => persistentVolumeClaim?.claimName === claim)
+
+/** Who holds what the pod mounts: its Instance, or the pod itself when it was orphaned. */
+const holderOf = (pod: Pod): string => instanceOwnerOf(pod)?.uid ?? pod.metadata.uid
+
+/**
+ * Whether the pod may still have mounted what `instanceUID` holds of the overlay.
+ * One without an owner (`kubectl delete --cascade=orphan`) may be anybody's.
+ */
+export const mayHold = (pod: Pod | undefined, instanceUID: string, overlayName: string): boolean => {
+  if (!pod || !isUnreleased(pod)) return false
+  const isOrphan = instanceOwnerOf(pod) === undefined && usesClaim(pod, claimName(overlayName))
+  return isOrphan || holderOf(pod) === instanceUID
+}
 
 /**
  * Attachments that the status lacks (lost in a restore, or of an overlay made
@@ -23,31 +34,22 @@ export const rebuiltAttachments = (
   pods: readonly Pod[],
   instances: readonly Instance[],
 ): Attachment[] => {
-  const known = new Set((overlay.status.attachments ?? []).map(({ instanceUID }) => instanceUID))
+  const { name } = overlay.metadata
+  const known = (overlay.status.attachments ?? []).map(({ instanceUID }) => instanceUID)
   return pods
-    .filter((pod) => isUnreleased(pod) && usesClaim(pod, claimName(overlay.metadata.name)))
-    .flatMap((pod): Attachment[] => {
-      const instanceUID = ownerOf(pod)
-      if (instanceUID === undefined || known.has(instanceUID)) return []
-      known.add(instanceUID)
+    .filter((pod) => isUnreleased(pod) && usesClaim(pod, claimName(name)))
+    .filter((pod) => !known.some((uid) => mayHold(pod, uid, name)))
+    .map((pod): Attachment => {
+      const instanceUID = holderOf(pod)
       const instance = instances.find(({ metadata }) => metadata.uid === instanceUID)
-      const use = instance?.status.overlays?.find(({ name }) => name === overlay.metadata.name)
-      return [
-        {
-          instanceUID,
-          instanceName: pod.metadata.name,
-          access: use?.access ?? 'ReadWrite',
-          attachTime: pod.metadata.creationTimestamp ?? '1970-01-01T00:00:00Z',
-        },
-      ]
+      return {
+        instanceUID,
+        instanceName: pod.metadata.name,
+        access: instance?.status.overlays?.find((use) => use.name === name)?.access ?? 'ReadWrite',
+        attachTime: pod.metadata.creationTimestamp ?? '1970-01-01T00:00:00Z',
+      }
     })
 }
-
-const isFinished = ({ spec, status }: Instance): boolean =>
-  spec.restartPolicy !== 'Always' &&
-  (status.conditions ?? []).some(
-    ({ type, reason }) => type === 'Running' && (reason === 'Completed' || reason === 'Failed'),
-  )
 
 /** Whether the instance as it is now asks to keep this attachment. */
 export const isWanted = (attachment: Attachment, overlayName: string, instance: Instance | undefined): boolean =>

@@ -4,25 +4,28 @@ import { instances, persistentOverlays, pods } from '../../kube/resources.ts'
 import { announce } from '../announce.ts'
 import type { Context, Result } from '../context.ts'
 import { writeStatus } from '../write-status.ts'
-import { isUnreleased, isWanted, ownerOf, rebuiltAttachments } from './holders.ts'
+import { isWanted, mayHold, rebuiltAttachments } from './holders.ts'
 import { type ClaimFinding, ensureClaim, rememberedBase } from './observe-claim.ts'
 import { controllerStatus, statusAfter } from './status.ts'
 
-/**
- * An attachment ends when its instance no longer asks for it *and* no pod of that
- * instance can still have it mounted. Both are read live: a cache may not have
- * seen the pod that was made a moment ago.
- */
-const isOver = async (
-  { client, caches }: Context,
-  overlay: PersistentOverlay,
-  attachment: Attachment,
-): Promise<boolean> => {
+/** Whether a pod may still have it mounted, read live: a cache may not have seen the pod that was made a moment ago. */
+const isHeld = async ({ client }: Context, overlay: PersistentOverlay, attachment: Attachment): Promise<boolean> => {
+  const { namespace, name } = overlay.metadata
+  const pod = await client.get(pods, { namespace, name: attachment.instanceName })
+  return mayHold(pod, attachment.instanceUID, name)
+}
+
+/** An attachment ends when its instance no longer asks for it *and* no pod can still have it mounted. */
+const isOver = async (context: Context, overlay: PersistentOverlay, attachment: Attachment): Promise<boolean> => {
   const key = { namespace: overlay.metadata.namespace, name: attachment.instanceName }
-  if (isWanted(attachment, overlay.metadata.name, caches.instances.get(key))) return false
-  if (isWanted(attachment, overlay.metadata.name, await client.get(instances, key))) return false
-  const pod = await client.get(pods, key)
-  return !pod || ownerOf(pod) !== attachment.instanceUID || !isUnreleased(pod)
+  if (isWanted(attachment, overlay.metadata.name, context.caches.instances.get(key))) return false
+  if (isWanted(attachment, overlay.metadata.name, await context.client.get(instances, key))) return false
+  return !(await isHeld(context, overlay, attachment))
+}
+
+const keepIf = async <T>(items: readonly T[], test: (item: T) => Promise<boolean>): Promise<T[]> => {
+  const kept = await Promise.all(items.map(test))
+  return items.filter((_, index) => kept[index])
 }
 
 const currentAttachments = async (context: Context, overlay: PersistentOverlay): Promise<Attachment[]> => {
@@ -33,9 +36,10 @@ const currentAttachments = async (context: Context, overlay: PersistentOverlay):
     caches.pods.by('namespace', namespace),
     caches.instances.by('namespace', namespace),
   )
-  const known = overlay.status.attachments ?? []
-  const over = await Promise.all(known.map((attachment) => isOver(context, overlay, attachment)))
-  return [...known.filter((_, index) => !over[index]), ...rebuilt]
+  return [
+    ...(await keepIf(overlay.status.attachments ?? [], async (each) => !(await isOver(context, overlay, each)))),
+    ...(await keepIf(rebuilt, (each) => isHeld(context, overlay, each))),
+  ]
 }
 
 /** Nothing tells when a provisioner gives up or tries again. */

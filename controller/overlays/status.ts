@@ -97,8 +97,9 @@ export const withAttachments = (
   base: PersistentOverlayStatus['base'],
   now: Date,
 ): PersistentOverlayStatus => {
-  const { attachments: _, conditions, ...rest } = controllerStatus(overlay.status)
-  const keptBase = rest.base ?? base
+  const { attachments: _, base: before, conditions, ...rest } = controllerStatus(overlay.status)
+  // Nothing has been written upon a base while the overlay has not even been made.
+  const keptBase = attachments.length === 0 && overlay.status.usage === undefined ? undefined : (before ?? base)
   const attached = mergeConditions(conditions, [attachedVerdict(attachments)], {
     generation: rest.observedGeneration ?? -1,
     now,

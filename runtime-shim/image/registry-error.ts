@@ -22,7 +22,10 @@ export const wordsOf = (stderr: string): string => {
   const line = stderr.trim().split('\n').at(-1) ?? ''
   const quoted = /msg=("(?:[^"\\]|\\.)*")/.exec(line)?.[1]
   const message: unknown = quoted === undefined ? line : JSON.parse(quoted)
-  return String(message).replace(/^Error parsing image name "[^"]*": /, '')
+  // Our own port differs each time: the same trouble is to have the same words.
+  return String(message)
+    .replace(/^Error parsing image name "[^"]*": /, '')
+    .replace(/:\d+->/, '->')
 }
 
 const advice = (kind: RegistryErrorKind, reference: ImageReference, words: string, hasCredentials: boolean): string => {

@@ -19,7 +19,7 @@ const metadata = (name: string, more: object = {}) => ({
 
 type Given = { spec?: object; status?: object; metadata?: object }
 
-const digestOf = (letter: string): string => `sha256:${letter.repeat(64)}`
+export const digestOf = (letter: string): string => `sha256:${letter.repeat(64)}`
 
 export const genResolved = (letter = 'a', config: object = {}) => ({
   reference: `registry.example/debian@${digestOf(letter)}`,
