@@ -85,6 +85,14 @@ describe('what runs', () => {
     expect(main({ args: ['ls', '-l'] }, { cmd: ['bash'] })).toMatchObject({ command: ['ls'], args: ['-l'] })
   })
 
+  test.each([
+    ['the spec’s', { workingDir: '/srv' }, { workingDir: '/opt' }, '/srv'],
+    ['the image’s', {}, { workingDir: '/opt' }, '/opt'],
+    ['the root, never the placeholder’s', {}, {}, '/'],
+  ])('in %s working directory', (_, spec, config, workingDir) => {
+    expect(main(spec, config)).toMatchObject({ workingDir })
+  })
+
   test("the image's environment is literal, and yields to the spec's", () => {
     const config = { env: ['PATH=/bin', 'A=$(B)', 'C=image'] }
     expect(main({ env: [{ name: 'C', value: 'spec' }] }, config)?.env).toEqual([

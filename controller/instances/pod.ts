@@ -156,7 +156,8 @@ const mainContainer = (parts: PodParts): V1Container => {
   const { spec } = parts.instance
   const { config } = parts.chosen
   const user = userOf(spec, config)
-  const workingDir = spec.workingDir ?? config.workingDir
+  // Said always: the placeholder image's own would show otherwise.
+  const workingDir = spec.workingDir || config.workingDir || '/'
   return {
     name: containers.main,
     image: parts.placeholderImage,
@@ -164,7 +165,7 @@ const mainContainer = (parts: PodParts): V1Container => {
     ...processOf(spec, config),
     env: environment(config, spec.env ?? []),
     ...(spec.envFrom ? { envFrom: spec.envFrom } : {}),
-    ...(workingDir ? { workingDir } : {}),
+    workingDir,
     ...(spec.ports ? { ports: spec.ports } : {}),
     ...(spec.resources ? { resources: spec.resources } : {}),
     volumeMounts: [...ourMounts(parts), ...(spec.volumeMounts ?? [])],

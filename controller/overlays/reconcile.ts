@@ -45,8 +45,9 @@ const currentAttachments = async (context: Context, overlay: PersistentOverlay):
 /** Nothing tells when a provisioner gives up or tries again. */
 const lookAgainMs = 3_000
 
-const requeue = ({ kind }: ClaimFinding): Result =>
-  kind === 'bound' || kind === 'waitsForConsumer' ? {} : { requeueAfterMs: lookAgainMs }
+/** A claim that waits for its first consumer, and has one, is being provisioned. */
+const requeue = ({ kind }: ClaimFinding, attachments: readonly Attachment[]): Result =>
+  kind === 'bound' || (kind === 'waitsForConsumer' && attachments.length === 0) ? {} : { requeueAfterMs: lookAgainMs }
 
 /** The claim as the spec asks, and attachments only of those who may still have it mounted. */
 export const createOverlayReconciler =
@@ -67,6 +68,6 @@ export const createOverlayReconciler =
       const before = controllerStatus(overlay.status)
       caches.overlays.note(await writeStatus(client, persistentOverlays, overlay, { before, after }))
       announce(events, { kind: 'PersistentOverlay', metadata: overlay.metadata }, before.conditions, after.conditions)
-      return requeue(finding)
+      return requeue(finding, attachments)
     })
   }

@@ -82,6 +82,9 @@ export const coveredPaths = [
   '/var/lib/containerd',
   '/etc/containerd',
   '/etc/cni',
+  // Kubelets delete the logs of pods that they do not know.
+  '/var/log/pods',
+  '/var/log/containers',
 ] as const
 
 /** The same, as tmpfs: gone when the cluster is, as after a reboot. */

@@ -30,6 +30,12 @@ describe('the story: what is installed lasts, what is not in an overlay goes', (
     expect(await fixture.exec('dev', 'cat', '/etc/debian_version')).toMatch(/^12/)
   })
 
+  test("it shows nothing of the placeholder's image: neither its files, nor its directory, nor its environment", async () => {
+    expect(await fixture.exec('dev', 'pwd')).toBe('/')
+    expect((await fixture.tryExec('dev', 'ls', '/app')).exitCode).not.toBe(0)
+    expect(await fixture.exec('dev', 'env')).not.toMatch(/NODE_|MALLOC_/)
+  })
+
   test('what it writes is there after the pod is gone and made again', async () => {
     await fixture.exec('dev', 'sh', '-c', 'echo kept > /foo; rm /etc/issue; mkdir -p /opt/tool; chown 70000 /opt/tool')
     await fixture.delete('instance', 'dev')
