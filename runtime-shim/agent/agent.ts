@@ -1,3 +1,4 @@
+import { createAttempts } from '../../kube/attempts.ts'
 import type { KubeClient } from '../../kube/client.ts'
 import { systemClock } from '../../kube/clock.ts'
 import { createEventRecorder } from '../../kube/events.ts'
@@ -10,9 +11,9 @@ import { type Pod, pods } from '../../kube/resources.ts'
 import { createSerializer } from '../../kube/serially.ts'
 import { createWorkQueue } from '../../kube/work-queue.ts'
 import { convertImage } from '../image/convert.ts'
-import type { NodeLayout } from '../node/layout.ts'
+import { sweepNamedLocks } from '../mount/named-lock.ts'
+import { lockDir, type NodeLayout } from '../node/layout.ts'
 import { createImageCache, type ImageCache, sweepImageCache } from './cache/images.ts'
-import { createAttempts } from './pods/attempts.ts'
 import { createEndings } from './pods/endings.ts'
 import { sweepAuthFiles } from './pods/pull-secrets.ts'
 import { createPodReconciler } from './pods/reconcile.ts'
@@ -33,10 +34,11 @@ export interface NodeAgent {
   isSynced(): boolean
 }
 
-/** Pods wait in their passes for images and for the kubelet: there is room for many. */
-const concurrency = 64
+/** Pods wait in their passes for registries and for the kubelet: more than a node has, so that no release waits behind them. */
+const concurrency = 1024
 
 const sweepEveryMs = 60_000
+const lockKeptMs = 24 * 3_600_000
 
 const createMetricsOfNode = (metrics: Metrics, images: () => ImageCache) => {
   const conversions = metrics.counter('lamina_image_conversions_total', 'Images converted, by result.', ['result'])
@@ -105,6 +107,7 @@ export const createAgent = ({ client, layout, nodeName, log, metrics }: Parts): 
       new Set((await client.list(pods, { fieldSelector })).map(({ metadata }) => metadata.uid))
     const held = await sweepPods(layout, isKnown, liveUIDs)
     for (const uid of held) log.warn({ kind: 'Pod', uid }, 'the pod is gone, and has an overlay mounted still')
+    sweepNamedLocks(lockDir(layout), new Date(systemClock.now().getTime() - lockKeptMs))
     return { requeueAfterMs: sweepEveryMs }
   }
   const sweepQueue = createWorkQueue({

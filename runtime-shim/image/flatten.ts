@@ -7,12 +7,13 @@ import { createSpeculation } from './merge/speculation.ts'
 import type { IndexedEntry } from './merge/tree.ts'
 import { cleanPath } from './names.ts'
 import { freeBytes, isFull } from './space.ts'
-import { createSquashfs, SquashfsToolError, type SquashfsWriter, unprivileged } from './squashfs.ts'
+import { createSquashfs, SquashfsToolError, type SquashfsWriter } from './squashfs.ts'
 import { type ByteReader, createByteReader, TruncatedError } from './tar/bytes.ts'
 import { encodeEntry } from './tar/encode.ts'
 import type { EntryHeader, TarEntry } from './tar/entry.ts'
 import { paddedSize, TarError } from './tar/header.ts'
 import { readTar } from './tar/reader.ts'
+import { unprivileged } from './unprivileged.ts'
 
 export interface FlattenOptions {
   signal: AbortSignal

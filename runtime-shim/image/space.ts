@@ -1,5 +1,5 @@
 import { fstatSync, statfsSync, writeSync } from 'node:fs'
-import { hasErrorCode } from './error-code.ts'
+import { hasCode } from '../mount/error-code.ts'
 import { NoSpaceError } from './errors.ts'
 
 /** Bytes that are free for everyone on the file system of `path`. */
@@ -14,7 +14,7 @@ export const assertRoom = (path: string, needed: number): void => {
   if (free < needed) throw new NoSpaceError({ path, needed, free })
 }
 
-export const isFullError = (error: unknown): boolean => hasErrorCode(error, 'ENOSPC', 'EDQUOT')
+export const isFullError = (error: unknown): boolean => hasCode(error, 'ENOSPC', 'EDQUOT')
 
 const least = 2 ** 20
 

@@ -1,8 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { availableParallelism } from 'node:os'
 import type { Writable } from 'node:stream'
 import { blockSize } from './tar/header.ts'
+import { spawnUnprivileged, thirdDescriptor } from './unprivileged.ts'
 
 /** tar2sqfs ended before its work was done. */
 export class SquashfsToolError extends Error {
@@ -25,27 +26,16 @@ export interface SquashfsWriter {
   abort(): Promise<void>
 }
 
-/** Who reads bytes that a stranger arranged has no more rights than he needs. */
-export const unprivileged = { uid: 65534, gid: 65534 } as const
-const dropPrivileges = [
-  ...['--no-new-privs', '--clear-groups', '--inh-caps=-all', '--bounding-set=-all'],
-  ...[`--reuid=${unprivileged.uid}`, `--regid=${unprivileged.gid}`, '--'],
-]
-
-/** Descriptor 3 of the child. */
-const outputPath = '/proc/self/fd/3'
 const compression = ['--compressor', 'zstd', '--comp-extra', 'level=3', '--block-size', '131072']
 
 const start = (fd: number): ChildProcess =>
-  spawn(
-    'setpriv',
+  spawnUnprivileged(
+    'tar2sqfs',
     [
-      ...dropPrivileges,
-      'tar2sqfs',
       ...compression,
-      ...['--num-jobs', String(availableParallelism()), '--no-skip', '--quiet', '--force', outputPath],
+      ...['--num-jobs', String(availableParallelism()), '--no-skip', '--quiet', '--force', thirdDescriptor],
     ],
-    { stdio: ['pipe', 'ignore', 'pipe', fd], env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' } },
+    ['pipe', 'ignore', 'pipe', fd],
   )
 
 const longestOutput = 4096
@@ -60,7 +50,7 @@ const outcomeOf = async (child: ChildProcess): Promise<SquashfsToolError | undef
     const [code, killedBy] = await once(child, 'close')
     if (code === 0) return undefined
     if (killedBy) return new SquashfsToolError(`tar2sqfs was ended by ${killedBy}`)
-    const complaint = output.replaceAll(`${outputPath}: `, '').trim() || `exit code ${code}`
+    const complaint = output.replaceAll(`${thirdDescriptor}: `, '').trim() || `exit code ${code}`
     return new SquashfsToolError(`tar2sqfs: ${complaint}`, { complaint })
   } catch (cause) {
     return new SquashfsToolError('tar2sqfs cannot be run: squashfs-tools-ng and util-linux must be installed', {

@@ -86,11 +86,10 @@ const openForReading = (source: OverlaySource): OpenOverlay => {
 const explain = (source: OverlaySource, error: unknown): Error => {
   const cause = error instanceof Error ? error : new Error(String(error))
   if (!hasCode(error, 'ENOENT')) return new OverlayError(`overlay "${source.name}": ${cause.message}`, { cause })
-  const next =
-    source.access === 'ReadWrite'
-      ? 'delete the pod, and it is prepared anew'
-      : 'start an instance that has it ReadWrite first, which makes it'
-  return new OverlayError(`overlay "${source.name}" has no ${overlayImageName} in its volume: ${next}`, { cause })
+  return new OverlayError(
+    `overlay "${source.name}" has no ${overlayImageName} in its volume, although one was made there: restore it from a backup, or delete the PersistentOverlay and its PersistentVolumeClaim and make the overlay anew`,
+    { cause },
+  )
 }
 
 /**

@@ -1,13 +1,17 @@
-import { type BigIntStats, closeSync, fstatSync, mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs'
+import { type BigIntStats, closeSync, fstatSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { hasCode } from './error-code.ts'
-import { flock, ioctl, lockKind } from './syscalls.ts'
+import { withNamedLock } from './named-lock.ts'
+import { ioctl } from './syscalls.ts'
 import { retrySync } from './wait.ts'
 
 /**
  * Loop devices (loop(4)). A device is configured with autoclear: it goes when
  * the last mount or descriptor of it goes, and with it the open image file and
  * the locks on that.
+ *
+ * A lock is taken around finding, attaching and mounting, so that two starts never
+ * race for one device or one file.
  */
 
 /** An attachment: the number may be given to another file later, the sequence number (`diskseq`) never. */
@@ -53,18 +57,6 @@ const currentDiskseq = (number: number): string | undefined => {
 /** Whether that very attachment is still there. Reads sysfs only: an open descriptor would delay the autoclear. */
 export const isAttached = ({ number, diskseq }: LoopAttachment): boolean => currentDiskseq(number) === diskseq
 
-/** Taken around finding, attaching and mounting, so that two starts never race for one device or one file. */
-const withLock = <T>(lockDir: string, name: string, act: () => T): T => {
-  mkdirSync(lockDir, { recursive: true })
-  const fd = openSync(join(lockDir, name), 'a')
-  try {
-    flock(fd, lockKind.exclusive, { wait: true })
-    return act()
-  } finally {
-    closeSync(fd)
-  }
-}
-
 const configure = (fd: number, name: string, readOnly: boolean, number: number): OpenLoop => {
   const path = `/dev/loop${number}`
   const device = openSync(path, readOnly ? 'r' : 'r+')
@@ -88,7 +80,7 @@ export const attachLoop = (
   fd: number,
   { name, readOnly, lockDir }: { name: string; readOnly: boolean; lockDir: string },
 ): OpenLoop =>
-  withLock(lockDir, 'loop-control', () =>
+  withNamedLock(lockDir, 'loop-control', () =>
     retrySync(
       () => {
         const control = openSync('/dev/loop-control', 'r+')
@@ -166,7 +158,7 @@ export const withSharedLoop = (
   mountIt: (loop: OpenLoop) => void,
 ): LoopAttachment => {
   const file = fstatSync(fd, { bigint: true })
-  return withLock(lockDir, `${file.dev}-${file.ino}`, () => {
+  return withNamedLock(lockDir, `${file.dev}-${file.ino}`, () => {
     const loop = findReadOnly(name, file) ?? attachLoop(fd, { name, readOnly: true, lockDir })
     try {
       mountIt(loop)

@@ -288,6 +288,18 @@ describe('nothing inside a volume or an image is trusted', () => {
     expect(output).toMatch(/Permission denied/)
   })
 
+  test.each(['readWrite', 'readOnly'] as const)(
+    'a volume that has lost its image is told with what to do (%s)',
+    async (access) => {
+      const [lost, ephemeral] = [join(bench.dir, 'lost'), join(bench.dir, 'e')]
+      for (const dir of [lost, ephemeral]) mkdirSync(dir)
+      const { error } = await bench.run(access === 'readWrite' ? { readWrite: lost } : { readOnly: [lost], ephemeral })
+      expect(error).toMatch(
+        /has no overlay.img in its volume, .* restore it from a backup, or delete the PersistentOverlay/,
+      )
+    },
+  )
+
   test('what is no file system is refused with its name', async () => {
     const work = join(bench.dir, 'garbage')
     mkdirSync(work)

@@ -44,6 +44,18 @@ export const podPaths = (layout: NodeLayout, podUID: string) => {
   }
 }
 
+/** An image in the cache. Its digest becomes a directory's name: only one that `isDigest` holds for may come here. */
+export const imagePaths = ({ cacheDir }: Pick<NodeLayout, 'cacheDir'>, digest: string) => {
+  const dir = join(cacheDir, 'images', digest.replace(':', '-'))
+  return {
+    dir,
+    /** The agent's own: what is known of it. */
+    meta: join(dir, 'meta.json'),
+    /** The flattened root. */
+    squashfs: join(dir, 'root.squashfs'),
+  }
+}
+
 /** The host's empty directory that a container's `root.path` names; the root itself is mounted there in a private namespace. */
 export const rootPath = (layout: NodeLayout, containerID: string): string => join(layout.stateDir, 'roots', containerID)
 

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini'
+import { digestPattern } from '../../kube/digest.ts'
 
 /**
  * What agent and runtime tell each other through files in the pod's state
@@ -19,13 +20,14 @@ export const ticketSchema = z.object({
   pod: z.object({ namespace: z.string(), name: z.string(), uid: z.string() }),
   instance: z.object({ name: z.string(), uid: z.string() }),
   bootID: z.string(),
-  image: z.object({
-    /** `repo@sha256:…` */
-    reference: z.string(),
-    digest: z.string(),
-    /** Absolute path of the flattened squashfs in the cache. */
-    squashfs: z.string(),
-  }),
+  /** In the cache by its digest, and nowhere else (`imagePaths`). */
+  image: z
+    .object({
+      /** `repository@digest` */
+      reference: z.string(),
+      digest: z.string().check(z.regex(digestPattern)),
+    })
+    .check(z.refine(({ reference, digest }) => reference.endsWith(`@${digest}`))),
   /** In the order of the instance's spec: later ReadOnly ones lie higher; at most one ReadWrite, always on top. */
   overlays: z.array(
     z.object({

@@ -3,19 +3,19 @@ import { join } from 'node:path'
 import * as z from 'zod/mini'
 import { containers, initPath, mountRoot, progressMountPath } from '../../kube/names.ts'
 
-const userSchema = z.looseObject({
+export const processUserSchema = z.looseObject({
   uid: z.number(),
   gid: z.number(),
   additionalGids: z.optional(z.array(z.number())),
 })
-export type ProcessUser = z.infer<typeof userSchema>
+export type ProcessUser = z.infer<typeof processUserSchema>
 
 /** What of an OCI runtime configuration (config.json) is read or changed here; the rest is kept as it came. */
 const configSchema = z.looseObject({
   annotations: z._default(z.record(z.string(), z.string()), {}),
   root: z.looseObject({ path: z.string() }),
   mounts: z._default(z.array(z.looseObject({ destination: z.string(), source: z.optional(z.string()) })), []),
-  process: z.looseObject({ user: userSchema }),
+  process: z.looseObject({ user: processUserSchema }),
   linux: z.optional(z.looseObject({ mountLabel: z.optional(z.string()) })),
 })
 export type OciConfig = z.infer<typeof configSchema>

@@ -10,13 +10,23 @@ import {
   symlinkSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { hasCode } from '../mount/error-code.ts'
 import { type OpenOverlay, type OverlaySource, openOverlays, openSquashfs } from '../mount/images.ts'
 import type { LoopAttachment } from '../mount/loop.ts'
 import { descriptorPath } from '../mount/open.ts'
 import { mountRoot } from '../mount/root.ts'
 import { O_PATH } from '../mount/syscalls.ts'
+import { forgetUnmounted } from '../node/containers.ts'
 import { writeJson } from '../node/json-file.ts'
-import { containerPaths, installedPaths, lockDir, type NodeLayout, podPaths, rootPath } from '../node/layout.ts'
+import {
+  containerPaths,
+  imagePaths,
+  installedPaths,
+  lockDir,
+  type NodeLayout,
+  podPaths,
+  rootPath,
+} from '../node/layout.ts'
 import type { MountRecord, Ticket } from '../node/ticket.ts'
 import type { Invocation } from './args.ts'
 import {
@@ -43,6 +53,17 @@ export interface Waits {
   totalMs: number
 }
 const defaultWaits: Waits = { ticketMs: 100_000, finalMs: 3_000, lockMs: 30_000, totalMs: 110_000 }
+
+/** The agent looks for it again whenever the pod changes, as it does when this fails. */
+const openBase = (layout: NodeLayout, { reference, digest }: Ticket['image']): { fd: number; path: string } => {
+  const { squashfs: path } = imagePaths(layout, digest)
+  try {
+    return { fd: openSquashfs(path), path }
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT')) throw error
+    throw new Error(`image ${reference} has left the node's cache: the node agent fetches it again`, { cause: error })
+  }
+}
 
 const volumeSource = (volumes: ReadonlyMap<string, string>, mountPath: string): string => {
   const source = volumes.get(mountPath)
@@ -94,7 +115,7 @@ const assertNotRoot = (ticket: Ticket, user: ProcessUser): void => {
   )
 }
 
-/** Nothing is mounted once this process has ended; its records then only take up room. */
+/** Nothing is mounted once this process has ended: until then the mount record stays, and the next `create` removes it. */
 const undo = (layout: NodeLayout, id: string, hostRoots: number): void => {
   rmSync(containerPaths(layout, id).dir, { recursive: true, force: true })
   // By its name the directory is covered by the private namespace's own.
@@ -115,13 +136,14 @@ const createMain = (
   const { skeleton, init } = installedPaths(layout)
   const target = rootPath(layout, id)
   const lockMs = Math.max(0, Math.min(waits.lockMs, started + waits.totalMs - performance.now()))
-  const base = { fd: openSquashfs(ticket.image.squashfs), path: ticket.image.squashfs }
+  const base = openBase(layout, ticket.image)
   const overlays = openOverlays(overlaySources(ticket, volumes), lockMs)
 
   const pod = podPaths(layout, podUID)
   const container = containerPaths(layout, id)
   const record = join(pod.mounts, `${id}.json`)
   for (const dir of [pod.mounts, pod.releases, container.dir]) mkdirSync(dir, { recursive: true })
+  forgetUnmounted(layout, podUID)
   // runc's exec changes to this path in the host's namespace: it must exist there too.
   mkdirSync(target, { recursive: true })
   const hostRoots = openSync(dirname(target), O_PATH | constants.O_DIRECTORY)

@@ -46,13 +46,14 @@ test('the runtime inherits what the caller gave: limits, signals, environment, a
   const args = `--root ${bench.dir}/runc --log ${container.bundle}/log.json create --bundle ${container.bundle} ${container.id}`
   const script = `ulimit -Sn 333; ulimit -Hn 4444; exec 7</etc/passwd 9</etc/group; ${launcher} ${args} > ${output} 2>&1 </dev/null`
   execFileSync('sh', ['-c', script], {
-    env: { PATH: process.env.PATH, LAMINA_STATE_DIR: bench.layout.stateDir, LAMINA_RUNTIME: probe() },
+    env: { ...bench.env, LAMINA_RUNTIME: probe() },
   })
   const lines = readFileSync(output, 'utf8').split('\n')
   // 10 and 11 are the shell's own that runs the probe.
   expect(lines[0]).toBe('0 1 2 ')
   expect(lines.slice(1, 5)).toEqual(['SigBlk:\t0000000000000000', 'SigIgn:\t0000000000000000', '333', '4444'])
   expect(lines.slice(5)).toEqual([
+    `LAMINA_CACHE_DIR=${bench.layout.cacheDir}`,
     `LAMINA_RUNTIME=${bench.dir}/probe.sh`,
     `LAMINA_STATE_DIR=${bench.layout.stateDir}`,
     args,
@@ -76,7 +77,7 @@ test('pipes on 0 to 2 keep their flags: no O_NONBLOCK in the container', async (
   ]
   const child = spawn(launcher, args, {
     stdio: 'pipe',
-    env: { PATH: process.env.PATH, LAMINA_STATE_DIR: bench.layout.stateDir },
+    env: bench.env,
   })
   let output = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => {

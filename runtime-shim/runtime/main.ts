@@ -7,13 +7,13 @@ import { accessSync, constants, readFileSync } from 'node:fs'
 import { constants as osConstants } from 'node:os'
 import { dirname, join } from 'node:path'
 import { closeOnExecFrom, resetSignal, setOpenFileLimit } from '../mount/syscalls.ts'
+import { podOf } from '../node/containers.ts'
 import { defaultLayout, type NodeLayout } from '../node/layout.ts'
 import { type Invocation, parseArguments } from './args.ts'
 import { create } from './create.ts'
 import { mountRecordOf, release } from './delete.ts'
 import { patchExec } from './exec.ts'
 import { reportFailure } from './report.ts'
-import { podOfRecord } from './state.ts'
 
 /** Where a program is, by PATH; execve(2) wants the whole path. */
 const findProgram = (name: string, path: string): string => {
@@ -57,7 +57,7 @@ const deleteContainer = (
   { id, log }: Invocation,
 ): number => {
   const record = mountRecordOf(layout, id)
-  const podUID = podOfRecord(layout, id)
+  const podUID = podOf(layout, id)
   // Loaded here alone: it costs `create` 2 ms.
   const { spawnSync } = process.getBuiltinModule('node:child_process')
   const { status, error } = spawnSync(runtime, args, { stdio: 'inherit', env: inheritedEnv(process.env) })
@@ -76,11 +76,17 @@ const main = (): number => {
   try {
     const invocation = parseArguments(args)
     log = invocation.log
-    const { PATH = '/usr/sbin:/usr/bin:/sbin:/bin', LAMINA_STATE_DIR, LAMINA_RUNTIME = 'runc' } = process.env
+    const {
+      PATH = '/usr/sbin:/usr/bin:/sbin:/bin',
+      LAMINA_STATE_DIR,
+      LAMINA_CACHE_DIR,
+      LAMINA_RUNTIME = 'runc',
+    } = process.env
     const layout: NodeLayout = {
       ...defaultLayout,
       installDir: dirname(dirname(process.argv[1] ?? '')),
       ...(LAMINA_STATE_DIR ? { stateDir: LAMINA_STATE_DIR } : {}),
+      ...(LAMINA_CACHE_DIR ? { cacheDir: LAMINA_CACHE_DIR } : {}),
     }
     const runtime = findProgram(LAMINA_RUNTIME, PATH)
     if (invocation.subcommand === 'delete') return deleteContainer(layout, runtime, args, invocation)

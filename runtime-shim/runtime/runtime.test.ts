@@ -3,7 +3,7 @@ import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, 
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { editExt3, makeVolume } from '../../test/node/images.ts'
-import { type BenchContainer, createRuntimeBench, type RuntimeBench, shellBase } from '../../test/node/runtime-bench.ts'
+import { type BenchContainer, createRuntimeBench, type RuntimeBench } from '../../test/node/runtime-bench.ts'
 import { attachedFiles } from '../mount/loop.ts'
 import { readJson } from '../node/json-file.ts'
 import { containerPaths, podPaths, rootPath } from '../node/layout.ts'
@@ -147,14 +147,14 @@ describe('who the process is', () => {
     writeFileSync(users, passwd)
     writeFileSync(groups, 'root:x:0:\nworker:x:4711:\ncrew:x:4800:worker\n')
     const entries = [`file /etc/passwd 0644 0 0 ${users}`, `file /etc/group 0644 0 0 ${groups}`]
-    return shellBase(join(bench.dir, 'cache', `named-${count++}.squashfs`), entries)
+    return bench.image(`named-${count++}`, entries)
   }
   const withUser = (ticket: Parameters<RuntimeBench['ticket']>[1], user?: object) => {
     const container = instance(volume(), user ? { user } : {})
-    const squashfs = base('root:x:0:0::/:/bin/sh\nworker:x:4711:4711::/:/bin/sh\n')
+    const image = base('root:x:0:0::/:/bin/sh\nworker:x:4711:4711::/:/bin/sh\n')
     bench.ticket(container.podUID, {
       overlays: [overlay],
-      image: { reference: 'example/named@sha256:1', digest: 'sha256:1', squashfs },
+      image,
       ...ticket,
     })
     return container
@@ -213,6 +213,16 @@ describe('without leave', () => {
     nothingIsLeftOf(container)
   }, 10_000)
 
+  test.each([
+    ['whose digest leads elsewhere', { reference: 'r@../../evil', digest: '../../evil' }],
+    ['whose reference has another digest', { reference: 'r@sha256:0', digest: `sha256:${'0'.repeat(64)}` }],
+  ])('a ticket %s is none', (_what, image) => {
+    const container = instance(volume())
+    bench.ticket(container.podUID, { overlays: [overlay], image })
+    expect(bench.create(container)).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('"image"') })
+    nothingIsLeftOf(container)
+  })
+
   test('a ticket for a volume that the container does not mount is none', () => {
     const container = bench.container({})
     bench.ticket(container.podUID, { overlays: [overlay] })
@@ -229,6 +239,31 @@ describe('a create that fails', () => {
     nothingIsLeftOf(container)
     expect(bench.delete(container)).toMatchObject({ exitCode: 0 })
     expect(isPathAttached(join(work, 'overlay.img'))).toBe(false)
+  })
+
+  test('for want of the image says so, and what happens next', () => {
+    const container = instance(volume())
+    const digest = `sha256:${'0'.repeat(64)}`
+    bench.ticket(container.podUID, { overlays: [overlay], image: { reference: `r@${digest}`, digest } })
+    expect(bench.create(container).stderr).toContain(
+      `lamina: image r@${digest} has left the node's cache: the node agent fetches it again`,
+    )
+    nothingIsLeftOf(container)
+  })
+
+  test('leaves its record only until the next: retries do not pile up', () => {
+    const work = volume()
+    const attempt = (podUID?: string) => {
+      const container = instance(work, podUID === undefined ? {} : { podUID })
+      bench.ticket(container.podUID, { overlays: [overlay], runAsNonRoot: true })
+      expect(bench.create(container).stderr).toContain('runAsNonRoot')
+      return container
+    }
+    const first = attempt()
+    for (let retry = 0; retry < 2; retry++) {
+      const { id } = attempt(first.podUID)
+      expect(readdirSync(podPaths(bench.layout, first.podUID).mounts)).toEqual([`${id}.json`])
+    }
   })
 
   test("on runc's side is cleaned up by the delete that follows", () => {

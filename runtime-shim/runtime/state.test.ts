@@ -25,7 +25,7 @@ const ticket: Ticket = {
   pod: { namespace: 'default', name: 'dev', uid: podUID },
   instance: { name: 'dev', uid: 'i' },
   bootID: currentBootID(),
-  image: { reference: 'r', digest: 'd', squashfs: '/s' },
+  image: { reference: `r@sha256:${'a'.repeat(64)}`, digest: `sha256:${'a'.repeat(64)}` },
   overlays: [],
   ephemeral: null,
   user: '',

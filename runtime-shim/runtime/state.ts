@@ -1,11 +1,10 @@
-import { closeSync, fstatSync, openSync, readFileSync, readlinkSync } from 'node:fs'
-import { basename, dirname } from 'node:path'
+import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs'
 import { hasCode } from '../mount/error-code.ts'
 import { flock, lockKind } from '../mount/syscalls.ts'
 import { sleepSync } from '../mount/wait.ts'
 import { currentBootID } from '../node/boot.ts'
 import { readJson } from '../node/json-file.ts'
-import { containerPaths, type NodeLayout, podPaths } from '../node/layout.ts'
+import { type NodeLayout, podPaths } from '../node/layout.ts'
 import { type Refusal, refusalSchema, type Ticket, ticketSchema } from '../node/ticket.ts'
 
 export interface HeldTicket {
@@ -63,15 +62,5 @@ export const awaitTicket = (
     const waited = performance.now() - started
     if (waited > (refusal?.final ? finalMs : ticketMs)) throw new NoTicketError(refusalText(refusal, waited))
     sleepSync(waited < 1_000 ? 2 : 50)
-  }
-}
-
-/** The pod whose container that was: the mount record lies in the pod's directory. */
-export const podOfRecord = (layout: NodeLayout, containerID: string): string | undefined => {
-  try {
-    return basename(dirname(dirname(readlinkSync(containerPaths(layout, containerID).mount))))
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return undefined
-    throw error
   }
 }

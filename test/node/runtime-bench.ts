@@ -1,10 +1,10 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { randomUUID } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { installFiles, runtimeFiles } from '../../runtime-shim/agent/install/files.ts'
 import { currentBootID } from '../../runtime-shim/node/boot.ts'
-import { defaultLayout, installedPaths, type NodeLayout, podPaths } from '../../runtime-shim/node/layout.ts'
+import { defaultLayout, imagePaths, installedPaths, type NodeLayout, podPaths } from '../../runtime-shim/node/layout.ts'
 import type { Ticket } from '../../runtime-shim/node/ticket.ts'
 import { build } from '../../scripts/build.ts'
 import { makeSquashfs } from './images.ts'
@@ -25,7 +25,7 @@ const directoriesOf = (entries: readonly string[]): string[] => {
 }
 
 /** A base in which the host's shell and core tools run. */
-export const shellBase = (path: string, more: readonly string[] = []): string => {
+const shellBase = (path: string, more: readonly string[] = []): string => {
   const tools = ['sh', 'cat', 'ls', 'id', 'sleep', 'touch', 'grep', 'dd'].map((name) => ({
     at: `/bin/${name}`,
     program: execFileSync('which', [name], { encoding: 'utf8' }).trim(),
@@ -61,7 +61,12 @@ export interface BenchContainer {
 export interface RuntimeBench {
   dir: string
   layout: NodeLayout
+  /** By which the runtime finds that layout. */
+  env: NodeJS.ProcessEnv
+  /** The squashfs of every container that has no other. */
   base: string
+  /** Puts an image into the cache, as the agent does; `more` is for {@link shellBase}. */
+  image(name: string, more?: readonly string[]): Ticket['image']
   /** A bundle as containerd makes it. */
   container(options: {
     podUID?: string
@@ -112,14 +117,22 @@ export const createRuntimeBench = async (): Promise<RuntimeBench> => {
   await build(join(dir, 'app'), ['lamina-runtime.cjs'])
   await installFiles(runtimeFiles(layout, { appDir: join(dir, 'app') }))
   for (const path of ['run', 'cache', 'bundles', 'placeholder', 'runc']) mkdirSync(join(dir, path))
-  const base = shellBase(join(dir, 'cache', 'root.squashfs'))
+  const image = (name: string, more?: readonly string[]): Ticket['image'] => {
+    const digest = `sha256:${createHash('sha256').update(name).digest('hex')}`
+    const paths = imagePaths(layout, digest)
+    mkdirSync(paths.dir, { recursive: true })
+    shellBase(paths.squashfs, more)
+    return { reference: `example/${name}@${digest}`, digest }
+  }
+  const base = image('base')
+  const layoutEnv = { PATH: process.env.PATH, LAMINA_STATE_DIR: layout.stateDir, LAMINA_CACHE_DIR: layout.cacheDir }
   const { launcher } = installedPaths(layout)
   const ids = new Set<string>()
 
   const run = (args: readonly string[], env: NodeJS.ProcessEnv = {}, stdio?: [number, number, number]): Outcome => {
     const result = spawnSync(launcher, ['--root', join(dir, 'runc'), ...args], {
       encoding: 'utf8',
-      env: { PATH: process.env.PATH, LAMINA_STATE_DIR: layout.stateDir, ...env },
+      env: { ...layoutEnv, ...env },
       ...(stdio ? { stdio } : {}),
     })
     return outcomeOf({ ...result, stdout: result.stdout ?? '', stderr: result.stderr ?? '' })
@@ -129,7 +142,9 @@ export const createRuntimeBench = async (): Promise<RuntimeBench> => {
   return {
     dir,
     layout,
-    base,
+    env: layoutEnv,
+    base: imagePaths(layout, base.digest).squashfs,
+    image,
     container: ({ podUID = randomUUID(), name = 'main', args = ['sleep', '1000'], mounts = [], ...rest }) => {
       const id = randomUUID().replaceAll('-', '')
       const bundle = join(dir, 'bundles', id)
@@ -150,7 +165,7 @@ export const createRuntimeBench = async (): Promise<RuntimeBench> => {
           ...systemMounts,
           ...mounts.map((mount) => ({ ...mount, type: 'bind', options: ['rbind', 'rprivate', 'rw'] })),
         ],
-        linux: { namespaces, cgroupsPath: `/lamina-runtime-test/${id}`, resources: {} },
+        linux: { namespaces, cgroupsPath: `/lamina-test-${id}`, resources: {} },
         annotations: {
           'io.kubernetes.cri.container-type': 'container',
           'io.kubernetes.cri.container-name': name,
@@ -168,7 +183,7 @@ export const createRuntimeBench = async (): Promise<RuntimeBench> => {
         pod: { namespace: 'default', name: 'bench', uid: podUID },
         instance: { name: 'bench', uid: randomUUID() },
         bootID: currentBootID(),
-        image: { reference: 'example/base@sha256:0', digest: 'sha256:0', squashfs: base },
+        image: base,
         overlays: [],
         ephemeral: null,
         user: '',

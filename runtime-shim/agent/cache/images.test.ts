@@ -52,9 +52,9 @@ describe('an image that is not there', () => {
     expect(started[0]?.target.startsWith(join(images(), '.making-'))).toBe(true)
     ends[0]?.()
     const squashfs = join(images(), digestOf('a').replace(':', '-'), 'root.squashfs')
-    expect(await made).toEqual({ squashfs, user: 'worker' })
+    expect(await made).toEqual({ user: 'worker' })
     expect(readFileSync(squashfs, 'utf8')).toBe('squashfs')
-    expect(cache.find(digestOf('a'))).toEqual({ squashfs, user: 'worker' })
+    expect(cache.find(digestOf('a'))).toEqual({ user: 'worker' })
     expect(cache.size()).toBe(1)
   })
 
@@ -68,7 +68,7 @@ describe('an image that is not there', () => {
     started[0]?.onProgress('layer 1 of 2')
     expect(heard).toEqual(['one: layer 1 of 2', 'two: layer 1 of 2', 'three: layer 1 of 2'])
     ends[0]?.()
-    expect(new Set((await Promise.all(asked)).map((image) => image?.squashfs)).size).toBe(1)
+    expect(await Promise.all(asked)).toEqual(Array(3).fill({ user: 'worker' }))
     expect(await cache.ensure(wanted(), forever)).toBeDefined()
     expect(started).toHaveLength(1)
   })
@@ -83,6 +83,41 @@ describe('an image that is not there', () => {
     ends[2]?.()
     expect(await Promise.all(asked)).toHaveLength(3)
   })
+})
+
+describe('what is no digest', () => {
+  test.each(['../kubelet/pods', '../../kubelet/pods', '', 'sha256:0'])(
+    '%j names no image, and nothing is removed for it',
+    async (digest) => {
+      const planted = join(cacheDir, 'kubelet', 'pods')
+      mkdirSync(planted, { recursive: true })
+      writeFileSync(join(planted, 'root.squashfs'), '')
+      writeFileSync(join(planted, 'meta.json'), JSON.stringify({ reference: 'r', sizeBytes: 1, user: '' }))
+      const { cache, started } = createConversions()
+      expect(() => cache.find(digest)).toThrow(/is not the digest of an image/)
+      await expect(cache.ensure(wanted('a', { digest }), forever)).rejects.toMatchObject({
+        reason: 'ImageReferenceInvalid',
+      })
+      expect(started).toEqual([])
+      expect(readdirSync(planted)).toEqual(['meta.json', 'root.squashfs'])
+    },
+  )
+})
+
+test('a disk that was replaced under the cache is filled anew', async () => {
+  const { cache, ends, settled } = createConversions()
+  rmSync(images(), { recursive: true, force: true })
+  expect(cache.size()).toBe(0)
+  const made = cache.ensure(wanted(), forever)
+  await settled(1)
+  ends[0]?.()
+  await made
+  rmSync(images(), { recursive: true })
+  expect([cache.size(), cache.find(digestOf('a'))]).toEqual([0, undefined])
+  const again = cache.ensure(wanted(), forever)
+  await settled(2)
+  ends[1]?.()
+  expect(await again).toEqual({ user: 'worker' })
 })
 
 describe('a conversion that fails', () => {
@@ -127,7 +162,7 @@ describe('a conversion that fails', () => {
   })
 
   test('for want of room on the disk leaves that disk as it was', async () => {
-    mkdirSync(images())
+    mkdirSync(images(), { recursive: true })
     const unmount = mountSmallDisk(images(), 8)
     try {
       rmSync(join(images(), 'lost+found'), { recursive: true })

@@ -1,18 +1,18 @@
-import { mkdirSync, readdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { mkdtemp, open, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as z from 'zod/mini'
 import { unlessAborted } from '../../../kube/clock.ts'
+import { isDigest } from '../../../kube/digest.ts'
 import { readJson } from '../../node/json-file.ts'
-import type { NodeLayout } from '../../node/layout.ts'
+import { imagePaths, type NodeLayout } from '../../node/layout.ts'
+import { Trouble } from '../trouble.ts'
 import { createLimiter } from './limiter.ts'
 import { imageTrouble } from './trouble.ts'
 
 const metaSchema = z.object({ reference: z.string(), sizeBytes: z.number(), user: z.string() })
 
 export interface CachedImage {
-  /** Absolute path of the flattened squashfs. */
-  squashfs: string
   /** The image configuration's `User`. */
   user: string
 }
@@ -75,18 +75,26 @@ export const createImageCache = (
   onConverted: (seconds: number, succeeded: boolean) => void = () => {},
 ): ImageCache => {
   const root = join(cacheDir, 'images')
-  const dirOf = (digest: string) => join(root, digest.replace(':', '-'))
+  const pathsOf = (digest: string) => {
+    if (isDigest(digest)) return imagePaths({ cacheDir }, digest)
+    throw new Trouble(
+      'ImageReferenceInvalid',
+      `"${digest}" is not the digest of an image: sha256 or sha512 in hexadecimal`,
+    )
+  }
   const underWay = new Map<string, Work>()
   const limited = createLimiter(conversionsAtOnce)
-  mkdirSync(root, { recursive: true, mode: 0o700 })
 
   const find: ImageCache['find'] = (digest) => {
-    const meta = readJson(join(dirOf(digest), 'meta.json'), metaSchema)
-    return meta && { squashfs: join(dirOf(digest), 'root.squashfs'), user: meta.user }
+    const meta = readJson(pathsOf(digest).meta, metaSchema)
+    return meta && { user: meta.user }
   }
 
   const make = async (wanted: WantedImage, onProgress: WantedImage['onProgress']): Promise<CachedImage> => {
     const { reference, digest } = wanted
+    const { dir } = pathsOf(digest)
+    // The whole disk may have been replaced under a running agent.
+    mkdirSync(root, { recursive: true, mode: 0o700 })
     const staging = await mkdtemp(join(root, stagingPrefix))
     try {
       const target = join(staging, 'root.squashfs')
@@ -96,10 +104,10 @@ export const createImageCache = (
       await writeFile(join(staging, 'meta.json'), JSON.stringify({ reference, sizeBytes, user }))
       for (const path of [target, join(staging, 'meta.json'), staging]) await syncPath(path)
       // Without its meta.json what is there is no image.
-      await rm(dirOf(digest), { recursive: true, force: true })
-      await rename(staging, dirOf(digest))
+      await rm(dir, { recursive: true, force: true })
+      await rename(staging, dir)
       await syncPath(root)
-      return { squashfs: join(dirOf(digest), 'root.squashfs'), user }
+      return { user }
     } catch (error) {
       await rm(staging, { recursive: true, force: true })
       throw imageTrouble(error)
@@ -155,14 +163,14 @@ export const createImageCache = (
         await follow(others, wanted, signal).catch(() => undefined)
       }
     },
-    size: () => readdirSync(root).filter((name) => !name.startsWith('.')).length,
+    size: () => (existsSync(root) ? readdirSync(root).filter((name) => !name.startsWith('.')).length : 0),
   }
 }
 
 /** Removes what a conversion left that was cut off with its agent; to be called before the first of this one. */
 export const sweepImageCache = async ({ cacheDir }: Pick<NodeLayout, 'cacheDir'>): Promise<void> => {
   const root = join(cacheDir, 'images')
-  mkdirSync(root, { recursive: true, mode: 0o700 })
+  if (!existsSync(root)) return
   const leftovers = readdirSync(root).filter((name) => name.startsWith(stagingPrefix))
   await Promise.all(leftovers.map((name) => rm(join(root, name), { recursive: true, force: true })))
 }

@@ -1,10 +1,11 @@
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { assertContainerd2, assertHandler, dropIn, handlerOptions, usesSystemdCgroup } from './containerd.ts'
 import { type InstalledFile, installFiles, runtimeFiles } from './files.ts'
-import { configOf, unitOf } from './processes.ts'
+import { configOf, runningContainerds, unitOf } from './processes.ts'
 import { uninstall } from './uninstall.ts'
 
 /** As containerd 2.2.1 writes it. */
@@ -101,6 +102,48 @@ describe('the container runtime of the node', () => {
     ['0::/\n', undefined],
   ])('%j is of unit %s', (cgroup, unit) => {
     expect(unitOf(cgroup)).toBe(unit)
+  })
+})
+
+describe("the node's containerd is looked for among processes", () => {
+  let dir: string
+  let program: string
+  let children: ChildProcess[]
+  beforeEach(() => {
+    dir = mkdtempSync(join(tmpdir(), 'lamina-processes-'))
+    program = join(dir, 'containerd')
+    // Waits for its input to end, without an argument.
+    copyFileSync('/bin/cat', program)
+    children = []
+  })
+  afterEach(() => {
+    for (const child of children) child.kill('SIGKILL')
+    rmSync(dir, { recursive: true })
+  })
+
+  const started = async (...command: [string, ...string[]]): Promise<number> => {
+    const [file, ...args] = command
+    const child = spawn(file, args, { stdio: ['pipe', 'ignore', 'ignore'] })
+    children.push(child)
+    // Wrappers execute it in place.
+    await vi.waitFor(() => expect(readFileSync(`/proc/${child.pid}/comm`, 'utf8')).toBe('containerd\n'), 2_000)
+    return child.pid ?? 0
+  }
+  const found = (pid: number) => runningContainerds(process.pid).filter((each) => each.pid === pid)
+
+  test('of the host', async () => {
+    const pid = await started(program)
+    expect(found(pid)).toMatchObject([{ program, config: '/etc/containerd/config.toml' }])
+  })
+
+  test.each<[string, string[]]>([
+    ['in a mount namespace of its own, as in a pod', ['unshare', '--mount']],
+    ['in a user namespace of its own', ['unshare', '--user', '--map-root-user']],
+    ['of another user than root', ['setpriv', '--reuid=65534', '--clear-groups']],
+  ])('not one %s', async (_what, [wrapper = '', ...args]) => {
+    chmodSync(dir, 0o755)
+    const pid = await started(wrapper, ...args, program)
+    expect(found(pid)).toEqual([])
   })
 })
 

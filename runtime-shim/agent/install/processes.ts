@@ -13,12 +13,12 @@ export interface RunningContainerd {
   unit: string | undefined
 }
 
-/** What the kernel says of a process; undefined when it has ended, or is the kernel's own. */
-const ifAlive = <T>(act: () => T): T | undefined => {
+/** What the kernel says of a process; undefined when it has ended, is the kernel's own, or not ours to look at. */
+const ifReadable = <T>(act: () => T): T | undefined => {
   try {
     return act()
   } catch (error) {
-    if (hasCode(error, 'ENOENT', 'ESRCH')) return undefined
+    if (hasCode(error, 'ENOENT', 'ESRCH', 'EACCES')) return undefined
     throw error
   }
 }
@@ -43,12 +43,27 @@ export const configOf = (commandLine: string): string | undefined => {
   return words.length === 0 ? config : undefined
 }
 
-const containerdOf = (pid: number): RunningContainerd | undefined => {
-  const program = ifAlive(() => readlinkSync(`/proc/${pid}/exe`))?.replace(/ \(deleted\)$/, '')
-  if (program === undefined || basename(program) !== 'containerd') return undefined
-  const config = ifAlive(() => configOf(readFileSync(`/proc/${pid}/cmdline`, 'utf8')))
-  const cgroup = ifAlive(() => readFileSync(`/proc/${pid}/cgroup`, 'utf8'))
-  return config === undefined || cgroup === undefined ? undefined : { pid, program, config, unit: unitOf(cgroup) }
+const namespacesOf = (pid: number): string =>
+  ['mnt', 'user'].map((kind) => readlinkSync(`/proc/${pid}/ns/${kind}`)).join(' ')
+
+const isRoots = (pid: number): boolean => /^Uid:\t0\t0\t/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
+
+/** Its program is run in its namespaces, with all rights: only root's own on the host may count, no pod's and no user's. */
+const containerdOf = (pid: number, hostNamespaces: string): RunningContainerd | undefined =>
+  ifReadable(() => {
+    const program = readlinkSync(`/proc/${pid}/exe`).replace(/ \(deleted\)$/, '')
+    if (basename(program) !== 'containerd' || namespacesOf(pid) !== hostNamespaces || !isRoots(pid)) return undefined
+    const config = configOf(readFileSync(`/proc/${pid}/cmdline`, 'utf8'))
+    const unit = unitOf(readFileSync(`/proc/${pid}/cgroup`, 'utf8'))
+    return config === undefined ? undefined : { pid, program, config, unit }
+  })
+
+/** @param hostPid a process of the host: the agent, which sees the host's processes, knows the first as one */
+export const runningContainerds = (hostPid = 1): RunningContainerd[] => {
+  const hostNamespaces = namespacesOf(hostPid)
+  return readdirSync('/proc')
+    .filter((entry) => /^\d+$/.test(entry))
+    .flatMap((entry) => containerdOf(Number(entry), hostNamespaces) ?? [])
 }
 
 /**
@@ -58,9 +73,7 @@ const containerdOf = (pid: number): RunningContainerd | undefined => {
  * @throws ContainerdConfigError when there is none, or more than one
  */
 export const findContainerd = (): RunningContainerd => {
-  const all = readdirSync('/proc')
-    .filter((entry) => /^\d+$/.test(entry))
-    .flatMap((entry) => containerdOf(Number(entry)) ?? [])
+  const all = runningContainerds()
   const ours = all.filter(({ config }) => config === configPath)
   const [first] = ours
   if (first && ours.length === 1) return first

@@ -1,8 +1,5 @@
-import { spawn } from 'node:child_process'
 import { fchownSync, fstatSync } from 'node:fs'
-
-/** Nobody: what reads a user's file system image has no more rights than that. */
-const unprivileged = { uid: 65534, gid: 65534 } as const
+import { spawnUnprivileged, thirdDescriptor, unprivileged } from '../../image/unprivileged.ts'
 
 /** A file-system tool ended with a failure; `output` is what it said. */
 export class ToolError extends Error {
@@ -16,17 +13,9 @@ export class ToolError extends Error {
   }
 }
 
-/** Where the tool finds the image: descriptor 3 of the child. */
-const imagePath = '/proc/self/fd/3'
-
 const run = (fd: number, tool: string, args: readonly string[], onLine: (line: string) => void): Promise<number> =>
   new Promise((resolve, reject) => {
-    const drop = ['--no-new-privs', '--clear-groups', '--inh-caps=-all', '--bounding-set=-all']
-    const ids = [`--reuid=${unprivileged.uid}`, `--regid=${unprivileged.gid}`]
-    const child = spawn('setpriv', [...drop, ...ids, '--', tool, ...args], {
-      stdio: ['ignore', 'pipe', 'pipe', fd],
-      env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' },
-    })
+    const child = spawnUnprivileged(tool, args, ['ignore', 'pipe', 'pipe', fd])
     for (const stream of [child.stdout, child.stderr]) {
       let rest = ''
       stream?.setEncoding('utf8').on('data', (text: string) => {
@@ -44,8 +33,8 @@ const run = (fd: number, tool: string, args: readonly string[], onLine: (line: s
 
 /**
  * Runs mkfs.ext3, e2fsck or resize2fs on the open image, as nobody and without
- * capabilities: a crafted image may own the tool, but not the node. Opening
- * /proc/self/fd/3 asks for rights on the file, so it is nobody's for the while.
+ * capabilities: a crafted image may own the tool, but not the node. The
+ * file is nobody's for the while, so that the tool may open it.
  *
  * @param accepted exit codes that are no failure (e2fsck(8): 1 is "errors corrected")
  * @throws ToolError
@@ -64,7 +53,7 @@ export const runOnImage = async (
   const { uid, gid } = fstatSync(fd)
   fchownSync(fd, unprivileged.uid, unprivileged.gid)
   try {
-    const code = await run(fd, tool, [...options, imagePath], collect)
+    const code = await run(fd, tool, [...options, thirdDescriptor], collect)
     if (!accepted.includes(code)) throw new ToolError(tool, code, lines.join('\n'))
   } finally {
     // Nobody's only if an earlier run was cut off.

@@ -209,6 +209,22 @@ describe('not as it must be, and may mend', () => {
       /no resolved image/,
     ],
     [
+      'the digest of the image is a path',
+      ({ instance }) =>
+        Object.assign(instance?.status.image ?? {}, {
+          reference: 'r@../../kubelet/pods',
+          digest: '../../kubelet/pods',
+        }),
+      'ImageReferenceInvalid',
+      /not repository@digest .*only the Lamina controller writes it/,
+    ],
+    [
+      'the reference of the image has another digest',
+      ({ instance }) => Object.assign(instance?.status.image ?? {}, { reference: `--help@sha256:${'b'.repeat(64)}` }),
+      'ImageReferenceInvalid',
+      /not repository@digest/,
+    ],
+    [
       'the overlay is gone',
       (whole) => Object.assign(whole, { overlay: undefined }),
       'OverlayGone',

@@ -1,18 +1,18 @@
 import type { V1Container, V1Volume } from '@kubernetes/client-node'
 import type { Instance } from '../../../crds/instance.ts'
 import type { PersistentOverlay } from '../../../crds/persistent-overlay.ts'
+import { isDigest } from '../../../kube/digest.ts'
 import {
   containers,
   ephemeralMountPath,
   ephemeralVolume,
-  group,
   overlayMountPath,
   overlayVolume,
   releaseFinalizer,
   volumePrefix,
 } from '../../../kube/names.ts'
+import { instanceOwnerOf } from '../../../kube/owner.ts'
 import { parseQuantity } from '../../../kube/quantity.ts'
-import type { OwnerReference } from '../../../kube/resource.ts'
 import type { PersistentVolumeClaim, Pod } from '../../../kube/resources.ts'
 import { Trouble } from '../trouble.ts'
 
@@ -51,12 +51,6 @@ const forged = (what: string): Trouble =>
   new Trouble('NotAnInstance', `${what}: only pods that the Lamina controller makes for an Instance are mounted`, {
     final: true,
   })
-
-/** The Instance that a pod names as its controller; forged ones are told apart by the uid. */
-export const ownerOf = ({ metadata }: Pod): OwnerReference | undefined =>
-  metadata.ownerReferences.find(
-    ({ apiVersion, kind, controller }) => apiVersion.startsWith(`${group}/`) && kind === 'Instance' && controller,
-  )
 
 const mountsOnly = (main: V1Container | undefined, volume: string, mountPath: string): boolean => {
   const mounts = (main?.volumeMounts ?? []).filter(({ name }) => name === volume)
@@ -120,7 +114,7 @@ const sharesVolumes = ({ spec }: Pod): string | undefined =>
 
 const checkPod = ({ pod, instance }: Chain): Trouble | undefined => {
   if (!pod.metadata.finalizers.includes(releaseFinalizer)) return forged(`the pod has no finalizer ${releaseFinalizer}`)
-  const owner = ownerOf(pod)
+  const owner = instanceOwnerOf(pod)
   if (!owner) return forged('the pod has no Instance as its controller')
   if (instance?.metadata.uid !== owner.uid)
     return forged(`there is no Instance "${owner.name}" with the uid that the pod names`)
@@ -135,6 +129,15 @@ const checkPod = ({ pod, instance }: Chain): Trouble | undefined => {
   )
 }
 
+/** The digest becomes a path on the node, and the reference an argument of the tool that fetches it. */
+const checkImage = ({ reference, digest }: Granted['image']): Trouble | undefined =>
+  isDigest(digest) && reference.endsWith(`@${digest}`)
+    ? undefined
+    : new Trouble(
+        'ImageReferenceInvalid',
+        `status.image of the instance is not repository@digest with that digest ("${reference}", "${digest}"): only the Lamina controller writes it`,
+      )
+
 /** Whether everything that the pod would mount is its instance's to mount. Pure: the same chain, the same answer. */
 export const checkChain = (chain: Chain): Granted | Trouble => {
   const { pod, instance, overlays } = chain
@@ -142,6 +145,8 @@ export const checkChain = (chain: Chain): Granted | Trouble => {
   if (trouble) return trouble
   const image = instance?.status.image
   if (!instance || !image) return new Trouble(notGrantedYet, 'the instance has no resolved image yet')
+  const invalid = checkImage(image)
+  if (invalid) return invalid
   const grants = instance.status.overlays ?? []
   const granted: GrantedOverlay[] = []
   for (const [index, grant] of grants.entries()) {

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { createAttempts } from '../../../kube/attempts.ts'
 import type { KubeClient } from '../../../kube/client.ts'
 import { systemClock } from '../../../kube/clock.ts'
 import type { KubeObject, Resource } from '../../../kube/resource.ts'
@@ -11,7 +12,6 @@ import { writeJson } from '../../node/json-file.ts'
 import { defaultLayout, type NodeLayout, podPaths } from '../../node/layout.ts'
 import { createImageCache } from '../cache/images.ts'
 import { genuine, grantedImage, podUID, storedPod, type Whole } from '../testing/genuine.ts'
-import { createAttempts } from './attempts.ts'
 import { createEndings } from './endings.ts'
 import { createPodReconciler } from './reconcile.ts'
 import { readTicket } from './ticket.ts'
@@ -104,6 +104,19 @@ describe('a genuine pod', () => {
     expect(agent.convert).not.toHaveBeenCalled()
     agent.reads.splice(0)
     expect(await agent.pass()).toEqual({})
+    expect(agent.reads).toEqual([])
+  })
+
+  test('whose image has left the cache gets it back: a restart in place needs it', async () => {
+    imageIsThere()
+    const agent = createAgent(genuine({ prepare: false }))
+    await agent.pass()
+    rmSync(join(layout.cacheDir, 'images'), { recursive: true })
+    expect(await agent.pass()).toEqual({})
+    expect(agent.convert).toHaveBeenCalledTimes(1)
+    expect(readTicket(paths(), podUID)).toBeDefined()
+    agent.reads.splice(0)
+    await agent.pass()
     expect(agent.reads).toEqual([])
   })
 

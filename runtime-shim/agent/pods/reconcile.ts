@@ -1,3 +1,4 @@
+import type { Attempts, Pace } from '../../../kube/attempts.ts'
 import type { EventRecorder } from '../../../kube/events.ts'
 import { releaseFinalizer } from '../../../kube/names.ts'
 import type { Reflector } from '../../../kube/reflector.ts'
@@ -6,7 +7,6 @@ import { type Pod, pods } from '../../../kube/resources.ts'
 import { currentBootID } from '../../node/boot.ts'
 import { podPaths } from '../../node/layout.ts'
 import { Trouble } from '../trouble.ts'
-import type { Attempts, Pace } from './attempts.ts'
 import { checkChain, type Granted, notGrantedYet } from './chain.ts'
 import { ensureImage, type MountPreparer, prepareOverlays, type Readying } from './mount-ready.ts'
 import { observeChain } from './observe.ts'
@@ -66,7 +66,7 @@ const makeReady = async (agent: Agent, readying: Readying): Promise<void> => {
   if (!progress.ended()) await prepareOverlays(agent, readying, grant.overlays)
   const latest = isQuick ? { pod, grant } : await readAgain(agent, pod)
   if (!image || !latest || signal.aborted) return
-  const node = { bootID: currentBootID(), squashfs: image.squashfs, imageUser: image.user }
+  const node = { bootID: currentBootID(), imageUser: image.user }
   if (!giveTicket(paths, ticketOf(latest.pod, latest.grant, node)))
     throw new Trouble('MountUnderWay', 'a mount by an earlier ticket is under way')
   agent.onTicket()
@@ -123,9 +123,11 @@ const release = async (agent: Agent, pod: Pod): Promise<Result> => {
   const { uid } = pod.metadata
   const outcome = await releasePod(agent, pod)
   if (outcome.kind === 'released') {
-    agent.attempts.forget(uid)
     agent.onRelease()
     agent.log.info(subject(pod), 'nothing is mounted: the pod may go')
+  }
+  if (outcome.kind === 'released' || outcome.kind === 'over') {
+    agent.attempts.forget(uid)
     return {}
   }
   const { count, waitMs } = agent.attempts.next(uid, releasePace)
@@ -137,15 +139,20 @@ const release = async (agent: Agent, pod: Pod): Promise<Result> => {
   return { requeueAfterMs: waitMs }
 }
 
+/** Whether the pod's main container could start now; the cache may have lost the image since (its disk was replaced). */
+const canMount = ({ layout, images }: Agent, { metadata: { uid } }: Pod): boolean => {
+  const ticket = readTicket(podPaths(layout, uid), uid)
+  return ticket !== undefined && images.find(ticket.image.digest) !== undefined
+}
+
 /** Whether there is nothing left to do for the pod as it is. */
 const isSettled = (agent: Agent, pod: Pod): boolean => {
   if (isEnding(pod)) return isReleased(agent, pod)
-  const paths = podPaths(agent.layout, pod.metadata.uid)
-  const { finalizers } = pod.metadata
+  const { uid, finalizers } = pod.metadata
   return (
     finalizers.includes(releaseFinalizer) &&
-    readTicket(paths, pod.metadata.uid) !== undefined &&
-    progressOf(pod, paths).ended()
+    canMount(agent, pod) &&
+    progressOf(pod, podPaths(agent.layout, uid)).ended()
   )
 }
 
@@ -155,10 +162,11 @@ export const createPodReconciler =
   async (key: string): Promise<Result> => {
     const cached = agent.cache.get(parseKey(key))
     if (!cached || isSettled(agent, cached)) return {}
-    const remainingMs = isEnding(cached) ? 0 : agent.attempts.remainingMs(cached.metadata.uid)
+    // An end is never taken back: the copy is as good as what is read live.
+    if (isEnding(cached)) return release(agent, cached)
+    const remainingMs = agent.attempts.remainingMs(cached.metadata.uid)
     if (remainingMs > 0) return { requeueAfterMs: remainingMs }
     const pod = await agent.client.get(pods, parseKey(key))
-    // The copy may lag behind our own writes.
     if (pod?.metadata.uid !== cached.metadata.uid || isSettled(agent, pod)) return {}
     return isEnding(pod) ? release(agent, pod) : mountReady(agent, pod)
   }

@@ -1,12 +1,12 @@
-import { closeSync, existsSync, readdirSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { basename, dirname, join, sep } from 'node:path'
+import { closeSync, existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import { hasCode } from '../../mount/error-code.ts'
 import { attachedFiles } from '../../mount/loop.ts'
 import { openFileIn } from '../../mount/open.ts'
 import { figuresOf, readSuperblock } from '../../mount/superblock.ts'
-import { forgetContainer } from '../../node/containers.ts'
+import { forgetContainer, podOf } from '../../node/containers.ts'
 import { readJson } from '../../node/json-file.ts'
-import { containerPaths, type NodeLayout, podPaths } from '../../node/layout.ts'
+import { type NodeLayout, podPaths } from '../../node/layout.ts'
 import {
   type Figures,
   type MountRecord,
@@ -103,15 +103,6 @@ export const leftOverlays = (layout: NodeLayout, podUID: string): LeftOverlay[] 
   const untold = writtenOf(layout, podUID).map(({ path, ...overlay }) => ({ ...overlay, figures: readFigures(path) }))
   const left = [...told, ...untold].flatMap(({ name, uid, figures }) => (figures ? [{ name, uid, figures }] : []))
   return [...new Map(left.map((overlay) => [overlay.uid, overlay])).values()]
-}
-
-const podOf = (layout: NodeLayout, containerID: string): string | undefined => {
-  try {
-    return readlinkSync(containerPaths(layout, containerID).mount).split(sep).at(-3)
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return undefined
-    throw error
-  }
 }
 
 /** Removes all that lies on the node about a pod. */

@@ -7,6 +7,7 @@ import type { PersistentOverlay } from '../../../crds/persistent-overlay.ts'
 import { ApiError, type KubeClient } from '../../../kube/client.ts'
 import type { Clock } from '../../../kube/clock.ts'
 import type { KubeObject, Resource } from '../../../kube/resource.ts'
+import type { Pod } from '../../../kube/resources.ts'
 import { silentLog } from '../../../kube/testing/silent-log.ts'
 import { condition, genOverlay, genPod } from '../../../test/gen/objects.ts'
 import { makeVolume } from '../../../test/node/images.ts'
@@ -40,26 +41,31 @@ const figures: Figures = {
   freeInodes: 100,
 }
 
+const ending = (name: string, given: object = {}) =>
+  genPod(name, { metadata: { deletionTimestamp: '2026-01-01T00:00:00Z', ...given } })
+
 /** The API server's part: one overlay, and what is written to it and to the pod. */
 const createServer = (overlay: PersistentOverlay | undefined = genOverlay('work')) => {
+  const reads: string[] = []
   const writes: { verb: string; body: unknown }[] = []
-  const state: { refuses: ApiError | undefined } = { refuses: undefined }
+  const state: { pod(name: string): Pod | undefined } = { pod: (name) => ending(name) }
   const note = async <T extends KubeObject>(verb: string, resource: Resource<T>, body: object): Promise<T> => {
-    if (state.refuses) throw state.refuses
     writes.push({ verb, body })
     return resource.parse({ ...genPod('dev'), ...genOverlay('work') })
   }
   const client: Pick<KubeClient, 'get' | 'apply' | 'mergePatch'> = {
-    get: async (resource) => overlay && resource.parse(overlay),
+    get: async (resource, { name }) => {
+      reads.push(resource.kind)
+      const object = resource.kind === 'Pod' ? state.pod(name) : overlay
+      return object && resource.parse(object)
+    },
     apply: (resource, body) => note('apply', resource, body),
     mergePatch: (resource, _key, body) => note('patch', resource, body),
   }
-  return { client, writes, state }
+  return { client, reads, writes, state }
 }
 
 const clock: Clock = { now: () => now, setTimeout: () => () => {} }
-const ending = (name: string, given: object = {}) =>
-  genPod(name, { metadata: { deletionTimestamp: '2026-01-01T00:00:00Z', ...given } })
 const release = (server: ReturnType<typeof createServer>, name = 'dev') =>
   releasePod({ layout, clock, log: silentLog, client: { ...refusing, ...server.client } }, ending(name))
 
@@ -119,9 +125,8 @@ describe('a pod that ends', () => {
   test('after a clean end: usage and health are told, then the finalizer goes, and no other', async () => {
     recordRelease('uid-dev')
     const server = createServer()
-    const pod = ending('dev', { finalizers: ['example.com/other', 'lamina.dev/release'] })
-    const node = { layout, clock, log: silentLog, client: { ...refusing, ...server.client } }
-    expect(await releasePod(node, pod)).toEqual({ kind: 'released' })
+    server.state.pod = (name) => ending(name, { finalizers: ['example.com/other', 'lamina.dev/release'] })
+    expect(await release(server)).toEqual({ kind: 'released' })
     expect(server.writes).toEqual([
       {
         verb: 'apply',
@@ -146,6 +151,18 @@ describe('a pod that ends', () => {
     ])
   })
 
+  test.each<[string, Pod | undefined]>([
+    ['is gone', undefined],
+    ['was released before', ending('dev', { finalizers: [] })],
+    ['was made anew under its name', ending('dev', { uid: 'uid-new' })],
+  ])('that %s is told of no more', async (_what, pod) => {
+    recordRelease('uid-dev')
+    const server = createServer()
+    server.state.pod = () => pod
+    expect(await release(server)).toEqual({ kind: 'over' })
+    expect(server.writes).toEqual([])
+  })
+
   test('that has changed meanwhile is read again', async () => {
     const server = createServer()
     server.client.mergePatch = () => Promise.reject(new ApiError('changed', { status: 409, reason: 'Conflict' }))
@@ -166,7 +183,7 @@ describe('a pod that ends', () => {
       kind: 'held',
       by: { reason: 'OverlayStillMounted', message: expect.stringContaining('overlay "work" is still mounted') },
     })
-    expect(server.writes).toEqual([])
+    expect([server.reads, server.writes]).toEqual([[], []])
     expect(existsSync(podPaths(layout, 'uid-dev').ticket)).toBe(false)
   })
 

@@ -16,6 +16,8 @@ export const isEnding = ({ metadata, status }: Pod): boolean =>
 
 export type Release =
   | { kind: 'released' }
+  /** It was released before, or is gone. */
+  | { kind: 'over' }
   /** The kernel has still mounts, or may get one. */
   | { kind: 'held'; by: Trouble }
   /** Nothing is mounted; the rest takes another moment: the runtime is about to tell in what state it left the overlays. */
@@ -65,7 +67,6 @@ const report = async ({ client, clock, log }: NodeServices, namespace: string, {
 const removeFinalizer = async ({ client }: NodeServices, { metadata }: Pod): Promise<boolean> => {
   const { resourceVersion, uid } = metadata
   const finalizers = metadata.finalizers.filter((finalizer) => finalizer !== releaseFinalizer)
-  if (finalizers.length === metadata.finalizers.length) return true
   try {
     await client.mergePatch(pods, metadata, { metadata: { resourceVersion, uid, finalizers } })
     return true
@@ -83,14 +84,15 @@ export const isReleased = ({ layout }: NodeServices, { metadata }: Pod): boolean
  * Revokes the ticket, proves from the kernel that nothing of the pod is mounted,
  * tells how its overlays were left, and lets the pod go (DESIGN §4, step 7).
  * What lies on the node goes with the pod itself: until then `exec` may need it.
- *
- * @param pod read live
+ * The API server is asked for nothing until the proof is there.
  */
 export const releasePod = async (node: NodeServices, pod: Pod): Promise<Release> => {
   const { uid: podUID, namespace } = pod.metadata
   const by = prove(node, podUID)
   if (by) return { kind: 'held', by }
   if (isSettling(node, podUID)) return { kind: 'settling' }
+  const live = await node.client.get(pods, pod.metadata)
+  if (live?.metadata.uid !== podUID || !live.metadata.finalizers.includes(releaseFinalizer)) return { kind: 'over' }
   for (const overlay of leftOverlays(node.layout, podUID)) await report(node, namespace, overlay)
-  return { kind: (await removeFinalizer(node, pod)) ? 'released' : 'settling' }
+  return { kind: (await removeFinalizer(node, live)) ? 'released' : 'settling' }
 }

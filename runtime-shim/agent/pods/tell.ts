@@ -1,9 +1,9 @@
 import type { KubeClient } from '../../../kube/client.ts'
 import type { EventRecorder } from '../../../kube/events.ts'
 import { apiVersion, preparedCondition } from '../../../kube/names.ts'
+import { instanceOwnerOf } from '../../../kube/owner.ts'
 import { type Pod, pods } from '../../../kube/resources.ts'
 import type { Trouble } from '../trouble.ts'
-import { ownerOf } from './chain.ts'
 import { fieldManager, timestamp } from './report.ts'
 
 interface Told {
@@ -38,7 +38,7 @@ export const tellTrouble = async (
 ): Promise<boolean> => {
   const { reason, message } = trouble
   if (!(await writeCondition(client, pod, { status: 'False', reason, message }, now))) return false
-  const owner = trouble.final ? undefined : ownerOf(pod)
+  const owner = trouble.final ? undefined : instanceOwnerOf(pod)
   const about = owner
     ? { apiVersion, kind: owner.kind, metadata: { ...pod.metadata, name: owner.name, uid: owner.uid } }
     : { apiVersion: 'v1', kind: 'Pod', metadata: pod.metadata }

@@ -2,7 +2,7 @@ import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, sta
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { genInstance, genPod } from '../../../test/gen/objects.ts'
+import { genInstance, genPod, genResolved } from '../../../test/gen/objects.ts'
 import { flock, lockKind } from '../../mount/syscalls.ts'
 import { currentBootID } from '../../node/boot.ts'
 import { writeJson } from '../../node/json-file.ts'
@@ -10,15 +10,16 @@ import { defaultLayout, podPaths } from '../../node/layout.ts'
 import type { Granted } from './chain.ts'
 import { giveTicket, readTicket, refuse, revokeTicket, ticketOf } from './ticket.ts'
 
+const { reference, digest } = genResolved()
 const granted: Granted = {
   instance: genInstance('dev'),
-  image: { reference: 'registry.example/debian@sha256:0', digest: 'sha256:0' },
+  image: { reference, digest },
   overlays: [
     { name: 'work', uid: 'uid-work', access: 'ReadWrite', mountPath: '/.lamina/overlays/0', size: 1, made: true },
   ],
   ephemeral: false,
 }
-const node = { bootID: currentBootID(), squashfs: '/cache/root.squashfs', imageUser: '' }
+const node = { bootID: currentBootID(), imageUser: '' }
 const ticket = (spec: object = {}, imageUser = '', grant: Partial<Granted> = {}) =>
   ticketOf(genPod('dev', { spec }), { ...granted, ...grant }, { ...node, imageUser })
 const pod = (securityContext: object) => ({ securityContext })
@@ -31,7 +32,7 @@ describe('what a ticket says', () => {
       pod: { namespace: 'team', name: 'dev', uid: 'uid-dev' },
       instance: { name: 'dev', uid: 'uid-dev' },
       bootID: currentBootID(),
-      image: { reference: 'registry.example/debian@sha256:0', digest: 'sha256:0', squashfs: '/cache/root.squashfs' },
+      image: { reference, digest },
       overlays: [{ name: 'work', uid: 'uid-work', access: 'ReadWrite', mountPath: '/.lamina/overlays/0' }],
       ephemeral: null,
       user: '',
@@ -125,6 +126,8 @@ describe('on the node', () => {
   test.each([
     ['of an earlier boot', { bootID: 'before' }],
     ['of another version of Lamina', { version: 2 }],
+    ['with a digest that is none', { image: { reference: 'r@../../kubelet', digest: '../../kubelet' } }],
+    ['with the reference of another digest', { image: { reference: `r@sha256:${'b'.repeat(64)}`, digest } }],
     ['of another pod', { pod: { namespace: 'team', name: 'dev', uid: 'uid-else' } }],
   ])('one %s is none', (_what, change) => {
     giveTicket(paths(), ticket())

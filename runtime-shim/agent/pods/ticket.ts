@@ -26,7 +26,7 @@ const userOf = ({ spec }: Pod, imageUser: string): string => {
 export const ticketOf = (
   pod: Pod,
   { instance, image, overlays, ephemeral }: Granted,
-  node: { bootID: string; squashfs: string; imageUser: string },
+  node: { bootID: string; imageUser: string },
 ): Ticket => {
   const { name, namespace, uid } = pod.metadata
   const podContext = pod.spec?.securityContext
@@ -36,7 +36,7 @@ export const ticketOf = (
     pod: { namespace, name, uid },
     instance: { name: instance.metadata.name, uid: instance.metadata.uid },
     bootID: node.bootID,
-    image: { reference: image.reference, digest: image.digest, squashfs: node.squashfs },
+    image: { reference: image.reference, digest: image.digest },
     overlays: overlays.map(({ size: _, made: __, ...overlay }) => overlay),
     ephemeral: ephemeral ? { mountPath: ephemeralMountPath } : null,
     user: userOf(pod, node.imageUser),
