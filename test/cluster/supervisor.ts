@@ -1,7 +1,8 @@
 /**
- * Process 1 of the cluster's pid namespace, in a mount namespace of its own:
- * covers the host's paths, runs the components, runs them again when they end,
- * and answers on the control socket. Its end is the end of everything inside.
+ * The one child of catatonit, which is process 1 of the cluster's pid namespace,
+ * in a mount namespace of its own: covers the host's paths, runs the components,
+ * runs them again when they end, and answers on the control socket. Its end is
+ * catatonit's, and with it the end of everything inside.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs'

@@ -2,10 +2,9 @@ import { readdir, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
+import { cgroupDirectories, observeCgroups } from './cgroup.ts'
 import type { ClusterLayout } from './layout.ts'
 import { clusterFiles } from './layout.ts'
-
-const cgroupRoot = '/sys/fs/cgroup'
 
 const directoriesBelow = async (dir: string): Promise<string[]> => {
   const entries = await readdir(dir, { withFileTypes: true }).catch(() => [])
@@ -39,14 +38,19 @@ const detachLoops = async (stateDir: string): Promise<void> => {
   for (const device of devices) await execa('losetup', ['--detach', device], { reject: false })
 }
 
-/** Network devices whose route leads into the pods' subnet. */
+/** First words of `ip -o link show`: `7: veth1@if2: <…`. */
+const linkNames = (output: string): string[] => output.split('\n').map((line) => /^\d+: ([^@:]+)/.exec(line)?.[1] ?? '')
+
+/** The host's ends of the pods' veth pairs, by their address; another device may have one in that subnet too, and stays. */
 const removeNetworkDevices = async (podSubnet: string): Promise<void> => {
   const prefix = podSubnet.replace(/\.\d+\/\d+$/, '.')
   const { stdout } = await execa('ip', ['-o', '-4', 'address', 'show'])
+  const virtual = linkNames((await execa('ip', ['-o', 'link', 'show', 'type', 'veth'])).stdout)
   const devices = stdout
     .split('\n')
     .filter((line) => line.includes(`inet ${prefix}`))
     .map((line) => line.split(/\s+/)[1] ?? '')
+    .filter((device) => virtual.includes(device))
   for (const device of devices) await execa('ip', ['link', 'delete', device], { reject: false })
 }
 
@@ -56,8 +60,7 @@ const removeNetworkDevices = async (podSubnet: string): Promise<void> => {
  */
 export const sweep = async (layout: ClusterLayout): Promise<void> => {
   const files = clusterFiles(layout)
-  for (const controller of await readdir(cgroupRoot)) await removeCgroup(join(cgroupRoot, controller, layout.cgroup))
-  await removeCgroup(join(cgroupRoot, layout.cgroup))
+  for (const group of cgroupDirectories(layout.cgroup, await observeCgroups())) await removeCgroup(group)
   await detachLoops(layout.stateDir)
   await removeNetworkDevices(layout.podSubnet)
   for (const file of [files.guardianPid, files.supervisorPid, files.control]) await rm(file, { force: true })

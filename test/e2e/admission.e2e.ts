@@ -1,73 +1,23 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { sandboxImage } from '../cluster/components.ts'
 import { testCluster } from './support/cluster.ts'
 import { createFixture, type Fixture } from './support/fixture.ts'
-import type { Outcome } from './support/kubectl.ts'
-import { containerImage, inNamespace, instance, persistentOverlay } from './support/objects.ts'
-import { agentUser, controllerUser } from './support/operator.ts'
+import { containerImage, instance, persistentOverlay } from './support/objects.ts'
+import { as, expectAllowed, expectDenied, letDeveloperEdit, pod, requestsIn } from './support/requests.ts'
 import { until } from './support/until.ts'
 
 const { cluster, kubectl } = await testCluster()
 
 const node = cluster.layout.nodeName
-const developer = 'developer'
-/** Impersonations: what kubectl does is judged as theirs. */
-const as = {
-  admin: [],
-  developer: ['--as', developer],
-  controller: ['--as', controllerUser, '--as-group', 'system:masters'],
-  agentOf: (name: string) => ['--as', agentUser, '--as-user-extra', `authentication.kubernetes.io/node-name=${name}`],
-  unboundAgent: ['--as', agentUser],
-}
+const finalizers = ['lamina.dev/release']
 
 let fixture: Fixture
+const { run, create, tryPatch } = requestsIn(kubectl, () => fixture.namespace)
 beforeAll(async () => {
   fixture = await createFixture(kubectl, 'admission')
-  await fixture.apply({
-    apiVersion: 'rbac.authorization.k8s.io/v1',
-    kind: 'RoleBinding',
-    metadata: { name: 'developers' },
-    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'edit' },
-    subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: developer }],
-  })
+  await letDeveloperEdit(fixture)
 })
 afterAll(() => fixture.destroy())
-
-const run = (who: string[], args: string[], input?: object) =>
-  kubectl.try(['-n', fixture.namespace, ...who, ...args], input ? { input: JSON.stringify(input) } : {})
-
-const create = (who: string[], object: Record<string, unknown> & { metadata: object }, ...flags: string[]) =>
-  run(who, ['create', '-f', '-', ...flags], inNamespace(fixture.namespace, object))
-
-/** A merge patch that is judged and not stored. */
-const tryPatch = (who: string[], object: string, patch: object, ...flags: string[]) =>
-  run(who, ['patch', object, '--type=merge', '--dry-run=server', '-p', JSON.stringify(patch), ...flags])
-
-const expectAllowed = async (outcome: Promise<Outcome>): Promise<void> => {
-  expect(await outcome).toMatchObject({ exitCode: 0, stderr: '' })
-}
-const expectDenied = async (outcome: Promise<Outcome>, policy: string, words: string): Promise<void> => {
-  const { exitCode, stderr } = await outcome
-  expect(stderr).toContain(`ValidatingAdmissionPolicy 'lamina-${policy}'`)
-  expect(stderr).toContain(words)
-  expect(exitCode).not.toBe(0)
-}
-
-const pod = (name: string, { metadata = {}, spec = {} }: { metadata?: object; spec?: object } = {}) => ({
-  apiVersion: 'v1',
-  kind: 'Pod',
-  metadata: { name, ...metadata },
-  spec: {
-    terminationGracePeriodSeconds: 0,
-    containers: [{ name: 'main', image: sandboxImage, imagePullPolicy: 'Never' }],
-    ...spec,
-  },
-})
-const withClaim = (claimName: string) => ({
-  volumes: [{ name: 'lamina-0', persistentVolumeClaim: { claimName } }],
-})
-const finalizers = ['lamina.dev/release']
 
 test('the policies compile against the kinds that they judge', async () => {
   const statusSchema = z.object({
@@ -76,83 +26,10 @@ test('the policies compile against the kinds that they judge', async () => {
   const policies = JSON.parse(
     await kubectl.run(['get', 'validatingadmissionpolicies', '-l', 'app.kubernetes.io/name=lamina', '-o', 'json']),
   )
-  expect(policies.items).toHaveLength(6)
+  expect(policies.items).toHaveLength(8)
   for (const policy of policies.items) {
     expect(statusSchema.parse(policy).status.typeChecking.expressionWarnings).toBeUndefined()
   }
-})
-
-describe("an overlay's claim", () => {
-  beforeAll(async () => {
-    await create(as.controller, pod('genuine', { spec: withClaim('lamina-mine') }))
-  })
-
-  test('is mounted by pods that the controller makes, and by no others', async () => {
-    const thief = pod('thief', { spec: withClaim('lamina-mine') })
-    await expectDenied(create(as.admin, thief, '--dry-run=server'), 'claims', 'claim lamina-mine holds an overlay')
-    await expectDenied(create(as.developer, thief, '--dry-run=server'), 'claims', 'claim lamina-mine holds an overlay')
-    await expectAllowed(create(as.controller, thief, '--dry-run=server'))
-    await expectAllowed(create(as.developer, pod('other', { spec: withClaim('mine') }), '--dry-run=server'))
-  })
-
-  test('is not mounted by way of a Deployment either', async () => {
-    const { spec } = pod('unused', { spec: withClaim('lamina-mine') })
-    const labels = { app: 'thief' }
-    await fixture.apply({
-      apiVersion: 'apps/v1',
-      kind: 'Deployment',
-      metadata: { name: 'thief' },
-      spec: { selector: { matchLabels: labels }, template: { metadata: { labels }, spec } },
-    })
-    await until('the ReplicaSet says why it has no pod', async () =>
-      (await kubectl.run(['-n', fixture.namespace, 'get', 'events'])).includes('claim lamina-mine holds an overlay'),
-    )
-  })
-
-  test('is not reached by another image in a pod that has it', async () => {
-    const image = { spec: { containers: [{ name: 'main', image: 'other' }] } }
-    await expectDenied(
-      tryPatch(as.developer, 'pod/genuine', image, '--type=strategic'),
-      'claims',
-      'so its images stay as they are',
-    )
-    await expectAllowed(tryPatch(as.developer, 'pod/genuine', { metadata: { labels: { mine: 'yes' } } }))
-  })
-
-  test('is not mounted by a debug container', async () => {
-    const debug = async (who: string[], mounts: object[]) => {
-      const { spec, ...rest } = await kubectl.get(fixture.namespace, 'pod', 'genuine')
-      const container = { name: 'debug', image: sandboxImage, volumeMounts: mounts }
-      const path = `/api/v1/namespaces/${fixture.namespace}/pods/genuine/ephemeralcontainers?dryRun=All`
-      return run(who, ['replace', '--raw', path, '-f', '-'], {
-        ...rest,
-        spec: { ...spec, ephemeralContainers: [container] },
-      })
-    }
-    await expectDenied(
-      debug(as.admin, [{ name: 'lamina-0', mountPath: '/x' }]),
-      'claims',
-      'a debug container may not mount volumes named lamina-*, here claim lamina-mine',
-    )
-    await expectAllowed(debug(as.admin, []))
-  })
-
-  test('is not filled from elsewhere but by an administrator', async () => {
-    const claim = (name: string, source: object) => ({
-      apiVersion: 'v1',
-      kind: 'PersistentVolumeClaim',
-      metadata: { name },
-      spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } }, ...source },
-    })
-    const clone = { dataSource: { kind: 'PersistentVolumeClaim', name: 'crafted' } }
-    for (const source of [clone, { volumeName: 'chosen' }]) {
-      const filled = claim('lamina-new', source)
-      await expectDenied(create(as.developer, filled, '--dry-run=server'), 'claim-sources', 'claim lamina-new')
-      await expectAllowed(create(as.admin, filled, '--dry-run=server'))
-      await expectAllowed(create(as.developer, claim('new', source), '--dry-run=server'))
-    }
-    await expectAllowed(create(as.developer, claim('lamina-new', {}), '--dry-run=server'))
-  })
 })
 
 describe('status', () => {
@@ -205,6 +82,62 @@ describe('the finalizer lamina.dev/release', () => {
     await expectDenied(create(as.developer, held, '--dry-run=server'), 'release', "is the operator's")
     await expectAllowed(create(as.controller, held, '--dry-run=server'))
     await expectAllowed(create(as.developer, pod('plain'), '--dry-run=server'))
+  })
+})
+
+describe('a pod whose overlays may be in use', () => {
+  const owners = async () => [
+    {
+      apiVersion: 'lamina.dev/v1alpha1',
+      kind: 'Instance',
+      name: 'owner',
+      uid: (await fixture.get('instance', 'owner')).metadata.uid,
+      controller: true,
+    },
+  ]
+  const foreign = { apiVersion: 'v1', kind: 'ConfigMap', name: 'foreign', uid: 'foreign' }
+  beforeAll(async () => {
+    await fixture.apply(instance('owner', { image: 'absent' }))
+    const metadata = { finalizers, labels: { 'lamina.dev/instance': 'owner' }, ownerReferences: await owners() }
+    await create(as.controller, pod('owned', { metadata }))
+    await create(as.controller, pod('released', { metadata: { labels: metadata.labels } }))
+  })
+  afterAll(async () => {
+    await run(as.admin, ['patch', 'pod', 'owned', '--type=merge', '-p', '{"metadata":{"finalizers":null}}'])
+  })
+
+  test.each([
+    ['removed', null],
+    ['changed', 'other'],
+  ])('keeps the label by which the controller finds it: it is not %s', async (_how, label) => {
+    const patch = { metadata: { labels: { 'lamina.dev/instance': label } } }
+    const words = 'the label lamina.dev/instance stays'
+    for (const who of [as.developer, as.admin, as.garbageCollector]) {
+      await expectDenied(tryPatch(who, 'pod/owned', patch), 'instance-pods', words)
+    }
+    await expectDenied(tryPatch(as.developer, 'pod/owned', patch, '--subresource=status'), 'instance-pods', words)
+    await expectAllowed(tryPatch(as.controller, 'pod/owned', patch))
+    await expectAllowed(tryPatch(as.developer, 'pod/released', patch))
+    await expectAllowed(tryPatch(as.developer, 'pod/owned', { metadata: { labels: { mine: 'yes' } } }))
+  })
+
+  test('keeps its Instance as its owner, whatever other owners it gets', async () => {
+    const [owner] = await owners()
+    const words = 'ownerReferences of kind Instance stay'
+    for (const ownerReferences of [null, [foreign], [{ ...owner, controller: false }], [{ ...owner, uid: 'other' }]]) {
+      const patch = { metadata: { ownerReferences } }
+      await expectDenied(tryPatch(as.developer, 'pod/owned', patch), 'instance-pods', words)
+      await expectDenied(tryPatch(as.admin, 'pod/owned', patch), 'instance-pods', words)
+      await expectAllowed(tryPatch(as.controller, 'pod/owned', patch))
+    }
+    await expectAllowed(tryPatch(as.developer, 'pod/owned', { metadata: { ownerReferences: [owner, foreign] } }))
+  })
+
+  test('is orphaned by the garbage collector, and still found by its label', async () => {
+    await fixture.delete('instance', 'owner', '--cascade=orphan')
+    const { metadata } = await fixture.get('pod', 'owned')
+    expect(metadata).not.toHaveProperty('ownerReferences')
+    expect(metadata.labels).toMatchObject({ 'lamina.dev/instance': 'owner' })
   })
 })
 
@@ -320,7 +253,14 @@ describe("an agent's writes", () => {
     ['the claim', { claim: { name: 'other' } }],
     [
       'the base',
-      { base: { reference: 'a@b', digest: 'b', platform: { os: 'linux', architecture: 'amd64' }, config: {} } },
+      {
+        base: {
+          reference: 'a@b',
+          digest: `sha256:${'b'.repeat(64)}`,
+          platform: { os: 'linux', architecture: 'amd64' },
+          config: {},
+        },
+      },
     ],
     ['the capacity', { capacity: '9Gi' }],
     ['other conditions', healthy('Ready')],
