@@ -93,13 +93,14 @@ const result = {
     type: 'object',
     properties: {
       metadata: {
+        description: 'Labels and annotations of the pod.',
         type: 'object',
         properties: {
           labels: { type: 'object', additionalProperties: { type: 'string' } },
           annotations: { type: 'object', additionalProperties: { type: 'string' } },
         },
       },
-      spec: podSpec,
+      spec: { description: "As in a pod; what is left out is Lamina's.", ...podSpec },
     },
   },
 }

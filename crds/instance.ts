@@ -61,7 +61,8 @@ const specSchema = z.object({
         .max(32)
         .optional()
         .meta({
-          description: 'Most that it may hold, as a quantity.',
+          description:
+            'Most that it may hold, as a quantity. In memory writes fail there; on disk the kubelet evicts the pod some seconds later.',
           rules: [{ rule: 'isQuantity(self)', message: 'sizeLimit must be a quantity, such as 2Gi' }],
         }),
       medium: z.enum(['Disk', 'Memory']).default('Disk').meta({ description: 'Where it is kept.' }),

@@ -9,9 +9,15 @@ export class ApiError extends Error {
   readonly reason: string
   /** Name of the object that the answer is about; undefined when it is about the path, or unknown. */
   readonly subject: string | undefined
+  /** What the API server said, without what was asked. */
+  readonly words: string
 
-  constructor(message: string, { status, reason, subject }: { status: number; reason: string; subject?: string }) {
+  constructor(
+    message: string,
+    { status, reason, subject, words = message }: { status: number; reason: string; subject?: string; words?: string },
+  ) {
     super(message)
+    this.words = words
     this.status = status
     this.reason = reason
     this.subject = subject
@@ -65,7 +71,12 @@ export const apiErrorOf = (what: string, httpStatus: number, json: unknown, text
   const reason = said?.reason || (reasonsByStatus.get(status) ?? 'Unknown')
   const words = said?.message ?? (text.trim().slice(0, 512) || 'no explanation')
   const subject = said?.details?.name
-  return new ApiError(`${what}: ${words} (${status} ${reason})`, { status, reason, ...(subject ? { subject } : {}) })
+  return new ApiError(`${what}: ${words} (${status} ${reason})`, {
+    status,
+    reason,
+    words,
+    ...(subject ? { subject } : {}),
+  })
 }
 
 /** The error of an answer's body. */

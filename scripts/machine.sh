@@ -73,5 +73,5 @@ ensure_node_modules() {
   echo 'Installing npm packages'
   # Under npm the project's own Node comes first in PATH; it is what `npm ci` takes away.
   outer_path=$(printf %s "$PATH" | tr : '\n' | grep -v '/node_modules/' | paste -sd :)
-  PATH=$outer_path npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+  PATH=$outer_path npm ci --no-update-notifier --ignore-scripts --no-audit --no-fund --loglevel=error
 }

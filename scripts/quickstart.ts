@@ -33,7 +33,7 @@ const createKubectl = (cluster: Cluster) => {
       reject: false,
       stdin: 'ignore',
       stdout: quiet ? 'pipe' : ['pipe', 'inherit'],
-      stderr: 'inherit',
+      stderr: quiet ? 'ignore' : 'inherit',
     })
     return { exitCode, stdout }
   }
@@ -126,17 +126,20 @@ const withoutOverlay = async (kubectl: Kubectl): Promise<void> => {
   demand(!(await has('ls', '/bar')), 'what it wrote is gone with it')
 }
 
-const exitCodeOf = async (kubectl: Kubectl, name: string, condition: 'Ready' | 'Stalled'): Promise<number> => {
+/** The condition tells that all is over; the exit code is what the process left. */
+const exitCodeOf = async (kubectl: Kubectl, name: string, condition: 'Ready' | 'Stalled'): Promise<string> => {
+  const jsonpath = '{.status.lastTermination.exitCode}'
+  await kubectl.run('wait', `--for=jsonpath=${jsonpath}`, `instance/${name}`, '--timeout=60s')
   await kubectl.run('wait', `--for=condition=${condition}`, `instance/${name}`, '--timeout=60s')
-  return Number(await kubectl.run('get', 'instance', name, '-o', 'jsonpath={.status.lastTermination.exitCode}{"\\n"}'))
+  return (await kubectl.run('get', 'instance', name, '-o', `jsonpath=${jsonpath}{"\\n"}`)).trim()
 }
 
 const once = async (kubectl: Kubectl): Promise<void> => {
   chapter('Run to the end: the image’s own entrypoint, then a command')
   await apply(kubectl, '05-once.yaml')
-  demand((await exitCodeOf(kubectl, 'once', 'Ready')) === 0, 'the entrypoint ended with exit code 0')
+  demand((await exitCodeOf(kubectl, 'once', 'Ready')) === '0', 'the entrypoint ended with exit code 0')
   await apply(kubectl, '06-command.yaml')
-  demand((await exitCodeOf(kubectl, 'command', 'Stalled')) === 7, 'the command ended with exit code 7')
+  demand((await exitCodeOf(kubectl, 'command', 'Stalled')) === '7', 'the command ended with exit code 7')
   await kubectl.run('logs', 'command')
   await kubectl.run('get', 'instances')
 }

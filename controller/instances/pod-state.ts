@@ -54,6 +54,9 @@ export const neverRan = (pod: Pod): boolean =>
 
 const podCondition = ({ status }: Pod, type: string) => status?.conditions?.find((condition) => condition.type === type)
 
+/** No node has been found for it yet. */
+export const isUnscheduled = ({ spec }: Pod): boolean => !spec?.nodeName
+
 export const unschedulable = (pod: Pod): Trouble | undefined => {
   const scheduled = podCondition(pod, 'PodScheduled')
   return scheduled?.status === 'False'
@@ -78,17 +81,26 @@ export const unready = (pod: Pod): Trouble | undefined => {
 
 /** In words how the pod ended. */
 export const endOf = (pod: Pod): string => {
-  const exitCode = mainStatus(pod)?.state?.terminated?.exitCode
-  return pod.status?.message ?? (exitCode === undefined ? 'the pod ended' : `exit code ${exitCode}`)
+  const { reason, message } = pod.status ?? {}
+  if (reason && message) return `${reason}: ${message}`
+  const ended = mainStatus(pod)?.state?.terminated
+  if (!ended) return message ?? 'the pod ended'
+  return ended.reason === 'OOMKilled' ? `exit code ${ended.exitCode} (OOMKilled)` : `exit code ${ended.exitCode}`
 }
 
-const terminationOf = (state: V1ContainerState | undefined): InstanceStatus['lastTermination'] => {
+/** The pod's own reason comes first: of an evicted one the container only says that it ended. */
+const terminationOf = (
+  state: V1ContainerState | undefined,
+  podStatus: Pod['status'],
+): InstanceStatus['lastTermination'] => {
   const ended = state?.terminated
   if (!ended) return undefined
+  const reason = podStatus?.reason ?? ended.reason
+  const message = podStatus?.message ?? (ended.message === undefined ? undefined : runtimeWords(ended.message))
   return {
     exitCode: ended.exitCode,
-    ...(ended.reason ? { reason: ended.reason } : {}),
-    ...(ended.message ? { message: runtimeWords(ended.message).slice(0, 1024) } : {}),
+    ...(reason ? { reason } : {}),
+    ...(message ? { message: message.slice(0, 1024) } : {}),
     ...(ended.finishedAt ? { finishTime: String(ended.finishedAt) } : {}),
   }
 }
@@ -99,7 +111,8 @@ export const processFields = (
   before: InstanceStatus,
 ): Pick<InstanceStatus, 'lastTermination' | 'restarts' | 'startTime'> => {
   const main = pod && mainStatus(pod)
-  const lastTermination = terminationOf(main?.state) ?? terminationOf(main?.lastState) ?? before.lastTermination
+  const lastTermination =
+    terminationOf(main?.state, pod?.status) ?? terminationOf(main?.lastState, undefined) ?? before.lastTermination
   const startTime = main?.state?.running?.startedAt ? String(main.state.running.startedAt) : before.startTime
   return {
     ...(lastTermination ? { lastTermination } : {}),

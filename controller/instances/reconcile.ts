@@ -9,7 +9,7 @@ import type { Context, Result } from '../context.ts'
 import { writeStatus } from '../write-status.ts'
 import { withdrawClaims } from './claim.ts'
 import { isFinished } from './finished.ts'
-import { isOwnedBy, isTerminal, neverRan } from './pod-state.ts'
+import { isOwnedBy, isTerminal, neverRan, type Trouble } from './pod-state.ts'
 import { claimAll, createPod, gather, grantOf, isAsSpecified, PodRefusedError, partsOf } from './start.ts'
 import { type Drift, type Finding, type Grant, statusAfter } from './status.ts'
 import { templateProblem } from './template-rules.ts'
@@ -108,11 +108,30 @@ const ended = async (context: Context, instance: Instance, pod: Pod): Promise<Ou
   return outcome
 }
 
+/** The overlay whose volume cannot be made: the scheduler only says that the claim is unbound. */
+const unprovisionedOf = ({ caches }: Context, { metadata: { namespace }, spec }: Instance): Trouble | undefined => {
+  for (const { name } of spec.overlays) {
+    const ready = conditionOf(caches.overlays.get({ namespace, name })?.status.conditions, 'Ready')
+    if (ready?.reason === 'ProvisioningFailed') {
+      return { reason: 'OverlayNotProvisioned', message: `overlay "${name}": ${ready.message}` }
+    }
+  }
+  return undefined
+}
+
 const tend = (context: Context, instance: Instance, pod: Pod): Promise<Outcome> | Outcome => {
   if (pod.metadata.deletionTimestamp) return ending(context, instance, pod)
   if (isTerminal(pod)) return ended(context, instance, pod)
   if (instance.status.pod?.uid !== pod.metadata.uid) return grantLate(context, instance, pod)
-  return { finding: { kind: 'pod', pod, drift: driftOf(context, instance, pod) }, grant: keptGrant(instance, pod) }
+  return {
+    finding: {
+      kind: 'pod',
+      pod,
+      drift: driftOf(context, instance, pod),
+      unprovisioned: unprovisionedOf(context, instance),
+    },
+    grant: keptGrant(instance, pod),
+  }
 }
 
 /** What the last pass said of the pod that it could not make. */
@@ -121,6 +140,9 @@ const lastRefusal = ({ status }: Instance): Finding => ({
   message: conditionOf(status.conditions, 'Ready')?.message ?? '',
 })
 
+const isToldNameTaken = ({ status }: Instance): boolean =>
+  conditionOf(status.conditions, 'Ready')?.reason === 'PodNameTaken'
+
 const tryToBegin = async (context: Context, instance: Instance, attempts: Attempts): Promise<Outcome> => {
   const problem = templateProblem(instance.spec)
   if (problem !== undefined) return { finding: { kind: 'invalid', message: problem } }
@@ -128,6 +150,10 @@ const tryToBegin = async (context: Context, instance: Instance, attempts: Attemp
   const tries = `${uid}/${generation}`
   const remaining = attempts.remainingMs(tries)
   if (remaining > 0) return { finding: lastRefusal(instance), requeueAfterMs: remaining }
+  if (isToldNameTaken(instance)) {
+    const pod = await liveOf(context, instance)
+    if (pod && !isOwnedBy(pod, instance)) return ofStranger(pod)
+  }
   const prepared = await claimAll(context, instance)
   if (prepared.kind === 'blocked') return { finding: prepared.finding }
   try {

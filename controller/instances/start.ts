@@ -1,7 +1,7 @@
 import type { ContainerImage } from '../../crds/container-image.ts'
 import type { Instance } from '../../crds/instance.ts'
 import type { PersistentOverlay } from '../../crds/persistent-overlay.ts'
-import { hasReason } from '../../kube/client.ts'
+import { ApiError, hasReason } from '../../kube/client.ts'
 import { annotations } from '../../kube/names.ts'
 import { parseQuantity } from '../../kube/quantity.ts'
 import { type Pod, pods } from '../../kube/resources.ts'
@@ -132,8 +132,8 @@ const blockedBy = (allocation: Exclude<Allocation, { kind: 'granted' }>): Troubl
   if (allocation.kind === 'missing')
     return { reason: 'OverlayNotFound', message: `there is no PersistentOverlay "${overlay}"` }
   const words = {
-    writer: `overlay "${overlay}" is in use for writing by instance ${allocation.by}: it starts by itself when that ends`,
-    readers: `overlay "${overlay}" is in use for reading by instance ${allocation.by}: it starts by itself when they end`,
+    writer: `overlay "${overlay}" is in use for writing by instance ${allocation.by}: this one starts by itself when that has ended`,
+    readers: `overlay "${overlay}" is in use for reading (${allocation.by}): this one starts by itself when all of these have ended`,
     queue: `overlay "${overlay}": instance ${allocation.by} has waited longer and comes first`,
   }
   return { reason: waitingReason, message: words[allocation.why] }
@@ -172,8 +172,8 @@ export const createPod = async ({ client, caches }: Context, parts: PodParts): P
   } catch (cause) {
     const existing = await client.get(pods, { namespace, name })
     if (existing) return existing
-    if (!hasReason(cause, 'Forbidden', 'Invalid', 'NotFound')) throw cause
-    throw new PodRefusedError(cause instanceof Error ? cause.message : String(cause), { cause })
+    if (!(cause instanceof ApiError && hasReason(cause, 'Forbidden', 'Invalid', 'NotFound', 'BadRequest'))) throw cause
+    throw new PodRefusedError(`the API server does not take the pod that the spec makes: ${cause.words}`, { cause })
   }
 }
 

@@ -7,6 +7,7 @@ import {
   hasEnded,
   isRunning,
   isTerminal,
+  isUnscheduled,
   processFields,
   startFailure,
   type Trouble,
@@ -28,7 +29,7 @@ export type Finding =
   | { kind: 'stopped' }
   /** The pod of a process that ended for good has been removed. */
   | { kind: 'finished' }
-  | { kind: 'pod'; pod: Pod; drift: Drift }
+  | { kind: 'pod'; pod: Pod; drift: Drift; unprovisioned?: Trouble | undefined }
 
 /** How the pod differs from what would be made now. */
 export type Drift =
@@ -86,14 +87,15 @@ const ofEndedPod = (pod: Pod, { spec }: Instance): Verdicts => {
   }
 }
 
-const ofPod = (pod: Pod, instance: Instance): Verdicts => {
+const ofPod = (pod: Pod, unprovisioned: Trouble | undefined, instance: Instance): Verdicts => {
   if (isTerminal(pod)) return ofEndedPod(pod, instance)
   if (isRunning(pod)) {
     const trouble = unready(pod)
     const standing: Standing = trouble ? { kind: 'progressing', ...trouble } : { kind: 'ready', reason: 'Running' }
     return { ...bothReady, running: verdict('Running', 'True', 'Started'), standing }
   }
-  const trouble = agentTrouble(pod) ?? startFailure(pod)
+  const waiting = unschedulable(pod)
+  const trouble = agentTrouble(pod) ?? startFailure(pod) ?? (isUnscheduled(pod) ? unprovisioned : undefined)
   if (trouble) return { ...concerns(trouble), ...notRunning('progressing', trouble) }
   if (hasEnded(pod)) {
     return {
@@ -101,7 +103,7 @@ const ofPod = (pod: Pod, instance: Instance): Verdicts => {
       ...notRunning('progressing', { reason: 'Ending', message: `${endOf(pod)}; the pod is ending` }),
     }
   }
-  const waits = unschedulable(pod) ?? { reason: 'Starting', message: 'the pod is starting' }
+  const waits = waiting ?? { reason: 'Starting', message: 'the pod is starting' }
   return { ...bothReady, ...notRunning('progressing', waits) }
 }
 
@@ -161,7 +163,7 @@ const verdictsOf = (finding: Finding, instance: Instance): Verdicts => {
     case 'finished':
       return ofFinished(instance)
     case 'pod': {
-      const verdicts = ofPod(finding.pod, instance)
+      const verdicts = ofPod(finding.pod, finding.unprovisioned, instance)
       const { drift } = finding
       if (drift.kind !== 'invalid') return verdicts
       return { ...verdicts, standing: { kind: 'stalled', reason: 'InvalidSpec', message: drift.message } }

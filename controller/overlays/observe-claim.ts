@@ -3,7 +3,7 @@ import {
   type PersistentOverlay,
   type PersistentOverlayStatus,
 } from '../../crds/persistent-overlay.ts'
-import { hasReason } from '../../kube/client.ts'
+import { ApiError, hasReason } from '../../kube/client.ts'
 import { annotations, claimName, labels } from '../../kube/names.ts'
 import { claims, events, type PersistentVolumeClaim, storageClasses } from '../../kube/resources.ts'
 import type { Context } from '../context.ts'
@@ -20,7 +20,7 @@ export type ClaimFinding =
   | { kind: 'foreign'; message: string }
   | { kind: 'lost'; message: string }
 
-const message = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+const message = (error: unknown): string => (error instanceof ApiError ? error.words : String(error))
 
 const find = async (
   { client, caches }: Context,

@@ -15,7 +15,10 @@ const fail = (message: string): never => {
 }
 
 const running = async (name: string): Promise<Cluster> =>
-  (await openCluster(name)) ?? fail(`cluster ${name} is not up; start it with: npm run cluster -- up --name ${name}`)
+  (await openCluster(name)) ??
+  fail(
+    `cluster ${name} is not up; start it with: npm run cluster -- up --name ${name}, then: npm run cluster -- operator --name ${name}`,
+  )
 
 const program = new Command('cluster')
   .description('A real Kubernetes cluster on this machine, for development')
@@ -74,7 +77,8 @@ for (const tool of ['kubectl', 'helm'] as const) {
 }
 
 try {
-  await program.parseAsync()
+  if (process.argv.length <= 2) program.outputHelp()
+  else await program.parseAsync()
 } catch (error) {
   fail(error instanceof Error ? error.message : String(error))
 }
