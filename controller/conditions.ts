@@ -1,4 +1,5 @@
 import type { Condition } from '../crds/common.ts'
+import { timestamp } from '../kube/clock.ts'
 
 /** What a pass says of one condition; times and generation are filled in by {@link mergeConditions}. */
 export interface ConditionVerdict {
@@ -14,9 +15,6 @@ export const verdict = (type: string, status: Condition['status'], reason: strin
   reason,
   message,
 })
-
-/** The second's precision that the Kubernetes API has for times. */
-export const timestamp = (time: Date): string => `${time.toISOString().slice(0, 19)}Z`
 
 /** The verdicts as conditions: the transition time stays while the status does. */
 export const mergeConditions = (

@@ -77,11 +77,7 @@ export interface KubeClient {
     options?: { subresource?: 'status' },
   ): Promise<T | undefined>
   /** False when it was not there. */
-  delete(
-    resource: Resource<KubeObject>,
-    key: ObjectKey,
-    options?: Preconditions & { gracePeriodSeconds?: number },
-  ): Promise<boolean>
+  delete(resource: Resource<KubeObject>, key: ObjectKey, options?: Preconditions): Promise<boolean>
   /** @throws ApiError with reason Expired when the token of the page is too old */
   listPage(
     resource: Resource<KubeObject>,
@@ -226,7 +222,7 @@ const clientOver = (transport: Transport): KubeClient => {
       return json === undefined ? undefined : parseAnswer(resource, json)
     },
 
-    delete: async (resource, key, { uid, resourceVersion, gracePeriodSeconds } = {}) => {
+    delete: async (resource, key, { uid, resourceVersion } = {}) => {
       const sent = transport.send({
         method: 'DELETE',
         path: objectPath(resource, key),
@@ -235,7 +231,6 @@ const clientOver = (transport: Transport): KubeClient => {
           json: {
             apiVersion: 'v1',
             kind: 'DeleteOptions',
-            gracePeriodSeconds,
             preconditions: { uid, resourceVersion },
           },
         },

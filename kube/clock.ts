@@ -8,6 +8,9 @@ export interface Clock {
 /** Node fires longer timers at once. */
 const longestTimeout = 2 ** 31 - 1
 
+/** The second's precision that the Kubernetes API has for times. */
+export const timestamp = (time: Date): string => `${time.toISOString().slice(0, 19)}Z`
+
 export const systemClock: Clock = {
   now: () => new Date(),
   setTimeout: (fn, ms) => {

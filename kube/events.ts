@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { KubeClient } from './client.ts'
-import { type Clock, systemClock } from './clock.ts'
+import { type Clock, systemClock, timestamp } from './clock.ts'
 import type { Logger } from './log.ts'
 import type { Metadata } from './resource.ts'
 import { events } from './resources.ts'
@@ -51,8 +51,6 @@ const cut = (message: string): string => {
     .replace(/\uFFFD+$/, '')}…`
 }
 
-const timestamp = (clock: Clock): string => `${clock.now().toISOString().slice(0, 19)}Z`
-
 export const createEventRecorder = (
   client: Pick<KubeClient, 'create' | 'mergePatch'>,
   {
@@ -67,7 +65,13 @@ export const createEventRecorder = (
   /** The entry of the key, moved to the young end. */
   const touch = (key: string): Recorded => {
     const known = recorded.get(key)
-    const entry = known ?? { name: undefined, count: 0, firstTimestamp: timestamp(clock), writing: false, dirty: false }
+    const entry = known ?? {
+      name: undefined,
+      count: 0,
+      firstTimestamp: timestamp(clock.now()),
+      writing: false,
+      dirty: false,
+    }
     recorded.delete(key)
     recorded.set(key, entry)
     const [oldest] = recorded.keys()
@@ -113,7 +117,7 @@ export const createEventRecorder = (
       }
 
       const write = async (): Promise<void> => {
-        const lastTimestamp = timestamp(clock)
+        const lastTimestamp = timestamp(clock.now())
         const known = entry.name
         if (known === undefined) return create(lastTimestamp)
         const patched = await client.mergePatch(

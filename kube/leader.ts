@@ -9,7 +9,7 @@ export interface LeaderOptions {
   namespace: string
   /** Name of the Lease. */
   name: string
-  /** One for each process that ever was: a pod's name and something random. */
+  /** No two processes that run at one time have the same: a pod's name. */
   identity: string
   /** The leader's work. The signal is aborted when it must end; the lease is kept up until it has. */
   lead(signal: AbortSignal): Promise<void>

@@ -44,8 +44,8 @@ const comesBefore = (a: Claimant, b: Claimant): boolean => {
 /**
  * Whether `claimant` may have all of its overlays now: all or none, so that two
  * never wait for each other with one half each. A waiting writer that came
- * earlier blocks later readers, so that readers cannot starve it; it does not
- * block the overlay for those whom it could not share with anyway.
+ * earlier blocks later readers, so that readers cannot starve it, and all who
+ * wait come in their order.
  *
  * @param others instances that wait too, in any order
  */

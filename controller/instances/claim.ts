@@ -1,7 +1,7 @@
 import type { Instance } from '../../crds/instance.ts'
 import type { Attachment, OverlayBase, PersistentOverlay } from '../../crds/persistent-overlay.ts'
+import { timestamp } from '../../kube/clock.ts'
 import { persistentOverlays, pods } from '../../kube/resources.ts'
-import { timestamp } from '../conditions.ts'
 import type { Context } from '../context.ts'
 import { mayHold } from '../overlays/holders.ts'
 import { controllerStatus, withAttachments } from '../overlays/status.ts'

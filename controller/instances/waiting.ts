@@ -1,5 +1,6 @@
 import type { Instance } from '../../crds/instance.ts'
-import { conditionOf, timestamp } from '../conditions.ts'
+import { timestamp } from '../../kube/clock.ts'
+import { conditionOf } from '../conditions.ts'
 import { type Claimant, claimantOf } from './allocate.ts'
 
 /** Reason of `OverlaysReady=False` while others have what it wants. */

@@ -115,7 +115,7 @@ export const rememberedBase = ({ metadata }: PersistentVolumeClaim): PersistentO
   try {
     return overlayBaseSchema.parse(JSON.parse(text))
   } catch {
-    // Somebody wrote into it; the image itself still tells.
+    // Somebody wrote into it: the next writer's image becomes the base.
     return undefined
   }
 }

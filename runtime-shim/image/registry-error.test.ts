@@ -10,6 +10,12 @@ describe("skopeo's words", () => {
     expect(wordsOf('plain words\n')).toBe('plain words')
   })
 
+  test('are the same each time: our own port is left out', () => {
+    expect(wordsOf('read tcp 10.0.0.5:41234->10.0.0.9:443: connection reset\n')).toBe(
+      'read tcp 10.0.0.5->10.0.0.9:443: connection reset',
+    )
+  })
+
   test.each([
     ['Unauthorized', 'reading manifest 12 in h/n: unauthorized: authentication required'],
     [

@@ -1,13 +1,12 @@
 import type { Condition } from '../../../crds/common.ts'
 import type { PersistentOverlay, Usage } from '../../../crds/persistent-overlay.ts'
 import type { KubeClient } from '../../../kube/client.ts'
+import { timestamp } from '../../../kube/clock.ts'
 import { persistentOverlays } from '../../../kube/resources.ts'
 import type { Figures } from '../../node/ticket.ts'
 
 /** The agent's name in `metadata.managedFields`: server-side apply keeps the controller's fields apart. */
 export const fieldManager = 'lamina-node'
-
-export const timestamp = (now: Date): string => `${now.toISOString().slice(0, 19)}Z`
 
 const usageOf = ({ blockSize, blocks, freeBlocks, inodes, freeInodes }: Figures, now: Date): Usage => ({
   usedBytes: (blocks - freeBlocks) * blockSize,

@@ -1,10 +1,11 @@
 import type { KubeClient } from '../../../kube/client.ts'
+import { timestamp } from '../../../kube/clock.ts'
 import type { EventRecorder } from '../../../kube/events.ts'
 import { apiVersion, preparedCondition } from '../../../kube/names.ts'
 import { instanceOwnerOf } from '../../../kube/owner.ts'
 import { type Pod, pods } from '../../../kube/resources.ts'
 import type { Trouble } from '../trouble.ts'
-import { fieldManager, timestamp } from './report.ts'
+import { fieldManager } from './report.ts'
 
 interface Told {
   status: 'True' | 'False'
