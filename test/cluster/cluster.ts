@@ -41,7 +41,8 @@ const supervisorProgram = join(import.meta.dirname, 'supervisor.ts')
 const guardianOf = (layout: ClusterLayout) => runningProcess(clusterFiles(layout).guardianPid, guardianProgram)
 const supervisorOf = (layout: ClusterLayout) => runningProcess(clusterFiles(layout).supervisorPid, supervisorProgram)
 
-const postControl = (socketPath: string, path: string): Promise<void> =>
+/** Tells a supervisor what to do with one of its programs. */
+export const postControl = (socketPath: string, path: string): Promise<void> =>
   new Promise((resolve, reject) => {
     const call = request({ socketPath, path, method: 'POST' }, (response) => {
       response.resume()
@@ -112,7 +113,7 @@ const start = async (layout: ClusterLayout, report: Report): Promise<Cluster> =>
   await mkdir(files.volumes, { recursive: true })
   await ensurePki(layout)
   await prepareRegistry(layout)
-  await createCgroup(layout.cgroup)
+  await createCgroup(layout.node.cgroup)
   startGuardian(layout, bin)
 
   const running: { cluster?: Cluster | undefined } = {}
@@ -144,12 +145,12 @@ const makeReady = async (cluster: Cluster, report: Report): Promise<void> => {
   await waitFor('the kubelet', 60, logs, () => answers(`http://127.0.0.1:${layout.ports.kubeletHealth}/healthz`))
   await importSandboxImage(cluster)
   await waitFor('the node', 60, logs, () =>
-    succeeds(cluster.kube('kubectl', 'wait', '--for=condition=Ready', `node/${layout.nodeName}`, '--timeout=5s')),
+    succeeds(cluster.kube('kubectl', 'wait', '--for=condition=Ready', `node/${layout.node.name}`, '--timeout=5s')),
   )
   await waitFor('the default service account', 30, logs, () =>
     succeeds(cluster.kube('kubectl', 'get', 'serviceaccount', 'default')),
   )
-  report(`node ${layout.nodeName} is Ready`)
+  report(`node ${layout.node.name} is Ready`)
 }
 
 /**

@@ -1,7 +1,6 @@
 import { join } from 'node:path'
 import { stringify } from 'yaml'
-import type { ClusterLayout } from './layout.ts'
-import { clusterFiles } from './layout.ts'
+import { type ClusterLayout, clusterFiles, type NodePlace } from './layout.ts'
 
 /** One program of the cluster, run and run again by the supervisor. */
 export interface Component {
@@ -111,24 +110,7 @@ export const components = (layout: ClusterLayout, bin: string, node: string): Co
         }),
       ],
     },
-    {
-      name: 'containerd',
-      command: [join(bin, 'containerd'), '--config', '/etc/containerd/config.toml'],
-      env: { PATH: `${bin}:${process.env.PATH}` },
-    },
-    {
-      name: 'kubelet',
-      command: [
-        kube,
-        'kubelet',
-        ...flags({
-          config: join(stateDir, 'kubelet.yaml'),
-          kubeconfig: certificate('node.kubeconfig'),
-          'hostname-override': layout.nodeName,
-          'root-dir': '/var/lib/kubelet',
-        }),
-      ],
-    },
+    ...nodeComponents(layout, layout.node, bin),
     {
       name: 'registry',
       command: ['docker-registry', 'serve', join(stateDir, 'registry', 'config.yml')],
@@ -140,6 +122,32 @@ export const components = (layout: ClusterLayout, bin: string, node: string): Co
     },
   ]
 }
+
+/** A node's own programs, in the order of their start. */
+export const nodeComponents = (
+  layout: ClusterLayout,
+  { name, dir, identity }: NodePlace,
+  bin: string,
+): [containerd: Component, kubelet: Component] => [
+  {
+    name: 'containerd',
+    command: [join(bin, 'containerd'), '--config', '/etc/containerd/config.toml'],
+    env: { PATH: `${bin}:${process.env.PATH}` },
+  },
+  {
+    name: 'kubelet',
+    command: [
+      join(bin, 'kube'),
+      'kubelet',
+      ...flags({
+        config: join(dir, 'kubelet.yaml'),
+        kubeconfig: join(clusterFiles(layout).pki, `${identity}.kubeconfig`),
+        'hostname-override': name,
+        'root-dir': '/var/lib/kubelet',
+      }),
+    ],
+  },
+]
 
 export const containerdConfig = `version = 3
 root = "/var/lib/containerd"
@@ -164,17 +172,17 @@ imports = ["/etc/containerd/conf.d/*.toml"]
       runtime_type = "io.containerd.runc.v2"
 `
 
-export const kubeletConfig = (layout: ClusterLayout): string => {
+export const kubeletConfig = (layout: ClusterLayout, node: NodePlace): string => {
   const { pki } = clusterFiles(layout)
   return stringify({
     apiVersion: 'kubelet.config.k8s.io/v1beta1',
     kind: 'KubeletConfiguration',
     address: '127.0.0.1',
-    port: layout.ports.kubelet,
-    healthzPort: layout.ports.kubeletHealth,
+    port: node.kubeletPort,
+    healthzPort: node.kubeletHealthPort,
     containerRuntimeEndpoint: 'unix:///run/containerd/containerd.sock',
     cgroupDriver: 'cgroupfs',
-    cgroupRoot: `/${layout.cgroup}`,
+    cgroupRoot: `/${node.cgroup}`,
     failCgroupV1: false,
     failSwapOn: false,
     authentication: {
@@ -183,8 +191,8 @@ export const kubeletConfig = (layout: ClusterLayout): string => {
       x509: { clientCAFile: join(pki, 'ca.crt') },
     },
     authorization: { mode: 'Webhook' },
-    tlsCertFile: join(pki, 'kubelet-server.crt'),
-    tlsPrivateKeyFile: join(pki, 'kubelet-server.key'),
+    tlsCertFile: join(pki, `${node.identity}-server.crt`),
+    tlsPrivateKeyFile: join(pki, `${node.identity}-server.key`),
     enforceNodeAllocatable: [],
     // Its rules would stay in the host's tables.
     makeIPTablesUtilChains: false,
@@ -202,7 +210,7 @@ export const kubeletConfig = (layout: ClusterLayout): string => {
 }
 
 /** Point-to-point interfaces: no bridge is left behind when the pods are gone. */
-export const cniConfig = (layout: ClusterLayout): string =>
+export const cniConfig = ({ podSubnet }: NodePlace): string =>
   JSON.stringify({
     cniVersion: '1.0.0',
     name: 'pods',
@@ -211,7 +219,7 @@ export const cniConfig = (layout: ClusterLayout): string =>
         type: 'ptp',
         ipam: {
           type: 'host-local',
-          ranges: [[{ subnet: layout.podSubnet }]],
+          ranges: [[{ subnet: podSubnet }]],
           dataDir: '/run/containerd/cni-addresses',
         },
       },

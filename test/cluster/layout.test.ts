@@ -1,11 +1,12 @@
 import { expect, test } from 'vitest'
-import { clusterLayout, clusterNames } from './layout.ts'
+import { clusterLayout, clusterNames, nodesOf } from './layout.ts'
 
 test('clusters share no port, address, folder or control group', () => {
   const layouts = clusterNames.map(clusterLayout)
-  const claimed = layouts.flatMap(({ ports, podSubnet, serviceSubnet, stateDir, cgroup }) => [
-    ...Object.values(ports),
-    ...[podSubnet, serviceSubnet, stateDir, cgroup],
+  const claimed = layouts.flatMap((layout) => [
+    ...Object.values(layout.ports),
+    ...[layout.serviceSubnet, layout.stateDir],
+    ...nodesOf(layout).flatMap(({ podSubnet, cgroup }) => [podSubnet, cgroup]),
   ])
   expect(new Set(claimed).size).toBe(claimed.length)
 })

@@ -13,17 +13,32 @@ export interface ClusterPorts {
   registry: number
   /** For the operator's own health and metrics, which run with the host's network here. */
   lamina: number
+  secondKubelet: number
+}
+
+/** What one node of a cluster has to itself. */
+export interface NodePlace {
+  name: string
+  /** Its configuration, and what covers the host's paths. */
+  dir: string
+  cgroup: string
+  /** Addresses of its pods. */
+  podSubnet: string
+  kubeletPort: number
+  kubeletHealthPort: number
+  /** Name of its certificate and kubeconfig among the cluster's. */
+  identity: string
 }
 
 export interface ClusterLayout {
   name: string
   stateDir: string
   ports: ClusterPorts
-  /** Pods' addresses; one subnet a cluster. */
-  podSubnet: string
   serviceSubnet: string
-  nodeName: string
-  cgroup: string
+  /** There as long as the cluster is. */
+  node: NodePlace
+  /** In a network of its own; comes and goes as tests want. */
+  secondNode: NodePlace
 }
 
 /** Each name has ports and addresses of its own, so that clusters stand side by side. */
@@ -36,27 +51,48 @@ export const clusterLayout = (name: string): ClusterLayout => {
   const index = indexes[name]
   if (index === undefined) throw new Error(`no cluster "${name}": choose one of ${clusterNames.join(', ')}`)
   const base = 16_400 + index * 100
+  const stateDir = `/var/lib/lamina-dev/${name}`
+  const ports: ClusterPorts = {
+    etcd: base,
+    etcdPeer: base + 1,
+    apiServer: base + 2,
+    controllerManager: base + 3,
+    scheduler: base + 4,
+    kubelet: base + 5,
+    kubeletHealth: base + 6,
+    registry: base + 7,
+    lamina: base + 10,
+    secondKubelet: base + 20,
+  }
   return {
     name,
-    stateDir: `/var/lib/lamina-dev/${name}`,
-    ports: {
-      etcd: base,
-      etcdPeer: base + 1,
-      apiServer: base + 2,
-      controllerManager: base + 3,
-      scheduler: base + 4,
-      kubelet: base + 5,
-      kubeletHealth: base + 6,
-      registry: base + 7,
-      lamina: base + 10,
-    },
-    podSubnet: `10.24${index}.0.0/24`,
+    stateDir,
+    ports,
     serviceSubnet: `10.9${index}.0.0/16`,
-    // Resolves to 127.0.0.1: a loopback address itself is refused as a node's.
-    nodeName: 'localhost',
-    cgroup: `lamina-${name}`,
+    node: {
+      // Resolves to 127.0.0.1: a loopback address itself is refused as a node's.
+      name: 'localhost',
+      dir: stateDir,
+      cgroup: `lamina-${name}`,
+      podSubnet: `10.24${index}.0.0/24`,
+      kubeletPort: ports.kubelet,
+      kubeletHealthPort: ports.kubeletHealth,
+      identity: 'node',
+    },
+    secondNode: {
+      name: 'second',
+      dir: join(stateDir, 'second'),
+      cgroup: `lamina-${name}-second`,
+      podSubnet: `10.24${index}.1.0/24`,
+      kubeletPort: ports.secondKubelet,
+      // In its own network: nobody else's.
+      kubeletHealthPort: ports.kubeletHealth,
+      identity: 'second-node',
+    },
   }
 }
+
+export const nodesOf = ({ node, secondNode }: ClusterLayout): NodePlace[] => [node, secondNode]
 
 /** Built binaries and images, shared by all clusters and kept over their lives. */
 export const cacheDir = process.env.LAMINA_CACHE ?? join(homedir(), '.cache', 'lamina')

@@ -2,8 +2,7 @@ import { access, chmod, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { stringify } from 'yaml'
-import type { ClusterLayout } from './layout.ts'
-import { clusterFiles } from './layout.ts'
+import { type ClusterLayout, clusterFiles, nodesOf } from './layout.ts'
 
 interface Identity {
   file: string
@@ -12,18 +11,20 @@ interface Identity {
   altNames?: string
 }
 
-const identities = ({ nodeName }: ClusterLayout): Identity[] => [
+const identities = (layout: ClusterLayout): Identity[] => [
   {
     file: 'apiserver',
     commonName: 'kube-apiserver',
     altNames: 'DNS:localhost,DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc,IP:127.0.0.1',
   },
-  { file: 'kubelet-server', commonName: nodeName, altNames: `DNS:${nodeName},IP:127.0.0.1` },
   { file: 'apiserver-kubelet-client', commonName: 'kube-apiserver-kubelet-client', organization: 'system:masters' },
   { file: 'admin', commonName: 'admin', organization: 'system:masters' },
   { file: 'controller-manager', commonName: 'system:kube-controller-manager' },
   { file: 'scheduler', commonName: 'system:kube-scheduler' },
-  { file: 'node', commonName: `system:node:${nodeName}`, organization: 'system:nodes' },
+  ...nodesOf(layout).flatMap(({ name, identity }) => [
+    { file: identity, commonName: `system:node:${name}`, organization: 'system:nodes' },
+    { file: `${identity}-server`, commonName: name, altNames: `DNS:${name},IP:127.0.0.1` },
+  ]),
 ]
 
 const openssl = (...args: string[]) => execa('openssl', args)
@@ -68,7 +69,7 @@ const kubeconfig = ({ ports }: ClusterLayout, dir: string, file: string, name: s
 export const ensurePki = async (layout: ClusterLayout): Promise<void> => {
   const files = clusterFiles(layout)
   const dir = files.pki
-  const made = join(dir, 'complete')
+  const made = join(dir, 'complete-with-second-node')
   if (
     await access(made).then(
       () => true,
@@ -84,7 +85,7 @@ export const ensurePki = async (layout: ClusterLayout): Promise<void> => {
   )
   await openssl('ecparam', '-name', 'prime256v1', '-genkey', '-noout', '-out', join(dir, 'service-accounts.key'))
   for (const identity of identities(layout)) await issue(dir, identity)
-  for (const file of ['controller-manager', 'scheduler', 'node']) {
+  for (const file of ['controller-manager', 'scheduler', ...nodesOf(layout).map(({ identity }) => identity)]) {
     await writeFile(join(dir, `${file}.kubeconfig`), kubeconfig(layout, dir, file, layout.name))
   }
   await writeFile(files.kubeconfig, kubeconfig(layout, dir, 'admin', `lamina-${layout.name}`))

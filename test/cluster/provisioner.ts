@@ -19,9 +19,9 @@ import {
   type V1PersistentVolumeClaim,
 } from '@kubernetes/client-node'
 import { parseQuantity } from '../../kube/quantity.ts'
-import { clusterFiles, clusterLayout } from './layout.ts'
+import { clusterFiles, clusterLayout, nodesOf } from './layout.ts'
 import { bindsAtOnce, provisionerName } from './storage.ts'
-import { fileEnding, openVolume } from './volume.ts'
+import { openVolume, type VolumeMode, volumeOfFile } from './volume.ts'
 
 /** Larger volumes than this are refused, as a full storage backend would. */
 const largestGiB = 64
@@ -32,6 +32,8 @@ const selectedNode = 'volume.kubernetes.io/selected-node'
 
 const layout = clusterLayout(process.argv[2] ?? '')
 const files = clusterFiles(layout)
+/** Both nodes are on one machine. */
+const nodeNames = nodesOf(layout).map(({ name }) => name)
 const config = new KubeConfig()
 config.loadFromFile(files.kubeconfig)
 const core = config.makeApiClient(CoreV1Api)
@@ -44,6 +46,7 @@ interface Claim {
   uid: string
   storageClassName: string
   accessModes: string[]
+  volumeMode: VolumeMode
   size: string
   capacity: string | undefined
   phase: string
@@ -59,8 +62,9 @@ const claimOf = ({ metadata = {}, spec = {}, status = {} }: V1PersistentVolumeCl
   if (!name || !namespace || !uid || !storageClassName || !size) return undefined
   const capacity = status.capacity?.storage
   const phase = status.phase ?? 'Pending'
+  const volumeMode = spec.volumeMode === 'Block' ? 'Block' : 'Filesystem'
   return {
-    ...{ name, namespace, uid, storageClassName, accessModes, size, capacity, phase, volumeName },
+    ...{ name, namespace, uid, storageClassName, accessModes, volumeMode, size, capacity, phase, volumeName },
     selectedNode: annotations[selectedNode],
   }
 }
@@ -72,6 +76,7 @@ const persistentVolume = (name: string, path: string, claim: Claim): V1Persisten
   spec: {
     capacity: { storage: claim.size },
     accessModes: claim.accessModes,
+    volumeMode: claim.volumeMode,
     storageClassName: claim.storageClassName,
     persistentVolumeReclaimPolicy: 'Delete',
     claimRef: {
@@ -83,7 +88,7 @@ const persistentVolume = (name: string, path: string, claim: Claim): V1Persisten
     nodeAffinity: {
       required: {
         nodeSelectorTerms: [
-          { matchExpressions: [{ key: 'kubernetes.io/hostname', operator: 'In', values: [layout.nodeName] }] },
+          { matchExpressions: [{ key: 'kubernetes.io/hostname', operator: 'In', values: nodeNames }] },
         ],
       },
     },
@@ -120,14 +125,14 @@ const provision = async (claim: Claim): Promise<void> => {
     refused.add(name)
     return refuse(claim, `the backend has no ${claim.size}: volumes are at most ${largestGiB}Gi`)
   }
-  const volume = openVolume(files.volumes, name)
+  const volume = openVolume(files.volumes, name, claim.volumeMode)
   await volume.create(bytes)
   await core.createPersistentVolume({ body: persistentVolume(name, volume.path, claim) })
   provisioned.add(name)
 }
 
 const grow = async (claim: Claim, volumeName: string): Promise<void> => {
-  await openVolume(files.volumes, volumeName).grow(parseQuantity(claim.size))
+  await openVolume(files.volumes, volumeName, claim.volumeMode).grow(parseQuantity(claim.size))
   const capacity = { capacity: { storage: claim.size } }
   await core.patchPersistentVolume({ name: volumeName, body: { spec: capacity } }, mergePatch)
   await core.patchNamespacedPersistentVolumeClaimStatus(
@@ -143,11 +148,11 @@ const reconcileClaim = async (claim: Claim): Promise<void> => {
   if (capacity && volumeName && parseQuantity(size) > parseQuantity(capacity)) return grow(claim, volumeName)
 }
 
-const reconcileVolume = async ({ metadata, status }: V1PersistentVolume): Promise<void> => {
+const reconcileVolume = async ({ metadata, spec, status }: V1PersistentVolume): Promise<void> => {
   const name = metadata?.name ?? ''
   if (metadata?.annotations?.[provisionedBy] !== provisionerName || status?.phase !== 'Released') return
   if (!provisioned.has(name)) return
-  await openVolume(files.volumes, name).remove()
+  await openVolume(files.volumes, name, spec?.volumeMode === 'Block' ? 'Block' : 'Filesystem').remove()
   await core.deletePersistentVolume({ name })
   provisioned.delete(name)
 }
@@ -172,10 +177,10 @@ const watch = <T extends KubernetesObject>(path: string, list: ListPromise<T>, c
 
 const main = async (): Promise<void> => {
   for (const file of await readdir(files.volumes)) {
-    if (!file.endsWith(fileEnding)) continue
-    const name = file.slice(0, -fileEnding.length)
-    await openVolume(files.volumes, name).mount()
-    provisioned.add(name)
+    const found = volumeOfFile(files.volumes, file)
+    if (!found) continue
+    await found.volume.mount()
+    provisioned.add(found.name)
   }
 
   let wake = (): void => {}

@@ -3,8 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
 import { cgroupDirectories, observeCgroups } from './cgroup.ts'
-import type { ClusterLayout } from './layout.ts'
-import { clusterFiles } from './layout.ts'
+import { type ClusterLayout, clusterFiles, nodesOf } from './layout.ts'
 
 const directoriesBelow = async (dir: string): Promise<string[]> => {
   const entries = await readdir(dir, { withFileTypes: true }).catch(() => [])
@@ -60,8 +59,10 @@ const removeNetworkDevices = async (podSubnet: string): Promise<void> => {
  */
 export const sweep = async (layout: ClusterLayout): Promise<void> => {
   const files = clusterFiles(layout)
-  for (const group of cgroupDirectories(layout.cgroup, await observeCgroups())) await removeCgroup(group)
+  const tree = await observeCgroups()
+  for (const { cgroup } of nodesOf(layout))
+    for (const group of cgroupDirectories(cgroup, tree)) await removeCgroup(group)
   await detachLoops(layout.stateDir)
-  await removeNetworkDevices(layout.podSubnet)
+  await removeNetworkDevices(layout.node.podSubnet)
   for (const file of [files.guardianPid, files.supervisorPid, files.control]) await rm(file, { force: true })
 }

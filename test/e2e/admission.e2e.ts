@@ -8,7 +8,7 @@ import { until } from './support/until.ts'
 
 const { cluster, kubectl } = await testCluster()
 
-const node = cluster.layout.nodeName
+const node = cluster.layout.node.name
 const finalizers = ['lamina.dev/release']
 
 let fixture: Fixture
