@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { stringify } from 'yaml'
+import { debianContainerd } from './debian-containerd.ts'
 import { type ClusterLayout, clusterFiles, type NodePlace } from './layout.ts'
 
 /** One program of the cluster, run and run again by the supervisor. */
@@ -123,17 +124,20 @@ export const components = (layout: ClusterLayout, bin: string, node: string): Co
   ]
 }
 
+/** Its shim lies beside it. */
+const containerdComponent = (dir: string): Component => ({
+  name: 'containerd',
+  command: [join(dir, 'containerd'), '--config', '/etc/containerd/config.toml'],
+  env: { PATH: `${dir}:${process.env.PATH}` },
+})
+
 /** A node's own programs, in the order of their start. */
 export const nodeComponents = (
   layout: ClusterLayout,
-  { name, dir, identity }: NodePlace,
+  { name, dir, identity, containerd }: NodePlace,
   bin: string,
 ): [containerd: Component, kubelet: Component] => [
-  {
-    name: 'containerd',
-    command: [join(bin, 'containerd'), '--config', '/etc/containerd/config.toml'],
-    env: { PATH: `${bin}:${process.env.PATH}` },
-  },
+  containerdComponent(containerd === 1 ? debianContainerd : bin),
   {
     name: 'kubelet',
     command: [
@@ -149,7 +153,27 @@ export const nodeComponents = (
   },
 ]
 
-export const containerdConfig = `version = 3
+const containerdConfigs: Record<NodePlace['containerd'], string> = {
+  1: `version = 2
+root = "/var/lib/containerd"
+state = "/run/containerd"
+
+[grpc]
+  address = "/run/containerd/containerd.sock"
+
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "${sandboxImage}"
+  restrict_oom_score_adj = true
+  disable_apparmor = true
+  [plugins."io.containerd.grpc.v1.cri".cni]
+    bin_dir = "/usr/lib/cni"
+    conf_dir = "/etc/cni/net.d"
+  [plugins."io.containerd.grpc.v1.cri".containerd]
+    default_runtime_name = "runc"
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+      runtime_type = "io.containerd.runc.v2"
+`,
+  2: `version = 3
 root = "/var/lib/containerd"
 state = "/run/containerd"
 imports = ["/etc/containerd/conf.d/*.toml"]
@@ -170,7 +194,10 @@ imports = ["/etc/containerd/conf.d/*.toml"]
     default_runtime_name = "runc"
     [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
       runtime_type = "io.containerd.runc.v2"
-`
+`,
+}
+
+export const containerdConfig = ({ containerd }: NodePlace): string => containerdConfigs[containerd]
 
 export const kubeletConfig = (layout: ClusterLayout, node: NodePlace): string => {
   const { pki } = clusterFiles(layout)

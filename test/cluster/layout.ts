@@ -28,6 +28,8 @@ export interface NodePlace {
   kubeletHealthPort: number
   /** Name of its certificate and kubeconfig among the cluster's. */
   identity: string
+  /** The line of containerd that it runs: built from source (2), or Debian's (1.6). */
+  containerd: 1 | 2
 }
 
 export interface ClusterLayout {
@@ -78,6 +80,7 @@ export const clusterLayout = (name: string): ClusterLayout => {
       kubeletPort: ports.kubelet,
       kubeletHealthPort: ports.kubeletHealth,
       identity: 'node',
+      containerd: 2,
     },
     secondNode: {
       name: 'second',
@@ -88,6 +91,7 @@ export const clusterLayout = (name: string): ClusterLayout => {
       // In its own network: nobody else's.
       kubeletHealthPort: ports.kubeletHealth,
       identity: 'second-node',
+      containerd: 1,
     },
   }
 }

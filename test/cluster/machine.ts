@@ -37,7 +37,7 @@ export const becomeMachine = (layout: ClusterLayout, node: NodePlace): void => {
   coverPaths(node.dir)
   mkdirSync('/etc/containerd/conf.d', { recursive: true })
   mkdirSync('/etc/cni/net.d', { recursive: true })
-  writeFileSync('/etc/containerd/config.toml', containerdConfig)
+  writeFileSync('/etc/containerd/config.toml', containerdConfig(node))
   writeFileSync('/etc/cni/net.d/10-pods.conflist', cniConfig(node))
   writeFileSync(join(node.dir, 'kubelet.yaml'), kubeletConfig(layout, node))
 }

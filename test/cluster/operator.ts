@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { execa } from 'execa'
 import type { Cluster, Report } from './cluster.ts'
 import { registriesConfOf } from './images.ts'
+import { clusterFiles } from './layout.ts'
 import { contentHash, ensureOperatorImage, type ImageName } from './operator-image.ts'
 
 const namespace = 'lamina-system'
@@ -29,6 +30,9 @@ const valuesFor = async (cluster: Cluster, image: ImageName) => {
     controller: { port: lamina },
     agent: { port: lamina + 1 },
     registriesConf: await readFile(registriesConfOf(cluster), 'utf8'),
+    extraCaCerts: await readFile(join(clusterFiles(cluster.layout).pki, 'ca.crt'), 'utf8'),
+    // What an administrator must allow by name, because the kernel mounts what others made.
+    allowedSources: { existingClaim: ['*'], ext3Base: ['*'] },
   }
 }
 

@@ -3,6 +3,7 @@ import { mkdir, rm } from 'node:fs/promises'
 import { execa } from 'execa'
 import { createCgroup } from './cgroup.ts'
 import { type Cluster, postControl, type Report } from './cluster.ts'
+import { ensureDebianContainerd } from './debian-containerd.ts'
 import { importSandboxImage } from './images.ts'
 import { clusterFiles, type NodePlace } from './layout.ts'
 import { secondControl } from './second-node.ts'
@@ -51,6 +52,7 @@ export const startSecondNode = async (cluster: Cluster, report: Report): Promise
   const { secondNode: place } = layout
   const { logs } = clusterFiles(layout)
   report(`starting node ${place.name}`)
+  await ensureDebianContainerd()
   await mkdir(place.dir, { recursive: true })
   await rm(secondControl(layout), { force: true })
   await createCgroup(place.cgroup)

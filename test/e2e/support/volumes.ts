@@ -1,0 +1,57 @@
+import type { Cluster } from '../../cluster/cluster.ts'
+import type { Fixture } from './fixture.ts'
+import type { Kubectl } from './kubectl.ts'
+import { onNode } from './node.ts'
+import { until } from './until.ts'
+
+/** A user's own claim, bound, and where its volume is on the node. */
+export interface UserVolume {
+  claimName: string
+  /** Directory of the volume, in the cluster's namespaces. */
+  path: string
+}
+
+/** Makes a claim whose volume is there at once. */
+export const userVolume = async (
+  { kubectl, fixture }: { kubectl: Kubectl; fixture: Fixture },
+  claimName: string,
+  { size = '96Mi', accessMode = 'ReadWriteOnce', volumeMode = 'Filesystem' } = {},
+): Promise<UserVolume> => {
+  const { namespace } = fixture
+  await fixture.apply({
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    metadata: { name: claimName },
+    spec: {
+      accessModes: [accessMode],
+      volumeMode,
+      storageClassName: 'loop-immediate',
+      resources: { requests: { storage: size } },
+    },
+  })
+  const volumeName = await until(`claim ${claimName} is bound`, async () => {
+    const template = '{.status.phase} {.spec.volumeName}'
+    const [phase, name] = (
+      await kubectl.run(['-n', namespace, 'get', 'pvc', claimName, '-o', `jsonpath=${template}`])
+    ).split(' ')
+    return phase === 'Bound' && name
+  })
+  return { claimName, path: await kubectl.run(['get', 'pv', volumeName, '-o', 'jsonpath={.spec.local.path}']) }
+}
+
+/** Runs a shell script on the node, in the volume's directory. */
+export const inVolume = (cluster: Cluster, { path }: UserVolume, script: string): Promise<string> =>
+  onNode(cluster, 'sh', '-euc', `cd '${path}'\n${script}`)
+
+/** Where the volume of an overlay's own claim is on the node. */
+export const overlayVolume = async (
+  { kubectl, fixture }: { kubectl: Kubectl; fixture: Fixture },
+  overlay: string,
+): Promise<UserVolume> => {
+  const claimName = `lamina-${overlay}`
+  const volume = await kubectl.run([
+    ...['-n', fixture.namespace, 'get', 'pvc', claimName],
+    ...['-o', 'jsonpath={.spec.volumeName}'],
+  ])
+  return { claimName, path: await kubectl.run(['get', 'pv', volume, '-o', 'jsonpath={.spec.local.path}']) }
+}
