@@ -1,0 +1,97 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { imageReference, testCluster } from './support/cluster.ts'
+import { createFixture, type Fixture } from './support/fixture.ts'
+import { loopsOf, onNode } from './support/node.ts'
+import { containerImage, instance, persistentOverlay, promptly } from './support/objects.ts'
+import { registrySecret, registrySecretName } from './support/registry.ts'
+import { until } from './support/until.ts'
+
+const { cluster, kubectl } = await testCluster()
+
+const pidsOf = async (pattern: string): Promise<string[]> => {
+  const output = await onNode(cluster, 'sh', '-c', `pgrep --full '${pattern}' || true`)
+  return output.split('\n').filter(Boolean)
+}
+
+const kill = (pids: readonly string[]): Promise<string> =>
+  onNode(cluster, 'sh', '-c', `kill -KILL ${pids.join(' ')} 2>/dev/null || true`)
+
+/** Kills what matches as soon as it is there, though it may be there for milliseconds only. */
+const killWhenThere = async (pattern: string, known: readonly string[], afterMs: number): Promise<void> => {
+  await onNode(
+    cluster,
+    'sh',
+    '-c',
+    `end=$(($(date +%s) + 5)); known=' ${known.join(' ')} '
+    while [ $(date +%s) -lt $end ]; do
+      for pid in $(pgrep --full '${pattern}'); do
+        case $known in *" $pid "*) continue ;; esac
+        [ $pid = $$ ] && continue
+        sleep ${afterMs / 1000}; kill -KILL $pid 2>/dev/null; exit 0
+      done
+    done`,
+  )
+}
+
+const shim = '^[^ ]*/containerd-shim-runc-v2 '
+const runtime = '/opt/lamina/bin/node .*lamina-runtime.cjs'
+
+/** Each dies at another moment of a start, each time. */
+const delays = [0, 15, 40, 80, 200] as const
+
+const victims: Record<string, (delayMs: number) => Promise<void>> = {
+  'lamina-runtime': (delayMs) => killWhenThere(runtime, [], delayMs),
+  shim: async (delayMs) => killWhenThere(shim, await pidsOf(shim), delayMs * 2),
+  containerd: async (delayMs) => {
+    await sleep(100 + delayMs * 3)
+    await cluster.control('containerd', 'kill', 'SIGKILL')
+  },
+  agent: async (delayMs) => {
+    await sleep(delayMs * 3)
+    await kill(await pidsOf('node .*/app/agent.cjs'))
+  },
+  kubelet: async (delayMs) => {
+    await sleep(100 + delayMs * 3)
+    await cluster.control('kubelet', 'kill', 'SIGKILL')
+  },
+}
+
+describe('whatever is killed while an instance starts, it comes up, its data is whole and nothing stays locked', () => {
+  let fixture: Fixture
+  beforeAll(async () => {
+    fixture = await createFixture(kubectl, 'kills')
+    await fixture.apply(
+      registrySecret(cluster),
+      containerImage('debian', imageReference(cluster, 'library/debian:12'), { pullSecrets: [registrySecretName] }),
+      persistentOverlay('work'),
+      instance('first', { overlays: ['work'], podTemplate: promptly }),
+    )
+    await fixture.ready('instance', 'first', 120)
+    await fixture.exec('first', 'sh', '-c', ': > /lives')
+    await fixture.end('first')
+  })
+  afterAll(() => fixture.destroy())
+
+  test.each(Object.keys(victims))('%s', { timeout: 300_000 }, async (name) => {
+    const before = Number((await live('counted', async () => {})).split('\n').length)
+    for (const delay of delays) await live('victim', () => victims[name]?.(delay) ?? Promise.resolve())
+    const after = Number((await live('counted', async () => {})).split('\n').length)
+    // A line may have been written although the answer was lost.
+    expect(after).toBeGreaterThanOrEqual(before + delays.length + 1)
+    await until('no loop device of it is left', async () => (await loopsOf(fixture.namespace)).length === 0)
+  })
+
+  /** One life: adds a line to the overlay's file, and gives the file. */
+  const live = async (name: string, meanwhile: () => Promise<void>): Promise<string> => {
+    await fixture.apply(instance(name, { overlays: ['work'], podTemplate: promptly }))
+    await meanwhile()
+    await fixture.ready('instance', name, 120)
+    const lines = await until('it answers', async () => {
+      const { exitCode, stdout } = await fixture.tryExec(name, 'sh', '-euc', 'echo x >> /lives; cat /lives')
+      return exitCode === 0 && stdout.trimEnd()
+    })
+    await fixture.end(name)
+    return lines
+  }
+})
