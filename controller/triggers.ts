@@ -1,10 +1,12 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { ContainerImage } from '../crds/container-image.ts'
 import type { Instance } from '../crds/instance.ts'
 import type { PersistentOverlay } from '../crds/persistent-overlay.ts'
 import { labels } from '../kube/names.ts'
 import { formatKey, type KubeObject, keyOf } from '../kube/resource.ts'
-import type { PersistentVolumeClaim, Pod } from '../kube/resources.ts'
+import type { DaemonSet, PersistentVolumeClaim, Pod } from '../kube/resources.ts'
 import type { WorkQueue } from '../kube/work-queue.ts'
+import { conditionOf } from './conditions.ts'
 import type { Context } from './context.ts'
 import { isWaiting } from './instances/waiting.ts'
 import { isUnreleased } from './overlays/holders.ts'
@@ -26,6 +28,16 @@ export const indexes = {
       spec.overlays.map(({ name }) => formatKey({ namespace, name })),
   },
 } as const
+
+/** A prefetch moves on with every node, and is no news to instances. */
+const tellsInstances = (old: ContainerImage, image: ContainerImage): boolean => {
+  const concerns = ({ metadata, status }: ContainerImage) => [
+    metadata.generation,
+    status.resolved,
+    conditionOf(status.conditions, 'Ready'),
+  ]
+  return !isDeepStrictEqual(concerns(old), concerns(image))
+}
 
 /** Whose turn it is when an object has changed; nobody's while there are no queues. */
 export const triggersOf = (current: () => { caches: Context['caches']; queues: Queues | undefined }) => {
@@ -49,9 +61,9 @@ export const triggersOf = (current: () => { caches: Context['caches']; queues: Q
     }
   }
   return {
-    image: (image: ContainerImage): void => {
+    image: (image: ContainerImage, old: ContainerImage | undefined): void => {
       add('images', keyOf(image))
-      addInstances('image', keyOf(image))
+      if (!old || tellsInstances(old, image)) addInstances('image', keyOf(image))
     },
     overlay: (overlay: PersistentOverlay): void => {
       add('overlays', keyOf(overlay))
@@ -67,6 +79,10 @@ export const triggersOf = (current: () => { caches: Context['caches']; queues: Q
       add('instances', keyOf(pod))
       add('pods', keyOf(pod))
       if (gone || !isUnreleased(pod)) addOverlaysHeldBy(pod.metadata.namespace, pod.metadata.name)
+    },
+    daemonSet: ({ metadata: { namespace, labels: labelled } }: DaemonSet): void => {
+      const name = labelled[labels.prefetch]
+      if (name !== undefined) add('images', formatKey({ namespace, name }))
     },
     claim: ({ metadata: { namespace, labels: labelled } }: PersistentVolumeClaim): void => {
       const name = labelled[labels.overlay]

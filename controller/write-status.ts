@@ -4,7 +4,7 @@ import type { KubeClient } from '../kube/client.ts'
 import type { KubeObject, Resource } from '../kube/resource.ts'
 
 /** The controller's name in `metadata.managedFields`: server-side apply keeps the agent's fields apart. */
-const fieldManager = 'lamina-controller'
+export const fieldManager = 'lamina-controller'
 
 interface Status {
   conditions?: Condition[] | undefined

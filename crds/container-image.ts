@@ -15,47 +15,149 @@ import {
   reasonColumn,
 } from './common.ts'
 
+const pullSecrets = z
+  .array(z.object({ name: objectName.meta({ description: 'Name of the Secret.' }) }))
+  .max(8)
+  .optional()
+  .meta({
+    listMapKey: 'name',
+    description: 'Secrets of type kubernetes.io/dockerconfigjson in this namespace, to read the registry with.',
+  })
+
+const registrySource = z.object({
+  image: z.string().min(1).max(1024).meta({
+    description: 'Image reference with tag or digest: debian:12, ghcr.io/owner/name@sha256:….',
+  }),
+  pullSecrets,
+})
+
+const fileSource = z.object({
+  url: z
+    .string()
+    .max(1900)
+    .meta({
+      description: 'https://… of the file, or oras://registry/repository:tag of an artifact that holds it.',
+      rules: [
+        {
+          rule: "self.startsWith('https://') ? isURL(self) && url(self).getHost() != '' : self.startsWith('oras://')",
+          message: 'url must begin with https:// or oras://',
+        },
+        {
+          rule: "!self.matches('^[a-z]+://[^/?#]*@')",
+          message: 'url has no place for credentials: use pullSecrets with oras, or a file that is open to all',
+        },
+      ],
+    }),
+  sha256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .max(64)
+    .optional()
+    .meta({ description: 'SHA-256 of the file in hexadecimal; what else comes is refused. Required with https.' }),
+  pullSecrets,
+})
+
+const volumeSource = z.object({
+  claimName: objectName.meta({
+    description: 'PersistentVolumeClaim in this namespace.',
+    rules: [
+      { rule: "!self.startsWith('lamina-')", message: 'a claim that holds an overlay cannot be an image: use another' },
+    ],
+  }),
+  path: z
+    .string()
+    .max(1024)
+    .default('')
+    .meta({
+      description:
+        'Path in the volume: a file (squashfs, SIF, .simg), or a directory that is the root itself, a sandbox; the volume itself when left out.',
+      rules: [
+        {
+          rule: "!self.startsWith('/') && !self.split('/').exists(part, part == '..' || part == '.')",
+          message: 'path is relative to the volume and has neither . nor ..: images/tools.sif',
+        },
+      ],
+    }),
+})
+
 const specSchema = z.object({
   source: z
     .object({
-      registry: z
-        .object({
-          image: z.string().min(1).max(1024).meta({
-            description: 'Image reference with tag or digest: debian:12, ghcr.io/owner/name@sha256:….',
-          }),
-          pullSecrets: z
-            .array(z.object({ name: objectName.meta({ description: 'Name of the Secret.' }) }))
-            .max(8)
-            .optional()
-            .meta({
-              listMapKey: 'name',
-              description:
-                'Secrets of type kubernetes.io/dockerconfigjson in this namespace, to read the registry with.',
-            }),
-        })
-        .meta({ description: 'An OCI or Docker image in a registry.' }),
+      registry: registrySource.optional().meta({ description: 'An OCI or Docker image in a registry.' }),
+      file: fileSource.optional().meta({
+        description: 'A squashfs, SIF or Singularity 2.x image (.simg) to download.',
+        rules: [
+          {
+            rule: "has(self.sha256) || !self.url.startsWith('https://')",
+            message: 'sha256 is required with https: give what sha256sum says of the file',
+          },
+          {
+            rule: "!has(self.pullSecrets) || self.url.startsWith('oras://')",
+            message: 'pullSecrets are for registries: leave them out with https',
+          },
+        ],
+      }),
+      volume: volumeSource.optional().meta({ description: 'An image or a sandbox directory on a volume.' }),
     })
-    .meta({ description: 'Where the image comes from.' }),
+    .meta({
+      description: 'Where the image comes from.',
+      rules: [
+        {
+          rule: '[has(self.registry), has(self.file), has(self.volume)].filter(given, given).size() == 1',
+          message: 'source needs exactly one of registry, file and volume',
+        },
+      ],
+    }),
   platform: platformSchema.optional().meta({
     description: 'Which platform of a multi-platform image; the default is linux on the processor of the controller.',
   }),
+  prefetch: z
+    .object({
+      nodeSelector: z.record(z.string(), z.string().max(63)).default({}).meta({
+        maxProperties: 64,
+        description: 'Labels of the nodes that fetch it beforehand; all nodes when empty.',
+      }),
+    })
+    .optional()
+    .meta({ description: 'Fetch the image to nodes before an Instance asks for it.' }),
 })
 
 const statusSchema = z.object({
   observedGeneration: observedGenerationField,
   resolved: z
     .object({
-      reference: z.string().max(2048).meta({ description: 'repository@digest of the image for the platform.' }),
-      digest: digestField('Digest of the image manifest for the platform.'),
+      reference: z.string().max(2048).meta({
+        description:
+          'repository@digest of the image for the platform; of a file its URL, of a volume its claim and path, each with @digest.',
+      }),
+      digest: digestField(
+        'Digest of the image manifest for the platform, or of the file; of an image on a volume it stands for the place alone.',
+      ),
       platform: platformSchema.meta({ description: 'The platform it is for.' }),
-      sizeBytes: z.int().min(0).meta({ description: 'Compressed size of all layers.' }),
+      sizeBytes: z
+        .int()
+        .min(0)
+        .meta({ description: 'Size of what is fetched: compressed layers, or the file; 0 when that is not known.' }),
       resolveTime: z.string().meta({ format: 'date-time', description: 'When the reference was last resolved.' }),
       config: imageConfigSchema.meta({ description: 'What of the image configuration concerns running it.' }),
     })
     .optional()
     .meta({ description: 'What the source stands for.' }),
+  prefetch: z
+    .object({
+      desiredNodes: z.int().min(0).meta({ description: 'Nodes that are to have it.' }),
+      readyNodes: z.int().min(0).meta({ description: 'Nodes among them that have it.' }),
+    })
+    .optional()
+    .meta({ description: 'How far the prefetch is.' }),
   conditions: conditionsField,
 })
+
+type Source = z.infer<typeof specSchema>['source']
+
+/** Secrets to read the source with. */
+export const pullSecretsOf = ({ registry, file }: Source): { name: string }[] =>
+  registry?.pullSecrets ?? file?.pullSecrets ?? []
 
 export const containerImageSchema = z.object({
   metadata: objectMetadataSchema,
@@ -73,9 +175,15 @@ export const containerImage: KindDefinition = {
   description: 'An immutable base for instances: an image, resolved to its digest.',
   spec: specSchema,
   status: statusSchema,
-  rules: [labelNameRule(63)],
+  rules: [
+    labelNameRule(63),
+    {
+      rule: '!has(self.spec.prefetch) || !has(self.spec.source.volume)',
+      message: 'prefetch is for images that nodes fetch: leave it out with an image on a volume',
+    },
+  ],
   columns: [
-    { name: 'Image', type: 'string', jsonPath: '.spec.source.registry.image' },
+    { name: 'Image', type: 'string', jsonPath: ".spec.source..['image','url','claimName']" },
     readyColumn,
     reasonColumn,
     { name: 'Digest', type: 'string', jsonPath: '.status.resolved.digest', priority: 10 },

@@ -36,9 +36,9 @@ const kubernetesSchema = (path: string): Schema => {
 
 /** Turns what `meta` said into what a structural schema says. */
 const structural = (node: Schema): Schema => {
-  const { kubernetes, rules, listMapKey, ...rest } = node
+  const { kubernetes, rules, listMapKey, propertyNames: _, ...rest } = node
   const schema: Schema = typeof kubernetes === 'string' ? { ...kubernetesSchema(kubernetes), ...rest } : rest
-  delete schema.additionalProperties
+  if (schema.additionalProperties === false) delete schema.additionalProperties
   if (rules) schema['x-kubernetes-validations'] = rules
   if (listMapKey) Object.assign(schema, { 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': [listMapKey] })
   if (schema.type === 'integer') {
@@ -52,6 +52,7 @@ const structural = (node: Schema): Schema => {
       Object.entries(schema.properties).map(([name, value]) => [name, isSchema(value) ? structural(value) : value]),
     )
   }
+  if (isSchema(schema.additionalProperties)) schema.additionalProperties = structural(schema.additionalProperties)
   if (isSchema(schema.items)) schema.items = structural(schema.items)
   return schema
 }

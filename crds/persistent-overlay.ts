@@ -48,9 +48,77 @@ const specSchema = z.object({
         .enum(['ReadWriteOnce', 'ReadWriteOncePod', 'ReadWriteMany'])
         .default('ReadWriteOnce')
         .meta({ description: 'Access mode of the claim.' }),
+      volumeMode: z
+        .enum(['Filesystem', 'Block'])
+        .default('Filesystem')
+        .meta({ description: 'Filesystem: an image file in the volume. Block: ext3 on the device itself.' }),
+      existingClaimName: objectName.optional().meta({
+        description:
+          'A claim that is there already and is not made, grown or deleted by Lamina. An administrator must allow it for the namespace.',
+        rules: [
+          {
+            rule: "!self.startsWith('lamina-')",
+            message: 'a claim lamina-* belongs to the overlay of that name: use that one, or a claim of your own',
+          },
+        ],
+      }),
+      path: z
+        .string()
+        .max(1024)
+        .optional()
+        .meta({
+          description:
+            'Where in the existing claim the overlay is: an ext3 image, a SIF with an overlay, a squashfs or, read-only, a directory; overlay.img when left out.',
+          rules: [
+            {
+              rule: "self != '' && !self.startsWith('/') && !self.split('/').exists(part, part == '..' || part == '.')",
+              message: 'path is relative to the volume and has neither . nor ..: overlays/tools.img',
+            },
+          ],
+        }),
     })
     .prefault({})
-    .meta({ description: 'The claim that holds the image.', rules: [immutable('storage')] }),
+    .meta({
+      description: 'The claim that holds the data.',
+      rules: [
+        immutable('storage'),
+        {
+          rule: '!has(self.existingClaimName) || !has(self.storageClassName)',
+          message: 'storageClassName is for a claim that is made: leave it out with existingClaimName',
+        },
+        {
+          rule: "!has(self.path) || (has(self.existingClaimName) && self.volumeMode == 'Filesystem')",
+          message: 'path is for an existing claim with a file system: set existingClaimName, or leave path out',
+        },
+      ],
+    }),
+  format: z
+    .enum(['Image', 'Directory'])
+    .default('Image')
+    .meta({
+      description:
+        'Image: an ext3 file system. Directory: plain directories in the volume, faster with many small syncs, limited by the volume alone and not to be carried elsewhere as one file.',
+      rules: [immutable('format')],
+    }),
+  ext3: z
+    .object({
+      bytesPerInode: z.int().min(1024).max(4_194_304).optional().meta({
+        description:
+          'One inode for so many bytes: smaller for many small files; when left out 16384, and 4096 below 512Mi.',
+      }),
+      reservedPercent: z
+        .int()
+        .min(0)
+        .max(50)
+        .optional()
+        .meta({ description: 'Share of the blocks that only root may use; 0 when left out.' }),
+      allocation: z.enum(['Full', 'Sparse']).optional().meta({
+        description:
+          'Full (when left out) backs the image by real blocks. Sparse takes them as they are written: writes are lost when the volume is full by then.',
+      }),
+    })
+    .optional()
+    .meta({ description: 'How the file system is made.', rules: [immutable('ext3')] }),
   reclaimPolicy: z
     .enum(['Retain', 'Delete'])
     .default('Retain')
@@ -131,7 +199,26 @@ export const persistentOverlay: KindDefinition = {
   description: 'A writable ext3 layer that keeps what is installed or changed on top of an image.',
   spec: specSchema,
   status: statusSchema,
-  rules: [labelNameRule(54)],
+  rules: [
+    labelNameRule(54),
+    {
+      rule: "self.spec.format == 'Image' || self.spec.storage.volumeMode == 'Filesystem'",
+      message: 'format: Directory needs a volume with a file system: set storage.volumeMode: Filesystem',
+    },
+    {
+      rule: "self.spec.format == 'Image' || !has(self.spec.ext3)",
+      message: 'ext3 is for format: Image: leave one of the two out',
+    },
+    {
+      rule: "!has(self.spec.storage.existingClaimName) || self.spec.reclaimPolicy == 'Retain'",
+      message: 'an existing claim is never deleted by Lamina: set reclaimPolicy: Retain',
+    },
+    // Immutability of the field itself says nothing of one that was not there before.
+    {
+      rule: 'has(self.spec.ext3) == has(oldSelf.spec.ext3)',
+      message: 'ext3 cannot be changed: make another overlay',
+    },
+  ],
   columns: [
     { name: 'Size', type: 'string', jsonPath: '.spec.size' },
     readyColumn,

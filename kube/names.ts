@@ -18,6 +18,8 @@ export const labels = {
   instance: `${group}/instance`,
   /** On PVCs: the PersistentOverlay's name. */
   overlay: `${group}/overlay`,
+  /** On pods that only bring an image to their node, and on their DaemonSet: the ContainerImage's name. */
+  prefetch: `${group}/prefetch`,
   managedBy: 'app.kubernetes.io/managed-by',
 } as const
 
@@ -30,10 +32,14 @@ export const annotations = {
   defaultContainer: 'kubectl.kubernetes.io/default-container',
   /** On PVCs: mirror of the overlay's `status.base`, as JSON. */
   base: `${group}/base`,
+  /** On pods of a prefetch: the image's resolved reference. For display, and so that a new digest rolls them. */
+  imageReference: `${group}/image-reference`,
 } as const
 
 /** Containers of an instance's pod that the runtime changes; every other container passes through untouched. */
 export const containers = { main: 'main', prepare: 'prepare' } as const
+/** What a prefetch's pods run after `prepare`: nothing, from the operator's own image. */
+export const holdContainer = 'hold'
 
 /** Pod volumes of ours begin with this; a user's volumes and mounts may not. */
 export const volumePrefix = 'lamina-'
@@ -41,6 +47,8 @@ export const volumePrefix = 'lamina-'
 export const overlayVolume = (index: number): string => `${volumePrefix}${index}`
 /** emptyDir of the throw-away overlay. */
 export const ephemeralVolume = `${volumePrefix}ephemeral`
+/** Volume of an image that lies on a claim. */
+export const baseVolume = `${volumePrefix}base`
 /** Secret volume of the pull secret at `index`. */
 export const pullSecretVolume = (index: number): string => `${volumePrefix}pull-${index}`
 
@@ -48,6 +56,7 @@ export const pullSecretVolume = (index: number): string => `${volumePrefix}pull-
 export const mountRoot = '/.lamina'
 export const overlayMountPath = (index: number): string => `${mountRoot}/overlays/${index}`
 export const ephemeralMountPath = `${mountRoot}/ephemeral`
+export const baseMountPath = `${mountRoot}/base`
 export const pullSecretMountPath = (index: number): string => `${mountRoot}/pull/${index}`
 /** The pause init (catatonit), bound into every instance by the runtime. */
 export const initPath = `${mountRoot}/init`
@@ -55,8 +64,14 @@ export const idleCommand = [initPath, '-P'] as const
 /** The directory of the pod's progress files, bound into `prepare` by the runtime. */
 export const progressMountPath = `${mountRoot}/progress`
 
+/** Label of nodes whose handler works; the RuntimeClass sends instances there. */
+export const readyNodeLabel = `${group}/ready`
+
 /** PVC of an overlay; also the prefix that the admission policy guards. */
 export const claimName = (overlayName: string): string => `${volumePrefix}${overlayName}`
+
+/** DaemonSet of an image's prefetch. */
+export const prefetchName = (imageName: string): string => `${volumePrefix}prefetch-${imageName}`
 
 /** The pod condition by which the agent tells what keeps an instance from being mounted. */
 export const preparedCondition = `${group}/Prepared`

@@ -1,5 +1,6 @@
 import type {
   CoreV1Event,
+  V1DaemonSet,
   V1Lease,
   V1Node,
   V1PersistentVolumeClaim,
@@ -26,6 +27,7 @@ export type Pod = Stored<V1Pod>
 export type PersistentVolumeClaim = Stored<V1PersistentVolumeClaim>
 export type Secret = Stored<V1Secret>
 export type Node = Stored<V1Node>
+export type DaemonSet = Stored<V1DaemonSet>
 export type Event = Stored<CoreV1Event>
 export type Lease = Stored<V1Lease>
 export type StorageClass = Stored<V1StorageClass>
@@ -49,6 +51,13 @@ export const claims = builtIn<PersistentVolumeClaim>({
 export const secrets = builtIn<Secret>({ ...core, plural: 'secrets', kind: 'Secret' })
 export const nodes = builtIn<Node>({ ...core, plural: 'nodes', kind: 'Node', namespaced: false })
 export const events = builtIn<Event>({ ...core, plural: 'events', kind: 'Event' })
+export const daemonSets = builtIn<DaemonSet>({
+  group: 'apps',
+  version: 'v1',
+  plural: 'daemonsets',
+  kind: 'DaemonSet',
+  namespaced: true,
+})
 export const leases = builtIn<Lease>({
   group: 'coordination.k8s.io',
   version: 'v1',

@@ -1,13 +1,16 @@
 /**
  * Makes `dist/`: the bundles of the operator's image and what lies beside them.
  *
- * usage: build.ts
+ * usage: build.ts [--arch x64 | arm64]    for nodes of that architecture; this machine's own without it
  */
+import { existsSync } from 'node:fs'
 import { chmod, copyFile, mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { parseArgs } from 'node:util'
 import { build as bundle } from 'esbuild'
 import { bundleOptions, nativeKoffi } from '../runtime-shim/runtime/bundle-options.ts'
 import { makeSkeleton } from '../runtime-shim/runtime/skeleton.ts'
+import { fetchForeignPackages } from './foreign-packages.ts'
 import { packagesOf, thirdPartyNotes } from './third-party.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -18,15 +21,27 @@ const programs = {
   'before-uninstall.cjs': 'controller/before-uninstall.ts',
   'agent.cjs': 'runtime-shim/agent/main.ts',
   'prepare.cjs': 'runtime-shim/agent/prepare/main.ts',
+  'overlay-worker.cjs': 'runtime-shim/agent/overlay/worker/main.ts',
   'lamina-runtime.cjs': 'runtime-shim/runtime/main.ts',
 } as const
 type Bundle = keyof typeof programs
+
+interface Target {
+  /** Of the nodes, as `process.arch` has it. */
+  arch?: string
+  /** Where the packages lie that are native to it. */
+  modules?: string
+}
 
 /**
  * Writes the bundles to `dir`, with koffi's native part, the runtime's launcher
  * and skeleton, and the licences of what was bundled.
  */
-export const build = async (dir: string, bundles: readonly Bundle[]): Promise<void> => {
+export const build = async (
+  dir: string,
+  bundles: readonly Bundle[],
+  { arch = process.arch, modules = join(root, 'node_modules') }: Target = {},
+): Promise<void> => {
   await rm(dir, { recursive: true, force: true })
   await mkdir(dir, { recursive: true })
   const results = await Promise.all(
@@ -37,7 +52,7 @@ export const build = async (dir: string, bundles: readonly Bundle[]): Promise<vo
   const launcher = join(dir, 'lamina-runtime')
   await copyFile(join(root, 'runtime-shim/runtime/lamina-runtime.sh'), launcher)
   await chmod(launcher, 0o755)
-  await copyFile(join(root, 'node_modules', nativeKoffi(process.arch)), join(dir, 'koffi.node'))
+  await copyFile(join(modules, nativeKoffi(arch)), join(dir, 'koffi.node'))
   makeSkeleton(join(dir, 'skeleton.squashfs'))
   const packages = results.flatMap(({ metafile }) => packagesOf(metafile))
   await writeFile(
@@ -47,9 +62,18 @@ export const build = async (dir: string, bundles: readonly Bundle[]): Promise<vo
 }
 
 const main = async (): Promise<void> => {
+  const { values } = parseArgs({ options: { arch: { type: 'string', default: process.arch } } })
+  const { arch } = values
   const dir = join(root, 'dist')
-  await build(dir, ['controller.cjs', 'before-uninstall.cjs', 'agent.cjs', 'prepare.cjs', 'lamina-runtime.cjs'])
-  process.stdout.write(`built ${dir}\n`)
+  const modules = join(root, 'node_modules')
+  if (!existsSync(join(modules, nativeKoffi(arch))) || !existsSync(join(modules, `node-linux-${arch}`)))
+    await fetchForeignPackages(root, arch, modules)
+  const bundles = [
+    ...(['controller.cjs', 'before-uninstall.cjs', 'agent.cjs', 'prepare.cjs'] as const),
+    ...(['overlay-worker.cjs', 'lamina-runtime.cjs'] as const),
+  ]
+  await build(dir, bundles, { arch })
+  process.stdout.write(`built ${dir} for ${arch}: --build-arg NODE_PACKAGE=node-linux-${arch}\n`)
 }
 
 if (import.meta.main) await main()

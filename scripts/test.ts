@@ -1,7 +1,7 @@
 /**
  * Runs the tests and closes with their count.
  *
- * usage: test.ts [check | unit [FILTER…] | e2e [FILTER…]], all three without an argument
+ * usage: test.ts [check | unit [FILTER…] | e2e [FILTER…] | nodes [FILTER…]], all of them without an argument
  */
 import { runChecks } from './checks.ts'
 import { summaryOf, type Tally, total } from './tally.ts'
@@ -17,6 +17,7 @@ const stages: Record<string, () => Promise<Tally>> = {
   check: () => runChecks(print),
   unit: () => runVitest('unit', filters),
   e2e: () => runVitest('e2e', filters),
+  nodes: () => runVitest('nodes', filters),
 }
 
 const tallies: Tally[] = []

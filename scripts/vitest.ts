@@ -5,7 +5,7 @@ import { execa } from 'execa'
 import { type Tally, tallyOf } from './tally.ts'
 
 /** Runs one project of vitest.config.ts, or of it the files whose path holds one of the filters. */
-export const runVitest = async (project: 'unit' | 'e2e', filters: readonly string[]): Promise<Tally> => {
+export const runVitest = async (project: 'unit' | 'e2e' | 'nodes', filters: readonly string[]): Promise<Tally> => {
   const dir = await mkdtemp(join(tmpdir(), 'lamina-tests-'))
   const report = join(dir, 'report.json')
   try {

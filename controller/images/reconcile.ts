@@ -1,123 +1,73 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import type { ContainerImage, ContainerImageStatus } from '../../crds/container-image.ts'
+import type { ContainerImage } from '../../crds/container-image.ts'
 import type { Attempts } from '../../kube/attempts.ts'
-import { timestamp } from '../../kube/clock.ts'
 import { parseKey } from '../../kube/resource.ts'
-import { containerImages, secrets } from '../../kube/resources.ts'
-import { DockerConfigError, mergeDockerConfigs } from '../../runtime-shim/image/docker-config.ts'
-import { RegistryError, resolveImage } from '../../runtime-shim/image/skopeo.ts'
+import { containerImages } from '../../kube/resources.ts'
 import { announce } from '../announce.ts'
-import { conditionOf, mergeConditions, type Standing, standingConditions } from '../conditions.ts'
+import { conditionOf } from '../conditions.ts'
 import type { Context, Result } from '../context.ts'
 import { writeStatus } from '../write-status.ts'
-
-type Resolved = NonNullable<ContainerImageStatus['resolved']>
-
-type Finding = { kind: 'resolved'; resolved: Resolved } | { kind: 'failed'; reason: string; message: string }
-
-/** A pull secret is not what it must be. */
-class PullSecretError extends Error {
-  override name = 'PullSecretError'
-}
-
-const pullSecretText = async ({ client }: Context, namespace: string, name: string): Promise<string> => {
-  const secret = await client.get(secrets, { namespace, name })
-  if (!secret) {
-    throw new PullSecretError(
-      `pullSecrets names the Secret "${name}", which is not in namespace ${namespace}: create it there`,
-    )
-  }
-  const encoded = secret.data?.['.dockerconfigjson'] ?? secret.data?.['.dockercfg']
-  if (encoded === undefined) {
-    throw new PullSecretError(
-      `the Secret "${name}" of pullSecrets has no .dockerconfigjson: make it with kubectl create secret docker-registry`,
-    )
-  }
-  return Buffer.from(encoded, 'base64').toString()
-}
-
-/** Resolves with the namespace's own credentials, which exist as a file for just as long. */
-const resolve = async (context: Context, image: ContainerImage): Promise<Resolved> => {
-  const { registry } = image.spec.source
-  const { scratchDir } = context.settings
-  const names = (registry.pullSecrets ?? []).map(({ name }) => name)
-  const texts = await Promise.all(names.map((name) => pullSecretText(context, image.metadata.namespace, name)))
-  const dir = await mkdtemp(join(scratchDir, 'resolve-'))
-  try {
-    const authFile = join(dir, 'auth.json')
-    if (texts.length > 0) await writeFile(authFile, mergeDockerConfigs(texts), { mode: 0o600 })
-    const access = { authFile: texts.length > 0 ? authFile : undefined, scratchDir: dir }
-    const found = await resolveImage(registry.image, image.spec.platform, access, AbortSignal.timeout(60_000))
-    return { ...found, resolveTime: timestamp(context.clock.now()) }
-  } finally {
-    await rm(dir, { recursive: true, force: true })
-  }
-}
-
-const reasons: Record<RegistryError['kind'], string> = {
-  NotFound: 'ImageNotFound',
-  Unauthorized: 'ImageUnauthorized',
-  Unreachable: 'RegistryUnreachable',
-  NoPlatform: 'PlatformNotFound',
-  NoSpace: 'NoSpace',
-  Other: 'ResolveFailed',
-}
-
-const find = async (context: Context, image: ContainerImage): Promise<Finding> => {
-  try {
-    return { kind: 'resolved', resolved: await resolve(context, image) }
-  } catch (error) {
-    if (error instanceof RegistryError) return { kind: 'failed', reason: reasons[error.kind], message: error.message }
-    if (error instanceof PullSecretError || error instanceof DockerConfigError) {
-      return { kind: 'failed', reason: 'PullSecretInvalid', message: error.message }
-    }
-    throw error
-  }
-}
-
-const standingOf = (finding: Finding): Standing =>
-  finding.kind === 'resolved'
-    ? { kind: 'ready', reason: 'Resolved', message: finding.resolved.reference }
-    : { kind: 'progressing', reason: finding.reason, message: finding.message }
-
-const isSettled = ({ metadata, status }: ContainerImage): boolean =>
-  status.resolved !== undefined &&
-  status.observedGeneration === metadata.generation &&
-  conditionOf(status.conditions, 'Ready')?.status === 'True'
+import { ensurePrefetch } from './ensure-prefetch.ts'
+import type { PrefetchFinding } from './prefetch.ts'
+import { type Finding, find, refusalOf } from './resolve.ts'
+import { statusAfter } from './status.ts'
 
 /** Quick for a slip of the pen, kind to a registry. */
 const retryPace = { firstMs: 2_000, longestMs: 30_000 }
 
+/** Nothing tells when a claim that is not ours is made again, or when a thing of another's goes. */
+const lookAgainMs = 60_000
+
+/** What was found for this generation and holds. */
+const settled = ({ metadata, spec, status }: ContainerImage): Finding | undefined => {
+  const isCurrent = status.observedGeneration === metadata.generation
+  const isReady = conditionOf(status.conditions, 'Ready')?.status === 'True'
+  // A volume's image is known by its claim, of which no watch tells.
+  if (!status.resolved || !isCurrent || !isReady || spec.source.volume) return undefined
+  return { kind: 'resolved', resolved: status.resolved }
+}
+
+/** The same as before is not news. */
+const withTimeOf = (finding: Finding, { status: { resolved: before } }: ContainerImage): Finding =>
+  finding.kind === 'resolved' && before?.reference === finding.resolved.reference
+    ? { kind: 'resolved', resolved: { ...finding.resolved, resolveTime: before.resolveTime } }
+    : finding
+
+interface Looked extends Result {
+  /** Undefined while it is too early to ask again: what was told stays. */
+  finding: Finding | undefined
+}
+
 /** Tag → digest and configuration, once for each generation. */
+const look = async (context: Context, image: ContainerImage, attempts: Attempts): Promise<Looked> => {
+  const known = refusalOf(context, image) ?? settled(image)
+  if (known) return { finding: known }
+  const tries = `${image.metadata.uid}/${image.metadata.generation}`
+  const remaining = attempts.remainingMs(tries)
+  if (remaining > 0) return { finding: undefined, requeueAfterMs: remaining }
+  const finding = withTimeOf(await find(context, image), image)
+  if (finding.kind === 'failed') return { finding, requeueAfterMs: attempts.next(tries, retryPace).waitMs }
+  attempts.forget(tries)
+  return { finding, ...(image.spec.source.volume ? { requeueAfterMs: lookAgainMs } : {}) }
+}
+
+const requeue = ({ requeueAfterMs }: Result, { kind }: PrefetchFinding): Result => {
+  const times = [requeueAfterMs, kind === 'refused' ? lookAgainMs : undefined].filter((time) => time !== undefined)
+  return times.length > 0 ? { requeueAfterMs: Math.min(...times) } : {}
+}
+
+/** The image's digest and configuration, and what is asked to fetch it beforehand. */
 export const createImageReconciler =
   (context: Context, attempts: Attempts) =>
   async (key: string): Promise<Result> => {
-    const image = context.caches.images.get(parseKey(key))
-    if (!image || image.metadata.deletionTimestamp || isSettled(image)) return {}
-    const { uid, generation } = image.metadata
-    const tries = `${uid}/${generation}`
-    const remaining = attempts.remainingMs(tries)
-    if (remaining > 0) return { requeueAfterMs: remaining }
-    const finding = await find(context, image)
-    const now = context.clock.now()
-    const after: ContainerImageStatus = {
-      observedGeneration: generation,
-      ...(finding.kind === 'resolved' ? { resolved: finding.resolved } : {}),
-      conditions: mergeConditions(image.status.conditions, standingConditions(standingOf(finding)), {
-        generation,
-        now,
-      }),
-    }
-    const written = await writeStatus(context.client, containerImages, image, { before: image.status, after })
-    context.caches.images.note(written)
-    announce(
-      context.events,
-      { kind: 'ContainerImage', metadata: image.metadata },
-      image.status.conditions,
-      after.conditions,
-    )
-    if (finding.kind === 'failed') return { requeueAfterMs: attempts.next(tries, retryPace).waitMs }
-    attempts.forget(tries)
-    return {}
+    const { caches, client, clock, events } = context
+    const image = caches.images.get(parseKey(key))
+    if (!image || image.metadata.deletionTimestamp) return {}
+    const { finding, ...result } = await look(context, image, attempts)
+    if (!finding) return result
+    const prefetch = await ensurePrefetch(context, image, finding)
+    const before = image.status
+    const after = statusAfter(image, { finding, prefetch }, clock.now())
+    caches.images.note(await writeStatus(client, containerImages, image, { before, after }))
+    announce(events, { kind: 'ContainerImage', metadata: image.metadata }, before.conditions, after.conditions)
+    return requeue(result, prefetch)
   }

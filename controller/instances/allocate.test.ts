@@ -54,7 +54,7 @@ describe('allocate', () => {
     ['readers keep out a writer', write('o'), 'ReadOnly', 'readers'],
   ] as const)('%s, and is named', (_, use, holds, why) => {
     const result = allocated(claimant('late', [use]), [held('o', ['holder', holds])])
-    expect(result).toEqual({ kind: 'blocked', overlay: 'o', by: 'holder', why })
+    expect(result).toEqual({ kind: 'blocked', overlay: 'o', by: [{ name: 'holder', since: now }], why })
   })
 
   test('all or none: one that is taken leaves the free one unclaimed', () => {
@@ -77,7 +77,8 @@ describe('allocate', () => {
   test('a writer that waits comes before a later reader, though readers have it', () => {
     const writer = claimant('writer', [write('docs')], '2026-01-01T11:00:00Z')
     const result = allocated(claimant('reader', [read('docs')]), [held('docs', ['old', 'ReadOnly'])], [writer])
-    expect(result).toEqual({ kind: 'blocked', overlay: 'docs', by: 'writer', why: 'queue' })
+    const by = [{ name: 'writer', since: '2026-01-01T11:00:00Z' }]
+    expect(result).toEqual({ kind: 'blocked', overlay: 'docs', by, why: 'queue' })
   })
 
   test('a reader that waits does not keep out another reader', () => {

@@ -18,11 +18,18 @@ interface OverlayClaim {
   writes: boolean
 }
 
+/** Who has an overlay, or waits for it. */
+export interface Holder {
+  /** Name of the Instance. */
+  name: string
+  since: string
+}
+
 export type Allocation =
   /** Overlays to write, each with its attachments after the claim; empty when all are held already. */
   | { kind: 'granted'; claims: OverlayClaim[] }
   | { kind: 'missing'; overlay: string }
-  | { kind: 'blocked'; overlay: string; by: string; why: 'writer' | 'readers' | 'queue' }
+  | { kind: 'blocked'; overlay: string; by: Holder[]; why: 'writer' | 'readers' | 'queue' }
 
 const compatible = (access: Attachment['access'], held: readonly Attachment[]): boolean =>
   access === 'ReadWrite' ? held.length === 0 : held.every((attachment) => attachment.access === 'ReadOnly')
@@ -65,7 +72,8 @@ export const allocate = (
     const [holder] = held
     if (holder && !compatible(access, held)) {
       const why = holder.access === 'ReadWrite' ? 'writer' : 'readers'
-      return { kind: 'blocked', overlay: name, by: held.map(({ instanceName }) => instanceName).join(', '), why }
+      const by = held.map(({ instanceName, attachTime }) => ({ name: instanceName, since: attachTime }))
+      return { kind: 'blocked', overlay: name, by, why }
     }
     if (own?.access === access) continue
     const earlier = others.find(
@@ -73,7 +81,10 @@ export const allocate = (
         comesBefore(other, claimant) &&
         other.overlays.some((use) => use.name === name && (use.access === 'ReadWrite' || access === 'ReadWrite')),
     )
-    if (earlier) return { kind: 'blocked', overlay: name, by: earlier.name, why: 'queue' }
+    if (earlier) {
+      const by = [{ name: earlier.name, since: earlier.since }]
+      return { kind: 'blocked', overlay: name, by, why: 'queue' }
+    }
     const mine: Attachment = { instanceUID: claimant.uid, instanceName: claimant.name, access, attachTime }
     claims.push({ overlay, attachments: [...held, mine], writes: access === 'ReadWrite' })
   }

@@ -29,12 +29,13 @@ const holdsAny = ({ caches }: Context, { metadata: { uid, namespace } }: Instanc
     .some(({ status }) => status.attachments?.some(({ instanceUID }) => instanceUID === uid))
 
 /** Gives back what the instance holds of overlays that no pod can have mounted for it: that is read live. */
-const withdraw = async (context: Context, { metadata: { uid, namespace, name } }: Instance): Promise<void> => {
+const withdraw = async (context: Context, instance: Instance): Promise<void> => {
+  const { uid, namespace, name } = instance.metadata
   const pod = await context.client.get(pods, { namespace, name })
   for (const overlay of context.caches.overlays.by('namespace', namespace)) {
     const attachments = overlay.status.attachments ?? []
     const others = attachments.filter(({ instanceUID }) => instanceUID !== uid)
-    if (others.length === attachments.length || mayHold(pod, uid, overlay.metadata.name)) continue
+    if (others.length === attachments.length || mayHold(pod, { instanceUID: uid, instance }, overlay)) continue
     await writeAttachments(context, overlay, others, undefined)
   }
 }

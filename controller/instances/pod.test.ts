@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { genImage, genInstance, genOverlay, genResolved } from '../../test/gen/objects.ts'
+import { digestOf, genImage, genInstance, genOverlay, genResolved } from '../../test/gen/objects.ts'
 import { type PodParts, podOf, templateHash } from './pod.ts'
 
 const parts = (spec: object, { config = {}, ...more }: Partial<PodParts> & { config?: object } = {}): PodParts => ({
@@ -49,6 +49,51 @@ describe('the pod of an instance', () => {
         },
       ],
     })
+  })
+
+  test('has an overlay on a block volume as a device', () => {
+    const block = genOverlay('a', { spec: { storage: { volumeMode: 'Block' } } })
+    const overlays = [
+      { overlay: block, claimName: 'lamina-a' },
+      { overlay: genOverlay('b'), claimName: 'lamina-b' },
+    ]
+    const uses = [{ name: 'a' }, { name: 'b', access: 'ReadOnly' }]
+    const sidecar = { name: 'main', volumeDevices: [{ name: 'mine', devicePath: '/dev/mine' }] }
+    const { initContainers, containers } =
+      pod({ overlays: uses, podTemplate: { spec: { containers: [sidecar] } } }, { overlays, prepare: true }).spec ?? {}
+    const expected = {
+      volumeMounts: [{ name: 'lamina-1', mountPath: '/.lamina/overlays/1' }],
+      volumeDevices: [{ name: 'lamina-0', devicePath: '/.lamina/overlays/0' }],
+    }
+    expect(initContainers).toMatchObject([{ name: 'prepare', ...expected }])
+    expect(containers).toMatchObject([
+      { ...expected, volumeDevices: [...expected.volumeDevices, { name: 'mine', devicePath: '/dev/mine' }] },
+    ])
+  })
+
+  test('has the volume of its image read-only, also of an image that only its overlay keeps', () => {
+    const reference = `volume://images/a/tools.sif@${digestOf('a')}`
+    const { volumes, containers } = pod({}, { chosen: { ...genResolved(), reference } }).spec ?? {}
+    expect(volumes).toContainEqual({
+      name: 'lamina-base',
+      persistentVolumeClaim: { claimName: 'images', readOnly: true },
+    })
+    expect(containers?.[0]?.volumeMounts).toContainEqual({
+      name: 'lamina-base',
+      mountPath: '/.lamina/base',
+      readOnly: true,
+    })
+  })
+
+  test('leaves that volume writable where an overlay lies on it too: the kubelet mounts a claim but once', () => {
+    const reference = `volume://mine/tools.sif@${digestOf('a')}`
+    const overlays = [{ overlay: genOverlay('a'), claimName: 'mine' }]
+    const given = { overlays, chosen: { ...genResolved(), reference } }
+    const { volumes, containers } = pod({ overlays: [{ name: 'a' }] }, given).spec ?? {}
+    expect(volumes).toContainEqual({ name: 'lamina-base', persistentVolumeClaim: { claimName: 'mine' } })
+    expect(containers?.[0]?.volumeMounts).toContainEqual(
+      expect.objectContaining({ name: 'lamina-base', readOnly: true }),
+    )
   })
 
   test('without a writable overlay it has a throw-away one, of the size and medium asked', () => {

@@ -1,33 +1,21 @@
 import { createHash } from 'node:crypto'
-import type {
-  V1Affinity,
-  V1Container,
-  V1EnvVar,
-  V1Pod,
-  V1PodSpec,
-  V1SecurityContext,
-  V1Volume,
-} from '@kubernetes/client-node'
+import type { V1Affinity, V1Container, V1EnvVar, V1Pod, V1PodSpec, V1SecurityContext } from '@kubernetes/client-node'
 import type { ImageConfig } from '../../crds/common.ts'
 import type { ContainerImage } from '../../crds/container-image.ts'
 import type { Instance, InstanceSpec } from '../../crds/instance.ts'
-import type { OverlayBase, PersistentOverlay } from '../../crds/persistent-overlay.ts'
+import type { OverlayBase } from '../../crds/persistent-overlay.ts'
 import {
   annotations,
   apiVersion,
   containers,
-  ephemeralMountPath,
-  ephemeralVolume,
   idleCommand,
   labels,
   managedByValue,
-  overlayMountPath,
-  overlayVolume,
-  pullSecretMountPath,
-  pullSecretVolume,
   releaseFinalizer,
   runtimeClassName,
 } from '../../kube/names.ts'
+import { prepareContainer } from '../unprivileged.ts'
+import { type ClaimedOverlay, ourMounts, ourVolumes, type VolumeParts } from './pod-volumes.ts'
 import { applyTemplate } from './template.ts'
 
 export interface PodParts {
@@ -37,7 +25,7 @@ export interface PodParts {
   /** What it runs on. */
   chosen: OverlayBase
   /** In the order of the instance's spec, each with its claim. */
-  overlays: readonly { overlay: PersistentOverlay; claimName: string }[]
+  overlays: readonly ClaimedOverlay[]
   /** Image of the placeholder and of `prepare`: the operator's own, on every node already. */
   placeholderImage: string
   /** Whether the init container `prepare` is needed. */
@@ -102,58 +90,13 @@ const userOf = (spec: InstanceSpec, { user = '' }: ImageConfig): V1SecurityConte
   return { runAsUser: Number(uid), ...(gid === undefined ? {} : { runAsGroup: Number(gid) }) }
 }
 
-const writes = (spec: InstanceSpec): boolean => spec.overlays.some(({ access }) => access === 'ReadWrite')
-
-const ourVolumes = ({ instance: { spec }, image, overlays }: PodParts): V1Volume[] => [
-  ...overlays.map(({ claimName }, index) => ({ name: overlayVolume(index), persistentVolumeClaim: { claimName } })),
-  ...(writes(spec)
-    ? []
-    : [
-        {
-          name: ephemeralVolume,
-          emptyDir: {
-            ...(spec.ephemeral?.sizeLimit === undefined ? {} : { sizeLimit: spec.ephemeral.sizeLimit }),
-            ...(spec.ephemeral?.medium === 'Memory' ? { medium: 'Memory' } : {}),
-          },
-        },
-      ]),
-  ...(image.spec.source.registry.pullSecrets ?? []).map(({ name }, index) => ({
-    name: pullSecretVolume(index),
-    secret: { secretName: name },
-  })),
-]
-
-const ourMounts = ({ instance: { spec }, image, overlays }: PodParts) => [
-  ...overlays.map((_, index) => ({ name: overlayVolume(index), mountPath: overlayMountPath(index) })),
-  ...(writes(spec) ? [] : [{ name: ephemeralVolume, mountPath: ephemeralMountPath }]),
-  ...(image.spec.source.registry.pullSecrets ?? []).map((_, index) => ({
-    name: pullSecretVolume(index),
-    mountPath: pullSecretMountPath(index),
-    readOnly: true,
-  })),
-]
-
-/** Works under pod security `restricted`: it only waits and tells. */
-const prepareContainer = (parts: PodParts): V1Container => ({
-  name: containers.prepare,
-  image: parts.placeholderImage,
-  imagePullPolicy: 'IfNotPresent',
-  command: ['node', '/app/prepare.cjs'],
-  args: [],
-  volumeMounts: ourMounts(parts),
-  resources: { requests: { cpu: '10m', memory: '32Mi' } },
-  securityContext: {
-    allowPrivilegeEscalation: false,
-    capabilities: { drop: ['ALL'] },
-    runAsNonRoot: true,
-    runAsUser: 65532,
-    readOnlyRootFilesystem: true,
-    seccompProfile: { type: 'RuntimeDefault' },
-  },
+const volumePartsOf = ({ instance: { spec }, image, chosen, overlays }: PodParts): VolumeParts => ({
+  ...{ spec, image, chosen, overlays },
 })
 
 const mainContainer = (parts: PodParts): V1Container => {
   const { spec } = parts.instance
+  const { volumeMounts, ...devices } = ourMounts(volumePartsOf(parts))
   const { config } = parts.chosen
   const user = userOf(spec, config)
   // Said always: the placeholder image's own would show otherwise.
@@ -168,7 +111,8 @@ const mainContainer = (parts: PodParts): V1Container => {
     workingDir,
     ...(spec.ports ? { ports: spec.ports } : {}),
     ...(spec.resources ? { resources: spec.resources } : {}),
-    volumeMounts: [...ourMounts(parts), ...(spec.volumeMounts ?? [])],
+    volumeMounts: [...volumeMounts, ...(spec.volumeMounts ?? [])],
+    ...devices,
     ...(user ? { securityContext: user } : {}),
   }
 }
@@ -201,9 +145,11 @@ const ourSpec = (parts: PodParts): V1PodSpec => {
     restartPolicy: spec.restartPolicy,
     nodeSelector: { 'kubernetes.io/os': platform.os, 'kubernetes.io/arch': platform.architecture },
     ...affinity(parts),
-    ...(parts.prepare ? { initContainers: [prepareContainer(parts)] } : {}),
+    ...(parts.prepare
+      ? { initContainers: [prepareContainer(parts.placeholderImage, ourMounts(volumePartsOf(parts)))] }
+      : {}),
     containers: [mainContainer(parts)],
-    volumes: [...ourVolumes(parts), ...(spec.volumes ?? [])],
+    volumes: [...ourVolumes(volumePartsOf(parts)), ...(spec.volumes ?? [])],
   }
 }
 

@@ -64,8 +64,14 @@ const keptGrant = ({ status }: Instance, pod: Pod): Grant => {
   }
 }
 
+const problemOf = ({ caches }: Context, { metadata: { namespace }, spec }: Instance): string | undefined =>
+  templateProblem(
+    spec,
+    spec.overlays.flatMap(({ name }) => caches.overlays.get({ namespace, name }) ?? []),
+  )
+
 const driftOf = (context: Context, instance: Instance, pod: Pod): Drift => {
-  const problem = templateProblem(instance.spec)
+  const problem = problemOf(context, instance)
   if (problem !== undefined) return { kind: 'invalid', message: problem }
   const ingredients = gather(context, instance)
   if (ingredients.kind === 'missing') return { kind: 'none' }
@@ -144,7 +150,7 @@ const isToldNameTaken = ({ status }: Instance): boolean =>
   conditionOf(status.conditions, 'Ready')?.reason === 'PodNameTaken'
 
 const tryToBegin = async (context: Context, instance: Instance, attempts: Attempts): Promise<Outcome> => {
-  const problem = templateProblem(instance.spec)
+  const problem = problemOf(context, instance)
   if (problem !== undefined) return { finding: { kind: 'invalid', message: problem } }
   const { uid, generation } = instance.metadata
   const tries = `${uid}/${generation}`

@@ -2,18 +2,18 @@ import type { ContainerImage } from '../../crds/container-image.ts'
 import type { Instance } from '../../crds/instance.ts'
 import type { PersistentOverlay } from '../../crds/persistent-overlay.ts'
 import { ApiError, hasReason } from '../../kube/client.ts'
+import { imageSourceOf } from '../../kube/image-source.ts'
 import { annotations } from '../../kube/names.ts'
-import { parseQuantity } from '../../kube/quantity.ts'
 import { type Pod, pods } from '../../kube/resources.ts'
 import { conditionOf } from '../conditions.ts'
 import type { Context } from '../context.ts'
-import type { Allocation } from './allocate.ts'
+import { mustGrow } from '../overlays/growth.ts'
 import { type ChosenImage, chooseImage } from './base.ts'
 import { claimOverlays } from './claim.ts'
+import { blockedBy } from './contention.ts'
 import { type PodParts, podOf, templateHash } from './pod.ts'
 import { isRunning, type Trouble } from './pod-state.ts'
 import type { Finding, Grant } from './status.ts'
-import { waitingReason } from './waiting.ts'
 
 /** Everything that an instance's pod is made from, or what is missing. */
 export type Ingredients =
@@ -44,9 +44,12 @@ const overlayTrouble = (
   }
   const stalled = conditionOf(overlay.status.conditions, 'Stalled')
   if (stalled?.status === 'True') return { reason: stalled.reason, message: `overlay "${name}": ${stalled.message}` }
-  return overlay.status.claim?.uid === undefined
-    ? { reason: 'ClaimPending', message: `overlay "${name}": its volume claim is about to be made` }
-    : undefined
+  const ready = conditionOf(overlay.status.conditions, 'Ready')
+  const hasClaim = overlay.status.claim?.uid !== undefined && ready?.reason !== 'ClaimNotFound'
+  if (hasClaim) return undefined
+  return ready?.status === 'False'
+    ? { reason: ready.reason, message: `overlay "${name}": ${ready.message}` }
+    : { reason: 'ClaimPending', message: `overlay "${name}": its volume claim is about to be made` }
 }
 
 /** Image and overlays together: the user mends both at once. */
@@ -65,13 +68,11 @@ export const gather = ({ caches }: Context, { metadata: { namespace }, spec }: I
 /** Compressed; what takes longer than a start should to fetch and convert. */
 const largeImage = 512 * 2 ** 20
 
-/** `ext3` wastes at most a block of its file. */
-const blockSize = 4096
+/** A server need not say how large its file is. */
+const isLarge = ({ reference, sizeBytes }: NonNullable<ContainerImage['status']['resolved']>): boolean =>
+  sizeBytes >= largeImage || (sizeBytes === 0 && imageSourceOf(reference) === 'https')
 
 const isMade = ({ status }: PersistentOverlay): boolean => status.usage !== undefined
-
-const mustGrow = ({ spec, status }: PersistentOverlay): boolean =>
-  status.usage !== undefined && parseQuantity(spec.size) - status.usage.capacityBytes >= blockSize
 
 const isUnhealthy = ({ status }: PersistentOverlay): boolean =>
   conditionOf(status.conditions, 'Healthy')?.status === 'False'
@@ -84,7 +85,7 @@ const needsPrepare = (
 ): boolean => {
   const written = overlays.find((_, index) => spec.overlays[index]?.access === 'ReadWrite')
   if (!overlays.every(isMade) || (written && (mustGrow(written) || isUnhealthy(written)))) return true
-  if (image.status.resolved === undefined || image.status.resolved.sizeBytes < largeImage) return false
+  if (image.status.resolved === undefined || !isLarge(image.status.resolved)) return false
   const onSomeNode = caches.instances
     .list()
     .filter(({ status }) => status.image?.digest === chosen.base.digest)
@@ -127,18 +128,6 @@ export const grantOf = (pod: Pod, { instance, chosen, overlays }: PodParts): Gra
   }
 }
 
-const blockedBy = (allocation: Exclude<Allocation, { kind: 'granted' }>): Trouble => {
-  const { overlay } = allocation
-  if (allocation.kind === 'missing')
-    return { reason: 'OverlayNotFound', message: `there is no PersistentOverlay "${overlay}"` }
-  const words = {
-    writer: `overlay "${overlay}" is in use for writing by instance ${allocation.by}: this one starts by itself when that has ended`,
-    readers: `overlay "${overlay}" is in use for reading (${allocation.by}): this one starts by itself when all of these have ended`,
-    queue: `overlay "${overlay}": instance ${allocation.by} has waited longer and comes first`,
-  }
-  return { reason: waitingReason, message: words[allocation.why] }
-}
-
 export type Preparation = { kind: 'claimed'; parts: PodParts } | { kind: 'blocked'; finding: Finding }
 
 /** Gathers and claims all that the instance's pod is made from. */
@@ -148,9 +137,10 @@ export const claimAll = async (context: Context, instance: Instance): Promise<Pr
     return { kind: 'blocked', finding: { kind: 'blocked', image: ingredients.image, overlays: ingredients.overlays } }
   }
   const allocation = await claimOverlays(context, instance, ingredients.chosen.base)
-  return allocation.kind === 'granted'
-    ? { kind: 'claimed', parts: partsOf(context, instance, ingredients) }
-    : { kind: 'blocked', finding: { kind: 'blocked', overlays: blockedBy(allocation) } }
+  if (allocation.kind === 'granted') return { kind: 'claimed', parts: partsOf(context, instance, ingredients) }
+  const { namespace } = instance.metadata
+  const nodeOf = (name: string) => context.caches.pods.get({ namespace, name })?.spec?.nodeName
+  return { kind: 'blocked', finding: { kind: 'blocked', overlays: blockedBy(allocation, nodeOf) } }
 }
 
 /** The API server does not take the pod: quota, pod security, a policy, a field that is wrong. */

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import { genInstance } from '../../test/gen/objects.ts'
+import { genInstance, genOverlay } from '../../test/gen/objects.ts'
 import { templateProblem } from './template-rules.ts'
 
-const problem = (spec: object) =>
-  templateProblem(genInstance('dev', { spec: { imageRef: { name: 'i' }, ...spec } }).spec)
+const problem = (spec: object, overlays = [genOverlay('image')]) =>
+  templateProblem(genInstance('dev', { spec: { imageRef: { name: 'i' }, ...spec } }).spec, overlays)
 const template = (spec: object) => ({ podTemplate: { spec } })
 
 describe('what a podTemplate may not ask for is refused in words that name the field', () => {
@@ -28,8 +28,21 @@ describe('what a podTemplate may not ask for is refused in words that name the f
       template({ containers: [{ name: 'side', volumeMounts: [{ name: 'v', mountPath: '/.lamina/x' }] }] }),
       /\/\.lamina/,
     ],
+    [
+      'a device of ours',
+      template({ containers: [{ name: 'side', volumeDevices: [{ name: 'lamina-0', devicePath: '/dev/x' }] }] }),
+      /volumeDevice "lamina-0"/,
+    ],
   ])('%s', (_, spec, words) => {
     expect(problem(spec)).toMatch(words)
+  })
+
+  test('a fsGroup, over an overlay of plain directories: the kubelet would change its files', () => {
+    const withGroup = template({ securityContext: { fsGroup: 1000 } })
+    const directory = genOverlay('plain', { spec: { format: 'Directory' } })
+    expect(problem(withGroup, [genOverlay('image'), directory])).toMatch(/fsGroup.*"plain"/)
+    expect(problem(withGroup)).toBeUndefined()
+    expect(problem({}, [directory])).toBeUndefined()
   })
 
   test('an ordinary template is none', () => {

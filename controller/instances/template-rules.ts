@@ -1,9 +1,14 @@
 import type { V1Container, V1PodSpec } from '@kubernetes/client-node'
 import type { InstanceSpec } from '../../crds/instance.ts'
+import type { PersistentOverlay } from '../../crds/persistent-overlay.ts'
 import { containers, mountRoot, volumePrefix } from '../../kube/names.ts'
 
 /** One thing that a podTemplate may not ask for: says what is wrong and the way out, or nothing. */
-type TemplateRule = (spec: InstanceSpec, template: Partial<V1PodSpec>) => string | undefined
+type TemplateRule = (
+  spec: InstanceSpec,
+  template: Partial<V1PodSpec>,
+  overlays: readonly PersistentOverlay[],
+) => string | undefined
 
 const inBothPlaces: readonly (keyof InstanceSpec & keyof V1Container)[] = [
   'command',
@@ -45,20 +50,46 @@ const noOurVolumes: TemplateRule = (spec, template) => {
 }
 
 const noOurMounts: TemplateRule = (spec, { containers: list = [], initContainers = [] }) => {
-  const inTemplate = [...list, ...initContainers].flatMap(({ volumeMounts }) => volumeMounts ?? [])
-  const mount = [...(spec.volumeMounts ?? []), ...inTemplate].find(
-    ({ name, mountPath }) => isReserved(name) || `${mountPath}/`.startsWith(`${mountRoot}/`),
+  const inTemplate = [...list, ...initContainers].flatMap(({ volumeMounts = [], volumeDevices = [] }) => [
+    ...volumeMounts.map(({ name, mountPath: path }) => ({ kind: 'volumeMount', name, path })),
+    ...volumeDevices.map(({ name, devicePath: path }) => ({ kind: 'volumeDevice', name, path })),
+  ])
+  const own = (spec.volumeMounts ?? []).map(({ name, mountPath: path }) => ({ kind: 'volumeMount', name, path }))
+  const taken = [...own, ...inTemplate].find(
+    ({ name, path }) => isReserved(name) || `${path}/`.startsWith(`${mountRoot}/`),
   )
-  return mount && `volumeMount "${mount.name}" at ${mount.mountPath}: ${volumePrefix}* and ${mountRoot} are Lamina's`
+  return taken && `${taken.kind} "${taken.name}" at ${taken.path}: ${volumePrefix}* and ${mountRoot} are Lamina's`
 }
 
-const rules: readonly TemplateRule[] = [setOnce, noOtherImage, noOurNames, noOurVolumes, noOurMounts]
+/** The kubelet would give the group every file of the volume, and so every file that was ever changed in the overlay. */
+const noGroupOverDirectories: TemplateRule = (_, { securityContext }, overlays) => {
+  if (securityContext?.fsGroup === undefined) return undefined
+  const name = overlays.find(({ spec }) => spec.format === 'Directory')?.metadata.name
+  return (
+    name &&
+    `podTemplate sets securityContext.fsGroup, and overlay "${name}" has format: Directory: the kubelet would change the owner of all files in it. Leave fsGroup out, or use an overlay of format: Image`
+  )
+}
 
-/** What the spec asks for that CEL cannot check on such long lists; no retry mends it. */
-export const templateProblem = (spec: InstanceSpec): string | undefined => {
+const rules: readonly TemplateRule[] = [
+  setOnce,
+  noOtherImage,
+  noOurNames,
+  noOurVolumes,
+  noOurMounts,
+  noGroupOverDirectories,
+]
+
+/**
+ * What the spec asks for that CEL cannot check: on such long lists, or together
+ * with other objects. No retry mends it.
+ *
+ * @param overlays those of the instance that are there
+ */
+export const templateProblem = (spec: InstanceSpec, overlays: readonly PersistentOverlay[]): string | undefined => {
   const template: Partial<V1PodSpec> = spec.podTemplate?.spec ?? {}
   for (const rule of rules) {
-    const problem = rule(spec, template)
+    const problem = rule(spec, template, overlays)
     if (problem) return problem
   }
   return undefined

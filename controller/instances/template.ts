@@ -24,6 +24,9 @@ const mergeContainer = (our: V1Container, their: V1Container): V1Container => ({
     : {}),
   env: mergeNamed(our.env ?? [], their.env ?? [], (_, variable) => variable),
   volumeMounts: [...(our.volumeMounts ?? []), ...(their.volumeMounts ?? [])],
+  ...(our.volumeDevices || their.volumeDevices
+    ? { volumeDevices: [...(our.volumeDevices ?? []), ...(their.volumeDevices ?? [])] }
+    : {}),
 })
 
 /** Ours is a must (readers of one volume run on one node); theirs comes on top. */

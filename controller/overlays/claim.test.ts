@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { digestOf, genClaim, genOverlay } from '../../test/gen/objects.ts'
-import { claimOf, claimPatch, claimSize } from './claim.ts'
+import { claimNameOf, claimOf, claimPatch, claimSize, volumeModeProblem } from './claim.ts'
 
 const overhead = { default: 0.06, classes: { thin: 0 } }
 
@@ -11,6 +11,16 @@ describe('claimSize', () => {
   test('the overhead can be told for a StorageClass', () => {
     const spec = { size: '1Gi', storage: { storageClassName: 'thin' } }
     expect(claimSize(genOverlay('o', { spec }), overhead)).toBe('1040Mi')
+  })
+  test.each([
+    [
+      'a device, which has no file system of its own, but a place for notes',
+      { storage: { volumeMode: 'Block' } },
+      '1025Mi',
+    ],
+    ['plain directories: the volume is the overlay', { format: 'Directory' }, '1024Mi'],
+  ])('less for %s', (_, spec, expected) => {
+    expect(claimSize(genOverlay('o', { spec: { size: '1Gi', ...spec } }), overhead)).toBe(expected)
   })
 })
 
@@ -28,6 +38,33 @@ describe('claimOf', () => {
       { kind: 'PersistentOverlay', uid: 'uid-work' },
     ])
   })
+})
+
+describe('the mode of the volume', () => {
+  test('is asked of a new claim', () => {
+    expect(claimOf(genOverlay('work'), '1Gi').spec).toMatchObject({ volumeMode: 'Filesystem' })
+    const block = genOverlay('work', { spec: { storage: { volumeMode: 'Block' } } })
+    expect(claimOf(block, '1Gi').spec).toMatchObject({ volumeMode: 'Block' })
+  })
+  test.each([
+    ['Block', 'Block', undefined],
+    [undefined, 'Filesystem', undefined],
+    ['Block', 'Filesystem', /has volumeMode Block, not storage\.volumeMode Filesystem.*volumeMode: Block/],
+    [undefined, 'Block', /has volumeMode Filesystem/],
+  ] as const)('of a claim that is there (%s) must be the one asked (%s)', (has, asks, words) => {
+    const claim = genClaim('mine', { spec: has ? { volumeMode: has } : {} })
+    const problem = volumeModeProblem(
+      claim,
+      genOverlay('work', { spec: { storage: { volumeMode: asks } } }).spec.storage,
+    )
+    if (words) expect(problem).toMatch(words)
+    else expect(problem).toBeUndefined()
+  })
+})
+
+test('the claim is the overlay’s own, or the one that was there before', () => {
+  expect(claimNameOf(genOverlay('work'))).toBe('lamina-work')
+  expect(claimNameOf(genOverlay('work', { spec: { storage: { existingClaimName: 'mine' } } }))).toBe('mine')
 })
 
 describe('claimPatch', () => {

@@ -10,15 +10,38 @@ const mebibyte = 2 ** 20
 /** What the journal and inode tables of even a small file system take. */
 const fixedOverhead = 16 * mebibyte
 
-/** An image of the overlay's size does not fit into a file system of that size: what to ask for instead. */
+const mebibytes = (bytes: number): string => `${Math.ceil(bytes / mebibyte)}Mi`
+
+/**
+ * How large a claim to ask for. An image of the overlay's size does not fit into
+ * a file system of that size; of a device the node keeps a block for notes; a
+ * volume of plain directories has just the size.
+ */
 export const claimSize = (
-  overlay: PersistentOverlay,
+  { spec: { size, format, storage } }: PersistentOverlay,
   { default: share, classes }: Settings['storageOverhead'],
 ): string => {
-  const { storageClassName } = overlay.spec.storage
+  const bytes = parseQuantity(size)
+  if (format === 'Directory') return mebibytes(bytes)
+  if (storage.volumeMode === 'Block') return mebibytes(bytes + mebibyte)
+  const { storageClassName } = storage
   const overhead = (storageClassName === undefined ? undefined : classes[storageClassName]) ?? share
-  const bytes = parseQuantity(overlay.spec.size) / (1 - overhead) + fixedOverhead
-  return `${Math.ceil(bytes / mebibyte)}Mi`
+  return mebibytes(bytes / (1 - overhead) + fixedOverhead)
+}
+
+/** The claim that holds the overlay: its own, or the one that was there before. */
+export const claimNameOf = ({ metadata, spec }: PersistentOverlay): string =>
+  spec.storage.existingClaimName ?? claimName(metadata.name)
+
+/** Why a claim that is there is of no use for the overlay; undefined when its mode is the one asked. */
+export const volumeModeProblem = (
+  { metadata, spec }: PersistentVolumeClaim,
+  { volumeMode }: PersistentOverlay['spec']['storage'],
+): string | undefined => {
+  const has = spec?.volumeMode ?? 'Filesystem'
+  return has === volumeMode
+    ? undefined
+    : `PersistentVolumeClaim ${metadata.name} has volumeMode ${has}, not storage.volumeMode ${volumeMode}: make the overlay anew with storage.volumeMode: ${has}`
 }
 
 /** `Delete`: the claim goes with the overlay. `Retain`: it has no owner, and outlives it. */
@@ -43,6 +66,7 @@ export const claimOf = (overlay: PersistentOverlay, size: string) => ({
   spec: {
     accessModes: [overlay.spec.storage.accessMode],
     ...(overlay.spec.storage.storageClassName ? { storageClassName: overlay.spec.storage.storageClassName } : {}),
+    volumeMode: overlay.spec.storage.volumeMode,
     resources: { requests: { storage: size } },
   },
 })

@@ -36,13 +36,48 @@ describe('mayHold', () => {
     ['a released pod', genPod('dev', { claims: ['lamina-work'], metadata: { finalizers: [] } }), false],
     ['no pod', undefined, false],
   ])('%s', (_, pod, holds) => {
-    expect(mayHold(pod, 'uid-dev', 'work')).toBe(holds)
+    expect(mayHold(pod, { instanceUID: 'uid-dev', instance: undefined }, genOverlay('work'))).toBe(holds)
   })
 
   test('an orphan whose instance is forgotten holds in its own name', () => {
     expect(rebuiltAttachments(genOverlay('work'), [genPod('dev', orphan)], [])).toMatchObject([
       { instanceUID: 'uid-pod' },
     ])
+  })
+})
+
+describe('of overlays that lie in one existing claim', () => {
+  const existing = (name: string) =>
+    genOverlay(name, { spec: { storage: { existingClaimName: 'mine', path: `${name}.img` } } })
+  const pod = genPod('dev', { claims: ['mine'] })
+  const granted = (...names: string[]) =>
+    genInstance('dev', {
+      status: {
+        pod: { name: 'dev', uid: 'uid-dev' },
+        overlays: names.map((name) => ({ name, uid: `uid-${name}`, access: 'ReadOnly' })),
+      },
+    })
+  const rebuilt = (instances: ReturnType<typeof granted>[]) => rebuiltAttachments(existing('work'), [pod], instances)
+  const holds = (instance: ReturnType<typeof granted> | undefined) =>
+    mayHold(pod, { instanceUID: 'uid-dev', instance }, existing('work'))
+
+  test('a pod holds those that its instance was granted', () => {
+    expect(rebuilt([granted('work')])).toMatchObject([{ instanceName: 'dev', access: 'ReadOnly' }])
+    expect(holds(granted('work'))).toBe(true)
+    expect(rebuilt([granted('other')])).toEqual([])
+    expect(holds(granted('other'))).toBe(false)
+  })
+
+  test.each([
+    ['no instance is known', undefined],
+    ['the grant was lost', genInstance('dev')],
+    [
+      'the grant is that of another pod',
+      genInstance('dev', { status: { pod: { name: 'dev', uid: 'before' }, overlays: [] } }),
+    ],
+  ])('when %s, it may hold any', (_, instance) => {
+    expect(rebuilt(instance ? [instance] : [])).toHaveLength(1)
+    expect(holds(instance)).toBe(true)
   })
 })
 

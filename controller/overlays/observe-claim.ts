@@ -3,11 +3,11 @@ import {
   type PersistentOverlay,
   type PersistentOverlayStatus,
 } from '../../crds/persistent-overlay.ts'
-import { ApiError, hasReason } from '../../kube/client.ts'
+import { ApiError, hasReason, type KubeClient } from '../../kube/client.ts'
 import { annotations, claimName, labels } from '../../kube/names.ts'
 import { claims, events, type PersistentVolumeClaim, storageClasses } from '../../kube/resources.ts'
 import type { Context } from '../context.ts'
-import { claimOf, claimPatch, claimSize, isClaimOf } from './claim.ts'
+import { claimOf, claimPatch, claimSize, isClaimOf, volumeModeProblem } from './claim.ts'
 
 /** How the claim that holds an overlay's data stands. */
 export type ClaimFinding =
@@ -18,6 +18,14 @@ export type ClaimFinding =
   /** The API server does not let us make or grow it: quota, policy, a class that does not grow. */
   | { kind: 'refused'; claim: PersistentVolumeClaim | undefined; message: string }
   | { kind: 'foreign'; message: string }
+  /** The administrator has not opened existing claims to the namespace. */
+  | { kind: 'notAllowed'; message: string }
+  /** The claim that the spec names is not there. */
+  | { kind: 'absent'; message: string }
+  /** The claim cannot hold what the spec asks. */
+  | { kind: 'unsuitable'; reason: string; message: string }
+  /** Another overlay has the place in the claim. */
+  | { kind: 'taken'; message: string }
   | { kind: 'lost'; message: string }
 
 const message = (error: unknown): string => (error instanceof ApiError ? error.words : String(error))
@@ -30,9 +38,13 @@ const find = async (
   return caches.claims.get(key) ?? (await client.get(claims, key))
 }
 
+interface Reading {
+  client: Pick<KubeClient, 'get' | 'list'>
+}
+
 /** The provisioner's last words on a claim that it could not serve. */
 const provisioningTrouble = async (
-  { client }: Context,
+  { client }: Reading,
   { metadata }: PersistentVolumeClaim,
 ): Promise<string | undefined> => {
   const about = await client.list(events, {
@@ -42,13 +54,14 @@ const provisioningTrouble = async (
   return about.toSorted((a, b) => (String(a.lastTimestamp) < String(b.lastTimestamp) ? -1 : 1)).at(-1)?.message
 }
 
-const waitsForConsumer = async ({ client }: Context, claim: PersistentVolumeClaim): Promise<boolean> => {
+const waitsForConsumer = async ({ client }: Reading, claim: PersistentVolumeClaim): Promise<boolean> => {
   const { storageClassName: name } = claim.spec ?? {}
   const storageClass = name ? await client.get(storageClasses, { namespace: '', name }) : undefined
   return storageClass?.volumeBindingMode === 'WaitForFirstConsumer'
 }
 
-const standing = async (context: Context, claim: PersistentVolumeClaim): Promise<ClaimFinding> => {
+/** How a claim stands that is the overlay's. */
+export const standing = async (context: Reading, claim: PersistentVolumeClaim): Promise<ClaimFinding> => {
   if (claim.status?.phase === 'Bound') return { kind: 'bound', claim }
   if (claim.status?.phase === 'Lost') {
     return {
@@ -95,6 +108,8 @@ export const ensureClaim = async (context: Context, overlay: PersistentOverlay):
       message: `PersistentVolumeClaim ${claim.metadata.name}, which holds the data, is being deleted`,
     }
   }
+  const unsuitable = volumeModeProblem(claim, overlay.spec.storage)
+  if (unsuitable !== undefined) return { kind: 'unsuitable', reason: 'VolumeModeMismatch', message: unsuitable }
   const patch = claimPatch(claim, overlay, size)
   if (patch) {
     try {

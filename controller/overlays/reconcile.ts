@@ -1,18 +1,25 @@
-import type { Attachment, PersistentOverlay } from '../../crds/persistent-overlay.ts'
+import type { Attachment, PersistentOverlay, PersistentOverlayStatus } from '../../crds/persistent-overlay.ts'
 import { parseKey } from '../../kube/resource.ts'
 import { instances, persistentOverlays, pods } from '../../kube/resources.ts'
 import { announce } from '../announce.ts'
 import type { Context, Result } from '../context.ts'
 import { writeStatus } from '../write-status.ts'
+import { claimNameOf } from './claim.ts'
+import { rivalOf } from './contest.ts'
+import { observeExistingClaim } from './existing-claim.ts'
 import { isWanted, mayHold, rebuiltAttachments } from './holders.ts'
 import { type ClaimFinding, ensureClaim, rememberedBase } from './observe-claim.ts'
 import { controllerStatus, statusAfter } from './status.ts'
 
 /** Whether a pod may still have it mounted, read live: a cache may not have seen the pod that was made a moment ago. */
-const isHeld = async ({ client }: Context, overlay: PersistentOverlay, attachment: Attachment): Promise<boolean> => {
-  const { namespace, name } = overlay.metadata
-  const pod = await client.get(pods, { namespace, name: attachment.instanceName })
-  return mayHold(pod, attachment.instanceUID, name)
+const isHeld = async (
+  { client, caches }: Context,
+  overlay: PersistentOverlay,
+  { instanceName, instanceUID }: Attachment,
+): Promise<boolean> => {
+  const key = { namespace: overlay.metadata.namespace, name: instanceName }
+  const pod = await client.get(pods, key)
+  return mayHold(pod, { instanceUID, instance: caches.instances.get(key) }, overlay)
 }
 
 /** An attachment ends when its instance no longer asks for it *and* no pod can still have it mounted. */
@@ -44,10 +51,43 @@ const currentAttachments = async (context: Context, overlay: PersistentOverlay):
 
 /** Nothing tells when a provisioner gives up or tries again. */
 const lookAgainMs = 3_000
+/** Nothing tells of changes of a claim that is not ours. */
+const lookAgainAtExistingMs = 60_000
 
 /** A claim that waits for its first consumer, and has one, is being provisioned. */
-const requeue = ({ kind }: ClaimFinding, attachments: readonly Attachment[]): Result =>
-  kind === 'bound' || (kind === 'waitsForConsumer' && attachments.length === 0) ? {} : { requeueAfterMs: lookAgainMs }
+const isCalm = ({ kind }: ClaimFinding, attachments: readonly Attachment[]): boolean =>
+  kind === 'bound' ||
+  kind === 'notAllowed' ||
+  kind === 'unsuitable' ||
+  (kind === 'waitsForConsumer' && attachments.length === 0)
+
+const requeue = ({ spec }: PersistentOverlay, finding: ClaimFinding, attachments: readonly Attachment[]): Result => {
+  if (!isCalm(finding, attachments)) return { requeueAfterMs: lookAgainMs }
+  return spec.storage.existingClaimName === undefined ? {} : { requeueAfterMs: lookAgainAtExistingMs }
+}
+
+const observeClaim = (context: Context, overlay: PersistentOverlay): Promise<ClaimFinding> =>
+  overlay.spec.storage.existingClaimName === undefined
+    ? ensureClaim(context, overlay)
+    : observeExistingClaim(context, overlay)
+
+/** To be asked by one at a time in a namespace: of two that come at once, the second must see the first. */
+const contested = ({ caches }: Context, overlay: PersistentOverlay): ClaimFinding | undefined => {
+  const { namespace } = overlay.metadata
+  const rival = rivalOf(overlay, caches.overlays.by('namespace', namespace))
+  return (
+    rival && {
+      kind: 'taken',
+      message: `overlay "${rival.metadata.name}" has the same place in PersistentVolumeClaim ${claimNameOf(overlay)} already: delete one of the two, or make this one anew with another storage.path`,
+    }
+  )
+}
+
+/** The image that the overlay was first written upon. A claim that is not ours is anybody's to annotate. */
+const baseOf = ({ spec, status }: PersistentOverlay, finding: ClaimFinding): PersistentOverlayStatus['base'] => {
+  const claim = 'claim' in finding ? finding.claim : undefined
+  return status.base ?? (claim && spec.storage.existingClaimName === undefined ? rememberedBase(claim) : undefined)
+}
 
 /** The claim as the spec asks, and attachments only of those who may still have it mounted. */
 export const createOverlayReconciler =
@@ -57,17 +97,17 @@ export const createOverlayReconciler =
     const objectKey = parseKey(key)
     const seen = caches.overlays.get(objectKey)
     if (!seen || seen.metadata.deletionTimestamp) return {}
-    const finding = await ensureClaim(context, seen)
+    const observed = await observeClaim(context, seen)
     return serially(objectKey.namespace, async () => {
       const overlay = caches.overlays.get(objectKey)
       if (overlay?.metadata.uid !== seen.metadata.uid) return {}
+      const finding = (observed.kind === 'notAllowed' ? undefined : contested(context, overlay)) ?? observed
       const attachments = await currentAttachments(context, overlay)
-      const base =
-        overlay.status.base ?? ('claim' in finding && finding.claim ? rememberedBase(finding.claim) : undefined)
+      const base = baseOf(overlay, finding)
       const after = statusAfter(overlay, { finding, attachments, base, now: clock.now() })
       const before = controllerStatus(overlay.status)
       caches.overlays.note(await writeStatus(client, persistentOverlays, overlay, { before, after }))
       announce(events, { kind: 'PersistentOverlay', metadata: overlay.metadata }, before.conditions, after.conditions)
-      return requeue(finding, attachments)
+      return requeue(overlay, finding, attachments)
     })
   }

@@ -1,7 +1,8 @@
 import type { Attachment, PersistentOverlay, PersistentOverlayStatus } from '../../crds/persistent-overlay.ts'
-import { parseQuantity } from '../../kube/quantity.ts'
+import { notAllowedReason } from '../../kube/allowed-sources.ts'
 import { type ConditionVerdict, mergeConditions, type Standing, standingConditions, verdict } from '../conditions.ts'
 import { capacityOf, isGrowing } from './claim.ts'
+import { mustGrow } from './growth.ts'
 import type { ClaimFinding } from './observe-claim.ts'
 
 /** The condition that the node agent writes; all others are the controller's. */
@@ -16,21 +17,38 @@ export const controllerStatus = ({ usage: _, lastCheckTime: __, ...status }: Per
 const attachedVerdict = (attachments: readonly Attachment[]): ConditionVerdict => {
   const [first] = attachments
   if (!first) return verdict('Attached', 'False', 'Free')
-  const names = attachments.map(({ instanceName }) => instanceName).join(', ')
-  return first.access === 'ReadWrite'
-    ? verdict('Attached', 'True', 'Writer', `${names} has it for writing since ${first.attachTime}`)
-    : verdict('Attached', 'True', 'Readers', `for reading: ${names}`)
+  if (first.access === 'ReadWrite') {
+    return verdict('Attached', 'True', 'Writer', `${first.instanceName} has it for writing since ${first.attachTime}`)
+  }
+  const readers = attachments.map(({ instanceName, attachTime }) => `${instanceName} since ${attachTime}`)
+  return verdict('Attached', 'True', 'Readers', `for reading: ${readers.join(', ')}`)
 }
 
-const resizingVerdict = ({ spec, status }: PersistentOverlay, finding: ClaimFinding): ConditionVerdict => {
+const resizingVerdict = (overlay: PersistentOverlay, finding: ClaimFinding): ConditionVerdict => {
   const claim = 'claim' in finding ? finding.claim : undefined
   if (claim && isGrowing(claim)) {
     return verdict('Resizing', 'True', 'VolumeGrowing', `the volume grows from ${capacityOf(claim)}`)
   }
-  const grows = status.usage && parseQuantity(spec.size) - status.usage.capacityBytes >= 4096
-  return grows
+  return mustGrow(overlay)
     ? verdict('Resizing', 'True', 'AtNextStart', 'the file system grows when the next instance starts with it')
     : verdict('Resizing', 'False', 'AsSpecified')
+}
+
+/** Whether writing can still find the volume full after the overlay's file system has said yes. */
+const allocatedVerdict = ({ spec: { storage, format, ext3 } }: PersistentOverlay): ConditionVerdict => {
+  if (storage.volumeMode === 'Block') return verdict('Allocated', 'True', 'Device')
+  if (format === 'Directory') return verdict('Allocated', 'True', 'Directory')
+  if (ext3?.allocation === 'Sparse') {
+    return verdict(
+      'Allocated',
+      'False',
+      'Sparse',
+      'the image takes blocks of its volume only as they are written: when the volume is full by then, writes are lost although programs saw them succeed. Keep room in the volume, or make an overlay with allocation: Full',
+    )
+  }
+  return storage.existingClaimName === undefined
+    ? verdict('Allocated', 'True', 'Full')
+    : verdict('Allocated', 'Unknown', 'AsFound', 'the image is as it was found in the claim')
 }
 
 const standingOf = (finding: ClaimFinding): Standing => {
@@ -49,6 +67,14 @@ const standingOf = (finding: ClaimFinding): Standing => {
         : { kind: 'progressing', reason: 'ProvisioningFailed', message: finding.trouble }
     case 'refused':
       return { kind: 'progressing', reason: 'ClaimRefused', message: finding.message }
+    case 'absent':
+      return { kind: 'progressing', reason: 'ClaimNotFound', message: finding.message }
+    case 'notAllowed':
+      return { kind: 'stalled', reason: notAllowedReason, message: finding.message }
+    case 'unsuitable':
+      return { kind: 'stalled', reason: finding.reason, message: finding.message }
+    case 'taken':
+      return { kind: 'stalled', reason: 'ClaimTaken', message: finding.message }
     case 'foreign':
       return { kind: 'stalled', reason: 'ClaimNotOurs', message: finding.message }
     case 'lost':
@@ -79,6 +105,7 @@ export const statusAfter = (
     ...standingConditions(standingOf(finding)),
     attachedVerdict(attachments),
     resizingVerdict(overlay, finding),
+    allocatedVerdict(overlay),
   ]
   return {
     observedGeneration: generation,

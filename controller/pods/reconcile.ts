@@ -1,4 +1,4 @@
-import { releaseFinalizer, volumePrefix } from '../../kube/names.ts'
+import { baseVolume, releaseFinalizer, volumePrefix } from '../../kube/names.ts'
 import { parseKey } from '../../kube/resource.ts'
 import { claims, nodes, type Pod, pods } from '../../kube/resources.ts'
 import type { Context, Result } from '../context.ts'
@@ -8,11 +8,12 @@ import { lostBecause } from './lost.ts'
 /** How often to ask whether the node of a pod that does not end has gone. */
 const lookAgainMs = 10_000
 
+/** Of its overlays: an image on a volume is never written, whoever has it. */
 const claimsOf = ({ client }: Context, { metadata: { namespace }, spec }: Pod) =>
   Promise.all(
     (spec?.volumes ?? [])
       .flatMap(({ name, persistentVolumeClaim }) =>
-        name.startsWith(volumePrefix) ? (persistentVolumeClaim ?? []) : [],
+        name.startsWith(volumePrefix) && name !== baseVolume ? (persistentVolumeClaim ?? []) : [],
       )
       .map(({ claimName }) => client.get(claims, { namespace, name: claimName })),
   )

@@ -1,3 +1,4 @@
+import type { AllowedSources } from '../../kube/allowed-sources.ts'
 import { createAttempts } from '../../kube/attempts.ts'
 import type { KubeClient } from '../../kube/client.ts'
 import { systemClock } from '../../kube/clock.ts'
@@ -6,22 +7,32 @@ import type { Logger } from '../../kube/log.ts'
 import type { Metrics } from '../../kube/metrics.ts'
 import { runtimeClassName } from '../../kube/names.ts'
 import { allSynced, createReflector } from '../../kube/reflector.ts'
-import { keyOf } from '../../kube/resource.ts'
+import { keyOf, parseKey } from '../../kube/resource.ts'
 import { type Pod, pods } from '../../kube/resources.ts'
 import { createSerializer } from '../../kube/serially.ts'
 import { createWorkQueue } from '../../kube/work-queue.ts'
-import { convertImage } from '../image/convert.ts'
 import { sweepNamedLocks } from '../mount/named-lock.ts'
 import { lockDir, type NodeLayout } from '../node/layout.ts'
-import { createImageCache, type ImageCache, sweepImageCache } from './cache/images.ts'
+import { accusedImage } from './cache/accused.ts'
+import { createFetch } from './cache/fetch.ts'
+import { createCacheMetrics } from './cache/metrics.ts'
+import { createNodeCache } from './cache/node-cache.ts'
+import type { CacheLimits } from './cache/policy.ts'
+import { tellCorrupt } from './cache/tell.ts'
 import { createEndings } from './pods/endings.ts'
+import { sweepOtherBoot } from './pods/other-boot.ts'
+import { createPrefetchReconciler, isPrefetch } from './pods/prefetch.ts'
 import { sweepAuthFiles } from './pods/pull-secrets.ts'
 import { createPodReconciler } from './pods/reconcile.ts'
 import { isEnding } from './pods/release.ts'
+import { createOverlayReporter } from './pods/report.ts'
 import { sweepPods } from './pods/sweep.ts'
+import { createUsage } from './usage/usage.ts'
 
 interface Parts {
   client: KubeClient
+  allowedSources: AllowedSources
+  cacheLimits: CacheLimits
   layout: NodeLayout
   nodeName: string
   log: Logger
@@ -40,23 +51,13 @@ const concurrency = 1024
 const sweepEveryMs = 60_000
 const lockKeptMs = 24 * 3_600_000
 
-const createMetricsOfNode = (metrics: Metrics, images: () => ImageCache) => {
-  const conversions = metrics.counter('lamina_image_conversions_total', 'Images converted, by result.', ['result'])
-  const seconds = metrics.histogram('lamina_image_conversion_seconds', 'From the request to the whole squashfs.')
-  const cached = metrics.gauge('lamina_cached_images', 'Images in the cache of the node.')
+const createMetricsOfNode = (metrics: Metrics) => {
   const tickets = metrics.counter('lamina_tickets_total', 'Leaves to mount given.')
   const releases = metrics.counter('lamina_releases_total', 'Pods of which the node has proved nothing mounted.')
   const troubles = metrics.counter('lamina_troubles_total', 'What kept a pod from being mounted, by reason.', [
     'reason',
   ])
-  const countImages = (): void => cached.set(images().size())
   return {
-    countImages,
-    onConverted: (took: number, succeeded: boolean): void => {
-      conversions.inc({ result: succeeded ? 'success' : 'error' })
-      seconds.observe(took)
-      countImages()
-    },
     onTicket: () => tickets.inc(),
     onRelease: () => releases.inc(),
     onTrouble: (reason: string) => troubles.inc({ reason }),
@@ -65,17 +66,13 @@ const createMetricsOfNode = (metrics: Metrics, images: () => ImageCache) => {
 
 const isOurs = ({ spec }: Pod): boolean => spec?.runtimeClassName === runtimeClassName
 
-export const createAgent = ({ client, layout, nodeName, log, metrics }: Parts): NodeAgent => {
+export const createAgent = (parts: Parts): NodeAgent => {
+  const { client, allowedSources, cacheLimits, layout, nodeName, log, metrics } = parts
   const fieldSelector = `spec.nodeName=${nodeName}`
   const stopping = new AbortController()
   const attempts = createAttempts(systemClock)
   const endings = createEndings()
-  const measured = createMetricsOfNode(metrics, () => images)
-  const images = createImageCache(
-    layout,
-    (conversion) => convertImage({ ...conversion, signal: stopping.signal }),
-    measured.onConverted,
-  )
+  const measured = createMetricsOfNode(metrics)
   const cache = createReflector({
     client,
     resource: pods,
@@ -85,6 +82,8 @@ export const createAgent = ({ client, layout, nodeName, log, metrics }: Parts): 
       if (!isOurs(object)) return
       const { uid } = object.metadata
       if (type === 'deleted' || isEnding(object)) endings.end(uid)
+      const accused = accusedImage(layout, object)
+      if (accused !== undefined) imageCache.accuse(accused)
       if (type !== 'deleted') return podQueue.add(keyOf(object))
       attempts.forget(uid)
       sweepQueue.add(nodeName)
@@ -92,14 +91,37 @@ export const createAgent = ({ client, layout, nodeName, log, metrics }: Parts): 
     log,
     metrics,
   })
-  const reconcile = createPodReconciler({
-    ...{ client, layout, images, cache, attempts, log, clock: systemClock },
-    onePerOverlay: createSerializer(),
-    events: createEventRecorder(client, { component: 'lamina-agent', host: nodeName, log }),
+  const events = createEventRecorder(client, { component: 'lamina-agent', host: nodeName, log })
+  const cacheMetrics = createCacheMetrics(metrics)
+  const imageCache = createNodeCache({
+    ...{ layout, log, clock: systemClock, limits: cacheLimits, fetch: createFetch(stopping.signal) },
+    observer: {
+      ...cacheMetrics,
+      onCollected: (image) => {
+        cacheMetrics.onCollected(image)
+        log.info(image, 'the image has left the cache')
+      },
+      onCorrupt: (corruption) => {
+        cacheMetrics.onCorrupt(corruption)
+        tellCorrupt({ layout, client, events, nodeName, log }, corruption)
+      },
+    },
+  })
+  const { images } = imageCache
+  const report = createOverlayReporter({ client, events, clock: systemClock })
+  const usage = createUsage({ layout, report, metrics, log, clock: systemClock })
+  const node = {
+    ...{ client, allowedSources, layout, images, cache, attempts, log, clock: systemClock, events },
     endingOf: endings.signalOf,
     ...measured,
-  })
-  const podQueue = createWorkQueue({ name: 'pod', concurrency, process: reconcile, log, metrics, maxBackoffMs: 15_000 })
+  }
+  const reconcile = createPodReconciler({ ...node, report, onePerOverlay: createSerializer() })
+  const prefetch = createPrefetchReconciler(node)
+  const pass = (key: string) => {
+    const pod = cache.get(parseKey(key))
+    return pod && isPrefetch(pod) ? prefetch(key) : reconcile(key)
+  }
+  const podQueue = createWorkQueue({ name: 'pod', concurrency, process: pass, log, metrics, maxBackoffMs: 15_000 })
 
   const sweep = async (): Promise<{ requeueAfterMs: number }> => {
     const isKnown = (podUID: string): boolean => cache.by('uid', podUID).length > 0
@@ -123,13 +145,13 @@ export const createAgent = ({ client, layout, nodeName, log, metrics }: Parts): 
     isSynced: () => cache.lastSync() > 0,
     run: async (signal) => {
       signal.addEventListener('abort', () => stopping.abort(), { once: true })
+      sweepOtherBoot(layout)
       sweepAuthFiles(layout)
-      await sweepImageCache(layout)
-      measured.countImages()
-      const observed = cache.run(signal)
+      imageCache.tidy()
+      const observed = Promise.all([cache.run(signal), usage.run(signal)])
       if (await allSynced([cache], signal)) {
         sweepQueue.add(nodeName)
-        await Promise.all([podQueue.run(signal), sweepQueue.run(signal)])
+        await Promise.all([podQueue.run(signal), sweepQueue.run(signal), imageCache.run(signal)])
       }
       await observed
     },

@@ -1,3 +1,4 @@
+import type { AllowedSources } from '../../kube/allowed-sources.ts'
 import type { KubeClient } from '../../kube/client.ts'
 import type { Clock } from '../../kube/clock.ts'
 import type { Logger } from '../../kube/log.ts'
@@ -7,6 +8,7 @@ import type { NodeLayout } from '../node/layout.ts'
 export interface NodeServices {
   layout: NodeLayout
   client: KubeClient
+  allowedSources: AllowedSources
   clock: Clock
   log: Logger
 }

@@ -17,6 +17,15 @@ export interface Conversion {
   onProgress(line: string): void
 }
 
+export interface Converted {
+  /** Of the squashfs. */
+  sizeBytes: number
+  /** Of the layers, as the registry gave them. */
+  fetchedBytes: number
+  /** The image configuration's `User`. */
+  user: string
+}
+
 /**
  * Image in a registry → one squashfs file with all layers merged. Nothing is
  * left behind when it fails, neither at `target` nor in `scratchDir`. The file
@@ -25,14 +34,14 @@ export interface Conversion {
  * @throws RegistryError it cannot be had (NoSpaceError: or written)
  * @throws ConversionError nothing can be made of it
  */
-export const convertImage = async (conversion: Conversion): Promise<{ sizeBytes: number; user: string }> => {
+export const convertImage = async (conversion: Conversion): Promise<Converted> => {
   const { reference, access, target, scratchDir, signal, onProgress } = conversion
   try {
     const scratch = await mkdtemp(join(scratchDir, 'convert-'))
     try {
       const dir = join(scratch, 'image')
-      await copyToDirectory(reference, { ...access, scratchDir: scratch }, dir, signal, onProgress)
-      return await flattenDirectory(dir, target, { signal, onProgress })
+      const fetchedBytes = await copyToDirectory(reference, { ...access, scratchDir: scratch }, dir, signal, onProgress)
+      return { ...(await flattenDirectory(dir, target, { signal, onProgress })), fetchedBytes }
     } finally {
       await rm(scratch, { recursive: true, force: true })
     }

@@ -1,4 +1,5 @@
 import { printableName } from './names.ts'
+import { mebibytes } from './progress.ts'
 
 export type RegistryErrorKind = 'NotFound' | 'Unauthorized' | 'Unreachable' | 'NoPlatform' | 'NoSpace' | 'Other'
 
@@ -11,8 +12,6 @@ export class RegistryError extends Error {
     this.kind = kind
   }
 }
-
-const mebibytes = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`
 
 /** A disk is too full for the image. Nothing half-written is left of it. */
 export class NoSpaceError extends RegistryError {
@@ -27,12 +26,28 @@ export class NoSpaceError extends RegistryError {
     const { path, needed, free } = room
     const lack =
       free < needed
-        ? `${mebibytes(free)} are free: make room on that disk`
-        : `its inodes or a quota are used up, although ${mebibytes(free)} are free`
-    super('NoSpace', `no space left on ${path}: the image takes about ${mebibytes(needed)} there, and ${lack}`, options)
+        ? `${mebibytes(free)} MiB are free: make room on that disk`
+        : `its inodes or a quota are used up, although ${mebibytes(free)} MiB are free`
+    super(
+      'NoSpace',
+      `no space left on ${path}: the image takes about ${mebibytes(needed)} MiB there, and ${lack}`,
+      options,
+    )
     this.path = path
     this.needed = needed
     this.free = free
+  }
+}
+
+export type FileErrorKind = 'NotFound' | 'Unauthorized' | 'Unreachable' | 'Mismatch' | 'Other'
+
+/** A file cannot be had from its URL; the message is for the user: the URL, what is wrong, what to do next. */
+export class FileError extends Error {
+  override name = 'FileError'
+  readonly kind: FileErrorKind
+  constructor(kind: FileErrorKind, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.kind = kind
   }
 }
 

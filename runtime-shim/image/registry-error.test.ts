@@ -48,13 +48,19 @@ describe("skopeo's words", () => {
 
 describe('what is told of it', () => {
   const reference = { repository: 'registry.example/team/app', tag: '1', digest: undefined }
-  const told = (words: string, hasCredentials: boolean) =>
-    registryError(reference, log(words), { hasCredentials, cause: undefined }).message
+  const told = (words: string, hasCredentials: boolean, source: 'registry' | 'file' = 'registry') => {
+    const access = { scratchDir: '/tmp', authFile: hasCredentials ? '/tmp/auth.json' : undefined }
+    return registryError({ reference, source, access }, log(words), undefined).message
+  }
 
   test('without credentials: where they are to be named', () => {
     const message = told('unauthorized: authentication required', false)
     expect(message).toContain('"registry.example/team/app:1"')
     expect(message).toMatch(/name a Secret .* for registry\.example in spec\.source\.registry\.pullSecrets/)
+  })
+
+  test('of an artifact: the field that it has', () => {
+    expect(told('unauthorized: authentication required', false, 'file')).toContain('in spec.source.file.pullSecrets')
   })
 
   test('with some: that they do not do', () => {

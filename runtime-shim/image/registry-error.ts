@@ -1,5 +1,6 @@
 import { RegistryError, type RegistryErrorKind } from './errors.ts'
-import { formatReference, type ImageReference, registryOf } from './reference.ts'
+import type { Remote } from './inspect.ts'
+import { formatReference, registryOf } from './reference.ts'
 
 /** What skopeo's own words stand for; the first that fits. */
 const signs: readonly [RegistryErrorKind, RegExp][] = [
@@ -28,15 +29,16 @@ export const wordsOf = (stderr: string): string => {
     .replace(/:\d+->/, '->')
 }
 
-const advice = (kind: RegistryErrorKind, reference: ImageReference, words: string, hasCredentials: boolean): string => {
+const advice = (kind: RegistryErrorKind, { reference, source, access }: Remote, words: string): string => {
   const image = `"${formatReference(reference)}"`
+  const pullSecrets = `spec.source.${source}.pullSecrets`
   switch (kind) {
     case 'NotFound':
       return `${image} is not in the registry (${words}): check its name and tag`
     case 'Unauthorized':
-      return hasCredentials
-        ? `the registry refuses ${image} to the credentials of spec.source.registry.pullSecrets, or it does not exist (${words}): check that one of them is for ${registryOf(reference)} and may read it`
-        : `the registry wants credentials for ${image} (${words}): name a Secret of type kubernetes.io/dockerconfigjson for ${registryOf(reference)} in spec.source.registry.pullSecrets`
+      return access.authFile === undefined
+        ? `the registry wants credentials for ${image} (${words}): name a Secret of type kubernetes.io/dockerconfigjson for ${registryOf(reference)} in ${pullSecrets}`
+        : `the registry refuses ${image} to the credentials of ${pullSecrets}, or it does not exist (${words}): check that one of them is for ${registryOf(reference)} and may read it`
     case 'Unreachable':
       return `the registry of ${image} cannot be reached (${words}); it is tried again`
     default:
@@ -45,12 +47,8 @@ const advice = (kind: RegistryErrorKind, reference: ImageReference, words: strin
 }
 
 /** @param stderr what skopeo said before it failed */
-export const registryError = (
-  reference: ImageReference,
-  stderr: string,
-  { hasCredentials, cause }: { hasCredentials: boolean; cause: unknown },
-): RegistryError => {
+export const registryError = (remote: Remote, stderr: string, cause: unknown): RegistryError => {
   const words = wordsOf(stderr)
   const kind = kindOf(words)
-  return new RegistryError(kind, advice(kind, reference, words, hasCredentials), { cause })
+  return new RegistryError(kind, advice(kind, remote, words), { cause })
 }

@@ -2,6 +2,7 @@ import { type BigIntStats, closeSync, fstatSync, openSync, readdirSync, readFile
 import { basename, join } from 'node:path'
 import { hasCode } from './error-code.ts'
 import { withNamedLock } from './named-lock.ts'
+import type { Extent } from './parts.ts'
 import { ioctl } from './syscalls.ts'
 import { retrySync } from './wait.ts'
 
@@ -33,8 +34,8 @@ const LO_FLAGS_READ_ONLY = 1
 const LO_FLAGS_AUTOCLEAR = 4
 
 /** Offsets in `struct loop_config` and `struct loop_info64` (linux/loop.h). */
-const config = { size: 304, info: 8, flags: 8 + 52, fileName: 8 + 56, fileNameLength: 63 }
-const info = { size: 232, device: 0, inode: 8 }
+const info = { size: 232, device: 0, inode: 8, offset: 24, sizeLimit: 32, flags: 52, fileName: 56, fileNameLength: 63 }
+const config = { size: 304, info: 8 }
 
 const sysBlock = '/sys/block'
 
@@ -57,14 +58,38 @@ const currentDiskseq = (number: number): string | undefined => {
 /** Whether that very attachment is still there. Reads sysfs only: an open descriptor would delay the autoclear. */
 export const isAttached = ({ number, diskseq }: LoopAttachment): boolean => currentDiskseq(number) === diskseq
 
-const configure = (fd: number, name: string, readOnly: boolean, number: number): OpenLoop => {
+/** What a device shows of its file. No size limit where the part ends with the file: the device can then grow with it. */
+interface Window {
+  offset: bigint
+  sizeLimit: bigint
+  sectors: bigint
+}
+
+const sectorSize = 512n
+
+const windowOf = ({ offset, size }: Extent, { size: fileSize }: BigIntStats): Window => ({
+  offset: BigInt(offset),
+  sizeLimit: BigInt(offset + size) === fileSize ? 0n : BigInt(size),
+  sectors: BigInt(size) / sectorSize,
+})
+
+interface Attachment {
+  /** For those who look at loop devices: the file's. */
+  name: string
+  readOnly: boolean
+  window: Window
+}
+
+const configure = (fd: number, { name, readOnly, window }: Attachment, number: number): OpenLoop => {
   const path = `/dev/loop${number}`
   const device = openSync(path, readOnly ? 'r' : 'r+')
   try {
     const bytes = Buffer.alloc(config.size)
     bytes.writeUInt32LE(fd, 0)
-    bytes.writeUInt32LE(LO_FLAGS_AUTOCLEAR | (readOnly ? LO_FLAGS_READ_ONLY : 0), config.flags)
-    bytes.write(name.slice(0, config.fileNameLength), config.fileName)
+    bytes.writeBigUInt64LE(window.offset, config.info + info.offset)
+    bytes.writeBigUInt64LE(window.sizeLimit, config.info + info.sizeLimit)
+    bytes.writeUInt32LE(LO_FLAGS_AUTOCLEAR | (readOnly ? LO_FLAGS_READ_ONLY : 0), config.info + info.flags)
+    bytes.write(name.slice(0, info.fileNameLength), config.info + info.fileName)
     ioctl(device, LOOP_CONFIGURE, bytes)
     const diskseq = currentDiskseq(number)
     if (diskseq === undefined) throw new Error(`${path} lost its file as soon as it was attached`)
@@ -75,17 +100,13 @@ const configure = (fd: number, name: string, readOnly: boolean, number: number):
   }
 }
 
-/** Attaches the open file `fd` to a free device. The device keeps `fd`'s open file description and its locks. */
-export const attachLoop = (
-  fd: number,
-  { name, readOnly, lockDir }: { name: string; readOnly: boolean; lockDir: string },
-): OpenLoop =>
+const attach = (fd: number, lockDir: string, attachment: Attachment): OpenLoop =>
   withNamedLock(lockDir, 'loop-control', () =>
     retrySync(
       () => {
         const control = openSync('/dev/loop-control', 'r+')
         try {
-          return configure(fd, name, readOnly, ioctl(control, LOOP_CTL_GET_FREE, 0))
+          return configure(fd, attachment, ioctl(control, LOOP_CTL_GET_FREE, 0))
         } finally {
           closeSync(control)
         }
@@ -96,7 +117,19 @@ export const attachLoop = (
     ),
   )
 
-const backs = (device: number, { dev, ino }: BigIntStats): boolean => {
+/** The part of an open file that a device is to show. */
+export interface LoopFile {
+  fd: number
+  name: string
+  extent: Extent
+  lockDir: string
+}
+
+/** Attaches a part of an open file to a free device. The device keeps `fd`'s open file description and its locks. */
+export const attachLoop = ({ fd, name, extent, lockDir }: LoopFile, readOnly: boolean): OpenLoop =>
+  attach(fd, lockDir, { name, readOnly, window: windowOf(extent, fstatSync(fd, { bigint: true })) })
+
+const shows = (device: number, { dev, ino }: BigIntStats, window: Window): boolean => {
   const bytes = Buffer.alloc(info.size)
   try {
     ioctl(device, LOOP_GET_STATUS64, bytes)
@@ -104,7 +137,12 @@ const backs = (device: number, { dev, ino }: BigIntStats): boolean => {
     if (hasCode(error, 'ENXIO')) return false
     throw error
   }
-  return bytes.readBigUInt64LE(info.device) === dev && bytes.readBigUInt64LE(info.inode) === ino
+  return (
+    bytes.readBigUInt64LE(info.device) === dev &&
+    bytes.readBigUInt64LE(info.inode) === ino &&
+    bytes.readBigUInt64LE(info.offset) === window.offset &&
+    bytes.readBigUInt64LE(info.sizeLimit) === window.sizeLimit
+  )
 }
 
 const loopDevices = (): string[] => readdirSync(sysBlock).filter((entry) => /^loop\d+$/.test(entry))
@@ -126,40 +164,38 @@ export const attachedFiles = (): AttachedFile[] =>
     return [{ number, diskseq, path: path.endsWith(deleted) ? path.slice(0, -deleted.length) : path }]
   })
 
-const sectorSize = 512n
-
 /** Read-only devices that may be of the file: sysfs tells name and size, and only an open descriptor tells the inode. */
-const candidates = (fileName: string, { size }: BigIntStats): number[] =>
+const candidates = (fileName: string, { sectors }: Window): number[] =>
   loopDevices()
     .filter((device) => basename(attribute(device, 'loop/backing_file') ?? '') === fileName)
-    .filter((device) => attribute(device, 'size') === String(size / sectorSize))
+    .filter((device) => attribute(device, 'size') === String(sectors))
     .filter((device) => attribute(device, 'ro') === '1')
     .map((device) => Number(device.slice('loop'.length)))
 
-const findReadOnly = (fileName: string, file: BigIntStats): OpenLoop | undefined => {
-  for (const number of candidates(fileName, file)) {
+const findReadOnly = (fileName: string, file: BigIntStats, window: Window): OpenLoop | undefined => {
+  for (const number of candidates(fileName, window)) {
     const path = `/dev/loop${number}`
     const fd = openSync(path, 'r')
     const diskseq = currentDiskseq(number)
-    if (diskseq !== undefined && backs(fd, file)) return { number, diskseq, fd, path }
+    if (diskseq !== undefined && shows(fd, file, window)) return { number, diskseq, fd, path }
     closeSync(fd)
   }
   return undefined
 }
 
 /**
- * One read-only device a file and node: finds the one there is, or attaches, and
- * calls `mountIt` under the file's lock, so that no autoclear comes between.
- * Sharing the device shares the superblock and the page cache.
+ * One read-only device a node for each part of a file: finds the one there is, or
+ * attaches, and calls `mountIt` under the file's lock, so that no autoclear comes
+ * between. Sharing the device shares the superblock and the page cache.
  */
 export const withSharedLoop = (
-  fd: number,
-  { name, lockDir }: { name: string; lockDir: string },
+  { fd, name, extent, lockDir }: LoopFile,
   mountIt: (loop: OpenLoop) => void,
 ): LoopAttachment => {
   const file = fstatSync(fd, { bigint: true })
+  const window = windowOf(extent, file)
   return withNamedLock(lockDir, `${file.dev}-${file.ino}`, () => {
-    const loop = findReadOnly(name, file) ?? attachLoop(fd, { name, readOnly: true, lockDir })
+    const loop = findReadOnly(name, file, window) ?? attach(fd, lockDir, { name, readOnly: true, window })
     try {
       mountIt(loop)
     } finally {

@@ -48,22 +48,46 @@ export interface OpenFile {
   stats: BigIntStats
 }
 
-/**
- * Opens a regular file below `dirfd`. It is looked at before it is opened: a
- * FIFO planted in its place would block the caller, a device would act.
- *
- * @throws UnsafePathError
- */
-export const openRegularBelow = (dirfd: number, name: string, access: 'read' | 'write', what: string): OpenFile => {
-  const probe = openBelow(dirfd, name, O_PATH, what)
+/** Looked at before it is opened: a FIFO planted in its place would block the caller, a device would act. */
+const openOfKind = (dirfd: number, path: string, what: string, flagsFor: (stats: BigIntStats) => number): OpenFile => {
+  const probe = openBelow(dirfd, path, O_PATH, what)
   try {
     const stats = fstatSync(probe, { bigint: true })
-    if (!stats.isFile()) throw new UnsafePathError(`${what} is not a regular file`)
-    return { fd: openSync(descriptorPath(probe), access === 'write' ? constants.O_RDWR : constants.O_RDONLY), stats }
+    return { fd: openSync(descriptorPath(probe), flagsFor(stats)), stats }
   } finally {
     closeSync(probe)
   }
 }
+
+const flagsOf = { read: constants.O_RDONLY, write: constants.O_RDWR } as const
+
+/**
+ * Opens a regular file below `dirfd`.
+ *
+ * @throws UnsafePathError
+ */
+export const openRegularBelow = (dirfd: number, path: string, access: 'read' | 'write', what: string): OpenFile =>
+  openOfKind(dirfd, path, what, (stats) => {
+    if (!stats.isFile()) throw new UnsafePathError(`${what} is not a regular file`)
+    return flagsOf[access]
+  })
+
+/**
+ * Opens a regular file or, for reading only, a directory below `dirfd`.
+ *
+ * @throws UnsafePathError
+ */
+export const openFileOrDirectoryBelow = (
+  dirfd: number,
+  path: string,
+  access: 'read' | 'write',
+  what: string,
+): OpenFile =>
+  openOfKind(dirfd, path, what, (stats) => {
+    if (stats.isDirectory()) return constants.O_RDONLY | constants.O_DIRECTORY
+    if (!stats.isFile()) throw new UnsafePathError(`${what} is neither a regular file nor a directory`)
+    return flagsOf[access]
+  })
 
 /** Opens a regular file in the trusted directory `dir`. */
 export const openFileIn = (dir: string, name: string, access: 'read' | 'write', what: string): OpenFile =>

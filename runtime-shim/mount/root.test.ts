@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { closeSync, copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { editExt3, makeSquashfs, makeVolume, smallBase } from '../../test/node/images.ts'
 import { createRootBench, type RootBench } from '../../test/node/roots.ts'
 import { lockImage } from './lock.ts'
@@ -10,6 +10,9 @@ import { openFileIn } from './open.ts'
 import { assertExt3, readSuperblock } from './superblock.ts'
 
 const isPathAttached = (path: string): boolean => attachedFiles().some((file) => file.path === path)
+
+// Each root is a process of its own, and the machine may be busy.
+vi.setConfig({ testTimeout: 60_000 })
 
 let bench: RootBench
 beforeEach(() => {
@@ -70,45 +73,10 @@ describe('a persistent overlay', () => {
     const work = volume('work')
     await bench.run({ readWrite: work })
     const record = execFileSync('debugfs', ['-R', 'cat lamina.json', join(work, 'overlay.img')], { stdio: 'pipe' })
-    expect(JSON.parse(record.toString())).toEqual({ base: { reference: 'example/base@sha256:0', digest: 'sha256:0' } })
-  })
-
-  test('that Apptainer made and wrote shows the same changes here', async () => {
-    const made = join(bench.dir, 'apptainer')
-    mkdirSync(made)
-    const fixture = join(import.meta.dirname, '../../test/fixtures/apptainer-overlay.img.zst')
-    execFileSync('zstd', ['-qd', fixture, '-o', join(made, 'overlay.img')])
-    const base = makeSquashfs(join(bench.dir, 'minimal.squashfs'), [
-      ...smallBase,
-      'dir /opt/tool 0755 0 0',
-      'file /opt/tool/a 0644 0 0 /dev/null',
-      'dir /var 0755 0 0',
-      'dir /var/lib 0755 0 0',
-      'dir /var/lib/data 0755 0 0',
-      'file /var/lib/data/f1 0644 0 0 /dev/null',
-      'file /var/lib/data/f2 0644 0 0 /dev/null',
-      'file /var/lib/data/f3 0644 70000 70001 /dev/null',
-    ])
-    const script = "find opt srv foo var/lib/data -printf '%p %y %m %U:%G %n\\n' | sort"
-    const { output } = await bench.run({ readWrite: made, base, script })
-    // merged.txt of the fixture; directories' link counts are the file system's own.
-    expect(output.replaceAll(/^(\S+ d \S+ \S+) \d+$/gm, '$1').split('\n')).toEqual([
-      'foo f 644 0:0 1',
-      'opt d 755 0:0',
-      'opt/tool d 755 0:0',
-      'opt/tool/only f 644 0:0 1',
-      'srv d 755 0:0',
-      'srv/deep d 755 0:0',
-      'srv/deep/er d 755 0:0',
-      'srv/deep/er/file f 4755 0:0 2',
-      'srv/deep/link f 4755 0:0 2',
-      'srv/deep/sym l 777 0:0 1',
-      'srv/fifo p 644 0:0 1',
-      'var/lib/data d 755 0:0',
-      'var/lib/data/f3 f 644 70000:70001 1',
-      'var/lib/data/g2 f 644 0:0 1',
-      '',
-    ])
+    expect(JSON.parse(record.toString())).toEqual({
+      base: { reference: 'example/base@sha256:0', digest: 'sha256:0' },
+      normalised: true,
+    })
   })
 })
 
@@ -228,14 +196,6 @@ describe('roots of one base', () => {
   })
 })
 
-test('a throw-away overlay is empty at each start', async () => {
-  const ephemeral = join(bench.dir, 'ephemeral')
-  mkdirSync(ephemeral)
-  await bench.run({ ephemeral, script: 'mkdir -p deep/er; echo x > deep/er/file; rm etc/passwd' })
-  const { output } = await bench.run({ ephemeral, script: 'ls; ls etc/passwd' })
-  expect(output).toBe('dev\netc\nopt\nproc\nsys\netc/passwd\n')
-})
-
 describe('nothing inside a volume or an image is trusted', () => {
   test.each(['upper', 'work'])('a %s that leads to the host is refused', async (name) => {
     const work = volume('work')
@@ -267,7 +227,7 @@ describe('nothing inside a volume or an image is trusted', () => {
     mkdirSync(work)
     execFileSync('mkfifo', [join(work, 'overlay.img')])
     const spec = access === 'ReadWrite' ? { readWrite: work } : { readOnly: [work], ephemeral: bench.dir }
-    expect((await bench.run(spec)).error).toMatch(/is not a regular file/)
+    expect((await bench.run(spec)).error).toMatch(/is neither a regular file nor a directory/)
   })
 
   test('`errors=panic` in the superblock does not count', async () => {
@@ -304,7 +264,9 @@ describe('nothing inside a volume or an image is trusted', () => {
     const work = join(bench.dir, 'garbage')
     mkdirSync(work)
     writeFileSync(join(work, 'overlay.img'), 'not an image')
-    expect((await bench.run({ readWrite: work })).error).toMatch(/overlay "garbage": no ext3 superblock/)
+    expect((await bench.run({ readWrite: work })).error).toMatch(
+      /overlay "garbage": \S+\/garbage\/overlay.img: it is neither squashfs nor SIF nor ext3/,
+    )
   })
 
   test('an ext4 image is refused: Apptainer would not open what we write', async () => {

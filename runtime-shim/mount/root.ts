@@ -1,105 +1,18 @@
-import {
-  closeSync,
-  constants,
-  fchmodSync,
-  fchownSync,
-  fstatSync,
-  mkdirSync,
-  readdirSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { fchmodSync, fchownSync, fstatSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { hasCode } from './error-code.ts'
-import { type OpenOverlay, OverlayError } from './images.ts'
-import { lockImage } from './lock.ts'
-import { attachLoop, isAttached, type LoopAttachment, withSharedLoop } from './loop.ts'
-import { descriptorPath, openBelow, openDirectoryBelow, UnsafePathError, withDirectory } from './open.ts'
+import { foreignForms } from './foreign.ts'
+import { readSquashfs } from './image-file.ts'
+import { isWriter, type MountedParts, mountImage, mountOverlay, reopenDirectory } from './layers.ts'
+import { descriptorPath, openDirectoryBelow, withDirectory } from './open.ts'
 import { overlayOptions } from './overlay.ts'
-import { CLONE_NEWNS, mount, mountFlags, umount, unshare } from './syscalls.ts'
-import { retrySync } from './wait.ts'
+import { type MountedOverlay, type OpenBase, type OpenOverlay, OverlayError, type RootParts } from './parts.ts'
+import { type OverlayRecord, readOverlayRecord, writeOverlayRecord } from './record.ts'
+import { giveUpRoom, isFull, keepRoom, unlessFull } from './room.ts'
+import { CLONE_NEWNS, mount, mountFlags, unshare } from './syscalls.ts'
 
-/** Everything that makes one root, opened and locked beforehand in the host's namespace. */
-export interface RootParts {
-  /** The host's empty directory over which the root is mounted. */
-  target: string
-  lockDir: string
-  /** The lowest layer: mount points that runc would otherwise create in the upper. */
-  skeleton: { fd: number; path: string }
-  base: { fd: number; path: string; reference: string; digest: string }
-  /** In the order of the spec: later ReadOnly ones lie higher. */
-  overlays: readonly OpenOverlay[]
-  /** Directory of the throw-away upper layer; given exactly when no overlay is ReadWrite. */
-  ephemeral: string | undefined
-  mountLabel: string
-}
-
-interface MountedOverlay {
+interface Mounted extends MountedParts {
   overlay: OpenOverlay
-  loop: LoopAttachment
-  /** Where the image is mounted, in the private namespace. */
-  at: string
-}
-
-const isReader = ({ overlay }: MountedOverlay): boolean => overlay.source.access === 'ReadOnly'
-const isWriter = ({ overlay }: MountedOverlay): boolean => overlay.source.access === 'ReadWrite'
-
-/**
- * ext3's options. Never `discard`: it would undo the image's allocation. An image
- * whose superblock says "panic on errors" must not take the node down.
- */
-const ext3Options = 'errors=remount-ro,data_err=abort'
-
-/** The ext4 driver mounts ext3 and sets no feature bit; its delayed allocation writes faster. */
-const ext3Driver = 'ext4'
-
-const readOnlyLayer = mountFlags.readOnly | mountFlags.nodev
-
-const mountSquashfs = (image: { fd: number; path: string }, at: string, lockDir: string): void => {
-  mkdirSync(at)
-  withSharedLoop(image.fd, { name: basename(image.path), lockDir }, (loop) =>
-    mount(loop.path, at, 'squashfs', readOnlyLayer, null),
-  )
-}
-
-/** Mounts read-write once and unmounts: the kernel replays the journal. Then the shared lock replaces the exclusive one. */
-const replayJournal = (overlay: OpenOverlay, replay: number, at: string, lockDir: string): void => {
-  const loop = attachLoop(replay, { name: basename(overlay.path), readOnly: false, lockDir })
-  try {
-    mount(loop.path, at, ext3Driver, mountFlags.nodev, ext3Options)
-    umount(at)
-  } finally {
-    closeSync(loop.fd)
-    closeSync(replay)
-  }
-  retrySync(
-    () => {
-      if (isAttached(loop)) throw new OverlayError(`${overlay.path}: its loop device stays after journal replay`)
-      lockImage(overlay.fd, 'shared', overlay.path)
-    },
-    () => true,
-    { forMs: 5_000, everyMs: 2 },
-  )
-}
-
-const mountOverlayImage = (overlay: OpenOverlay, at: string, lockDir: string): MountedOverlay => {
-  mkdirSync(at)
-  if (overlay.source.access === 'ReadOnly') {
-    if (overlay.replay !== undefined) replayJournal(overlay, overlay.replay, at, lockDir)
-    const name = basename(overlay.path)
-    const loop = withSharedLoop(overlay.fd, { name, lockDir }, (shared) =>
-      mount(shared.path, at, ext3Driver, readOnlyLayer, 'errors=remount-ro'),
-    )
-    return { overlay, loop, at }
-  }
-  const { fd, path, ...loop } = attachLoop(overlay.fd, { name: basename(overlay.path), readOnly: false, lockDir })
-  try {
-    mount(path, at, ext3Driver, mountFlags.nodev, ext3Options)
-  } finally {
-    closeSync(fd)
-  }
-  return { overlay, loop, at }
 }
 
 /** Makes the directory unless something of that name is there (mkdir(2) follows no link), and opens it. */
@@ -130,26 +43,49 @@ interface UpperLayer {
   volatile: boolean
 }
 
-const baseRecord = 'lamina.json'
+/** What another tool deleted by forms of its own would come back, and nobody would know. */
+const assertNative = (layer: number, name: string, remedy: string, xattrs = true): void => {
+  const [found] = foreignForms(layer, { xattrs })
+  if (found)
+    throw new OverlayError(
+      `${name} was written by another tool, in forms that the kernel's overlayfs does not know: ${found.path} is ${found.what}; ${remedy}`,
+    )
+}
 
-/** The image that the overlay was first written upon, kept beside `upper/`; an empty file is one that a crash cut off. */
-const recordBase = (root: number, { reference, digest }: RootParts['base']): void => {
-  const fd = openBelow(root, baseRecord, constants.O_RDWR | constants.O_CREAT, baseRecord, 0o644)
+const importIt = 'the node agent converts it when an instance starts that has the overlay ReadWrite'
+const writeItAgain = 'write it again through a mount by the kernel, or bring it as an ext3 image, which is converted'
+
+const nameOf = ({ source }: OpenOverlay): string => `overlay "${source.name}"`
+
+/** Opens `upper/`; undefined where there is none. */
+const openUpper = (top: number, name: string): number | undefined => {
   try {
-    const stats = fstatSync(fd)
-    if (!stats.isFile()) throw new UnsafePathError(`${baseRecord} is not a regular file`)
-    if (stats.size === 0) writeFileSync(fd, `${JSON.stringify({ base: { reference, digest } })}\n`)
-  } finally {
-    closeSync(fd)
+    return openDirectoryBelow(top, 'upper', `upper/ of ${name}`)
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return undefined
+    throw error
   }
 }
 
-const persistentUpper = ({ overlay, at }: MountedOverlay, base: RootParts['base'], baseRoot: string): UpperLayer =>
-  withDirectory(at, (root) => {
-    const { name } = overlay.source
-    const upper = makeLayerDirectory(root, 'upper', `upper/ of overlay "${name}"`, statSync(baseRoot))
-    const work = makeLayerDirectory(root, 'work', `work/ of overlay "${name}"`, { mode: 0o755, uid: 0, gid: 0 })
-    recordBase(root, base)
+/** Only what has no record of ours may be foreign. */
+const openNativeUpper = (top: number, name: string, record: OverlayRecord | undefined): number | undefined => {
+  const upper = openUpper(top, name)
+  if (upper !== undefined && record === undefined) assertNative(upper, name, importIt)
+  return upper
+}
+
+const persistentUpper = ({ overlay, top: path }: Mounted, base: RootParts['base'], baseRoot: string): UpperLayer =>
+  withDirectory(path, (top) => {
+    const name = nameOf(overlay)
+    const record = readOverlayRecord(top)
+    const upper =
+      openNativeUpper(top, name, record) ?? makeLayerDirectory(top, 'upper', `upper/ of ${name}`, statSync(baseRoot))
+    const work = makeLayerDirectory(top, 'work', `work/ of ${name}`, { mode: 0o755, uid: 0, gid: 0 })
+    if (!record?.base) {
+      const { reference, digest } = base
+      unlessFull(() => writeOverlayRecord(top, { base: { reference, digest }, normalised: true }))
+    }
+    keepRoom(top)
     return { upper: descriptorPath(upper), work: descriptorPath(work), volatile: false }
   })
 
@@ -163,22 +99,93 @@ const ephemeralUpper = (directory: string, baseRoot: string): UpperLayer => {
   })
 }
 
-const upperOf = (writer: MountedOverlay | undefined, parts: RootParts, baseRoot: string): UpperLayer => {
+const upperOf = (writer: Mounted | undefined, parts: RootParts, baseRoot: string): UpperLayer => {
   if (writer) return persistentUpper(writer, parts.base, baseRoot)
   if (parts.ephemeral !== undefined) return ephemeralUpper(parts.ephemeral, baseRoot)
   throw new OverlayError('there is neither a ReadWrite overlay nor a directory for the throw-away one')
 }
 
-/** The `upper/` of an image used as a lower layer; an image without one adds nothing. */
-const lowerOf = ({ overlay, at }: MountedOverlay): string[] => {
+/** The layer of a reader: `upper/`, and without one nothing; of a squashfs its root, of a foreign directory itself. */
+const lowerOf = ({ overlay, top: path }: Mounted): string[] => {
+  const name = nameOf(overlay)
+  const { content, fd } = overlay
+  return withDirectory(path, (top) => {
+    if (content.kind === 'squashfs') {
+      assertNative(top, name, writeItAgain, readSquashfs(fd, content.extent.offset).hasXattrs)
+      return [path]
+    }
+    if (content.kind !== 'plainDirectory') {
+      const upper = openNativeUpper(top, name, readOverlayRecord(top))
+      return upper === undefined ? [] : [descriptorPath(upper)]
+    }
+    const upper = openUpper(top, name)
+    assertNative(upper ?? top, name, writeItAgain)
+    return [upper === undefined ? path : descriptorPath(upper)]
+  })
+}
+
+/** Where the base is reached in the private namespace. */
+const mountBase = ({ fd, path, content }: OpenBase, at: string, lockDir: string): string => {
+  if (content.kind === 'directory') return reopenDirectory(fd, content.directory, content.path)
+  mkdirSync(at)
+  mountImage({ fd, path }, content, at, lockDir)
+  return at
+}
+
+const isSameFile = (fd: number, { stats }: OpenOverlay): boolean => {
+  const { dev, ino } = fstatSync(fd, { bigint: true })
+  return dev === stats.dev && ino === stats.ino
+}
+
+/** The overlay partition of a SIF, as a layer above what else is in it, unless it is also one of the overlays. */
+const mountEmbedded = ({ base, overlays, lockDir }: RootParts, at: string): string[] => {
+  const { fd, path, embedded } = base
+  if (!embedded || overlays.some((overlay) => isSameFile(fd, overlay))) return []
+  mkdirSync(at)
+  mountImage({ fd, path }, embedded, at, lockDir)
+  const name = `the overlay partition of ${path}`
+  return withDirectory(at, (top) => {
+    const layer = embedded.kind === 'squashfs' ? openDirectoryBelow(top, '.', name) : openUpper(top, name)
+    if (layer === undefined) return []
+    assertNative(layer, name, writeItAgain)
+    return [descriptorPath(layer)]
+  })
+}
+
+/** Not every file system that holds an image can hold an upper layer: NFS and FUSE cannot. */
+const explainMerge = (writer: Mounted | undefined, error: unknown): unknown => {
+  if (hasCode(error, 'ELOOP'))
+    return new OverlayError('a layer is there twice, or one lies inside another: use each directory once', {
+      cause: error,
+    })
+  if (!writer) return error
+  const name = nameOf(writer.overlay)
+  if (isFull(error))
+    return new OverlayError(`${name} is full, and overlayfs needs a little room to start: let it be larger`, {
+      cause: error,
+    })
+  if (!hasCode(error, 'EINVAL') || writer.overlay.content.kind !== 'directory') return error
+  return new OverlayError(
+    `${name}: the kernel takes no upper layer on the file system of its volume (network and FUSE file systems cannot hold one): use format Image`,
+    { cause: error },
+  )
+}
+
+const mountMerged = (target: string, options: string, writer: Mounted | undefined): void => {
+  const merge = () => mount('lamina', target, 'overlay', mountFlags.nodev, options)
   try {
-    const fd = withDirectory(at, (root) =>
-      openDirectoryBelow(root, 'upper', `upper/ of overlay "${overlay.source.name}"`),
-    )
-    return [descriptorPath(fd)]
+    merge()
   } catch (error) {
-    if (hasCode(error, 'ENOENT')) return []
-    throw error
+    if (!writer || !isFull(error)) throw explainMerge(writer, error)
+    withDirectory(writer.top, (top) => {
+      giveUpRoom(top)
+      try {
+        merge()
+      } catch (again) {
+        throw explainMerge(writer, again)
+      }
+      keepRoom(top)
+    })
   }
 }
 
@@ -189,6 +196,8 @@ const lowerOf = ({ overlay, at }: MountedOverlay): string[] => {
  * all of it, detaches the loop devices and drops the locks.
  *
  * From here on only synchronous file system calls see the new namespace.
+ *
+ * @throws OverlayError
  */
 export const mountRoot = (parts: RootParts): MountedOverlay[] => {
   const { target, lockDir } = parts
@@ -198,17 +207,19 @@ export const mountRoot = (parts: RootParts): MountedOverlay[] => {
   mount('lamina', dir, 'tmpfs', mountFlags.nodev, 'mode=0700')
   mkdirSync(target)
 
-  const skeleton = join(dir, 'skeleton')
-  const base = join(dir, 'base')
-  mountSquashfs(parts.skeleton, skeleton, lockDir)
-  mountSquashfs(parts.base, base, lockDir)
+  const skeleton = mountBase(parts.skeleton, join(dir, 'skeleton'), lockDir)
+  const base = mountBase(parts.base, join(dir, 'base'), lockDir)
+  const embedded = mountEmbedded(parts, join(dir, 'embedded'))
+  const mounted = parts.overlays.map((overlay, index) => ({
+    overlay,
+    ...mountOverlay(overlay, join(dir, `overlay-${index}`), lockDir),
+  }))
 
-  const mounted = parts.overlays.map((overlay, index) =>
-    mountOverlayImage(overlay, join(dir, `overlay-${index}`), lockDir),
-  )
-  const lowers = [...mounted.filter(isReader).flatMap(lowerOf).toReversed(), base, skeleton]
-  const layer = upperOf(mounted.find(isWriter), parts, base)
-  const options = overlayOptions({ ...layer, lowers, mountLabel: parts.mountLabel })
-  mount('lamina', target, 'overlay', mountFlags.nodev, options)
-  return mounted
+  const writer = mounted.find(({ overlay }) => isWriter(overlay))
+  const readers = mounted.filter(({ overlay }) => !isWriter(overlay))
+  const locks = mounted.flatMap(({ lock }) => lock ?? [])
+  const lowers = [...readers.flatMap(lowerOf).toReversed(), ...embedded, base, skeleton, ...locks]
+  const options = overlayOptions({ ...upperOf(writer, parts, base), lowers, mountLabel: parts.mountLabel })
+  mountMerged(target, options, writer)
+  return mounted.map(({ overlay, loop, device }) => ({ overlay, loop, device }))
 }

@@ -1,5 +1,9 @@
-import { describe, expect, test } from 'vitest'
-import { assertExt3, NotExt3Error, parseSuperblock } from './superblock.ts'
+import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { makeExt3 } from '../../test/node/images.ts'
+import { assertExt3, NotExt3Error, parseSuperblock, readSuperblock } from './superblock.ts'
 
 /** Bits as linux/fs/ext4/ext4.h names them. */
 const compat = { dir_prealloc: 0x1, has_journal: 0x4, ext_attr: 0x8, resize_inode: 0x10, dir_index: 0x20 }
@@ -116,8 +120,46 @@ describe("Apptainer's rule for an ext3 image", () => {
     else expect(() => assertExt3(superblock)).toThrow(`ro_compat 0x${bit.toString(16)}`)
   })
 
-  test.each(['incompat', 'ro_compat'])('the highest bit of %s is an unknown feature', (word) => {
-    const superblock = withFeature(word === 'incompat' ? 0x60 : 0x64, 0x8000_0000)
-    expect(() => assertExt3(superblock)).toThrow(`${word} 0x80000000`)
+  const bits = Array.from({ length: 32 }, (_, bit) => bit)
+
+  test.each<[string, number, number[]]>([
+    ['compat', 0x5c, bits],
+    ['incompat', 0x60, [1, 2, 4]],
+    ['ro_compat', 0x64, [0, 1, 2]],
+  ])('of all 32 bits of %s accepts exactly these', (_word, offset, accepted) => {
+    const passing = bits.filter((bit) => {
+      try {
+        assertExt3(withFeature(offset, 2 ** bit))
+        return true
+      } catch (error) {
+        if (!(error instanceof NotExt3Error)) throw error
+        return false
+      }
+    })
+    expect(passing).toEqual(accepted)
+  })
+
+  describe('passes for what mkfs.ext3 makes', () => {
+    let dir: string
+    beforeEach(() => {
+      dir = mkdtempSync(join(tmpdir(), 'lamina-superblock-'))
+    })
+    afterEach(() => rmSync(dir, { recursive: true }))
+
+    test.each([
+      ['as it is', []],
+      ['with our options', ['-b', '4096', '-m', '0', '-E', 'nodiscard,root_owner=0:0']],
+      ['with more inodes', ['-b', '4096', '-m', '0', '-i', '4096']],
+      ['with reserved blocks', ['-b', '4096', '-m', '5']],
+      ['with small blocks', ['-b', '1024']],
+      ['as large as 64 TiB allow', ['-b', '4096', '-E', 'resize=4294967295']],
+    ])('%s', (_what, options) => {
+      const fd = openSync(makeExt3(join(dir, 'overlay.img'), 64, ...options), 'r')
+      try {
+        assertExt3(readSuperblock(fd))
+      } finally {
+        closeSync(fd)
+      }
+    })
   })
 })

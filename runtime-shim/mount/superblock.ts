@@ -21,9 +21,9 @@ export interface Superblock extends Figures {
   features: { compat: number; incompat: number; roCompat: number }
 }
 
-const offset = 1024
+const start = 1024
 const size = 1024
-const magic = 0xef53
+const magic = { value: 0xef53, offset: 0x38 }
 const stateErrors = 0x0002
 
 const incompat = { filetype: 0x0002, recover: 0x0004, metaBg: 0x0010 } as const
@@ -35,9 +35,13 @@ export class NotExt3Error extends Error {
   override name = 'NotExt3Error'
 }
 
+/** Whether a file system of the ext family begins with these bytes. */
+export const isExt = (bytes: Buffer): boolean =>
+  bytes.length >= start + size && bytes.readUInt16LE(start + magic.offset) === magic.value
+
 /** @throws NotExt3Error when the magic number is missing */
 export const parseSuperblock = (bytes: Buffer): Superblock => {
-  if (bytes.length < size || bytes.readUInt16LE(0x38) !== magic) {
+  if (bytes.length < size || bytes.readUInt16LE(magic.offset) !== magic.value) {
     throw new NotExt3Error('no ext3 superblock (bad magic number)')
   }
   const errors = bytes.readUInt32LE(0x194)
@@ -59,10 +63,10 @@ export const parseSuperblock = (bytes: Buffer): Superblock => {
   }
 }
 
-/** Reads the superblock of the image or block device open at `fd`. */
-export const readSuperblock = (fd: number): Superblock => {
+/** Reads the superblock of the image or block device open at `fd`, whose file system begins at `offset`. */
+export const readSuperblock = (fd: number, offset = 0): Superblock => {
   const bytes = Buffer.alloc(size)
-  const length = readSync(fd, bytes, 0, size, offset)
+  const length = readSync(fd, bytes, 0, size, offset + start)
   return parseSuperblock(bytes.subarray(0, length))
 }
 

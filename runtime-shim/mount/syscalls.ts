@@ -33,6 +33,14 @@ const native = {
   flock: libc.func('int flock(int, int)'),
   fcntlBuffer: libc.func('int fcntl(int, int, void*)'),
   fallocate: libc.func('int fallocate(int, int, int64_t, int64_t)'),
+  fsopen: libc.func('long syscall(long, const char*, unsigned int)'),
+  fsconfig: libc.func('long syscall(long, int, unsigned int, const char*, const char*, int)'),
+  read: libc.func('long read(int, void*, size_t)'),
+  mknodat: libc.func('int mknodat(int, const char*, unsigned int, unsigned long)'),
+  llistxattr: libc.func('long llistxattr(const char*, void*, size_t)'),
+  lgetxattr: libc.func('long lgetxattr(const char*, const char*, void*, size_t)'),
+  lsetxattr: libc.func('int lsetxattr(const char*, const char*, void*, size_t, int)'),
+  lremovexattr: libc.func('int lremovexattr(const char*, const char*)'),
   signal: libc.func('void* signal(int, void*)'),
   setrlimit: libc.func('int setrlimit(int, void*)'),
   socket: libc.func('int socket(int, int, int)'),
@@ -57,13 +65,22 @@ export const resolveStrictly = resolve.beneath | resolve.noSymlinks | resolve.no
 export const O_PATH = 0o10000000
 const O_CLOEXEC = 0o2000000
 
+/** A path whose bytes need not be UTF-8, as a C string. */
+const cString = (path: string | Buffer): Buffer => Buffer.concat([Buffer.from(path), Buffer.alloc(1)])
+
 /** Opens `path` below the directory `dirfd` as openat2(2) does; the descriptor is close-on-exec. */
-export const openat2 = (dirfd: number, path: string, flags: number, resolveFlags: number, mode = 0): number => {
+export const openat2 = (
+  dirfd: number,
+  path: string | Buffer,
+  flags: number,
+  resolveFlags: number,
+  mode = 0,
+): number => {
   const how = Buffer.alloc(24)
   how.writeBigUInt64LE(BigInt(flags | O_CLOEXEC), 0)
   how.writeBigUInt64LE(BigInt(mode), 8)
   how.writeBigUInt64LE(BigInt(resolveFlags), 16)
-  return check('openat2', path, Number(native.syscall(SYS_openat2, dirfd, path, how, how.length)))
+  return check('openat2', String(path), Number(native.syscall(SYS_openat2, dirfd, cString(path), how, how.length)))
 }
 
 export const CLONE_NEWNS = 0x00020000
@@ -125,6 +142,73 @@ export const lockWholeRange = (fd: number, type: keyof typeof recordLockType): v
 /** fallocate(2), mode 0: the range is backed by real blocks, or ENOSPC. */
 export const fallocate = (fd: number, offset: number, length: number): void => {
   check('fallocate', `fd ${fd}, ${length} bytes`, native.fallocate(fd, 0, offset, length))
+}
+
+const S_IFCHR = 0o020000
+
+/** mknodat(2) of the character device 0:0 under a name of one component: overlayfs' whiteout. */
+export const makeWhiteout = (dirfd: number, name: Buffer): void => {
+  check('mknodat', String(name), native.mknodat(dirfd, cString(name), S_IFCHR, 0))
+}
+
+/** The kernel's bound on the list of names (XATTR_LIST_MAX). */
+const longestXattrList = 65_536
+const xattrList = Buffer.alloc(longestXattrList)
+
+/** The names of xattr(7), a link's own where `path` ends in one. */
+export const listXattrs = (path: Buffer): string[] => {
+  const length = Number(native.llistxattr(cString(path), xattrList, xattrList.length))
+  // The path is put into words only where it is needed: this is called for every file of a layer.
+  if (length < 0) check('llistxattr', String(path), length)
+  return length === 0 ? [] : xattrList.toString('utf8', 0, length).split('\0').slice(0, -1)
+}
+
+/** The kernel's bound on a value's length (XATTR_SIZE_MAX). */
+const longestXattr = 65_536
+
+/** lgetxattr(2). */
+export const getXattr = (path: Buffer, name: string): Buffer => {
+  const value = Buffer.alloc(longestXattr)
+  const length = check(
+    'lgetxattr',
+    `${path}, ${name}`,
+    Number(native.lgetxattr(cString(path), name, value, value.length)),
+  )
+  return value.subarray(0, length)
+}
+
+/** lsetxattr(2). */
+export const setXattr = (path: Buffer, name: string, value: Buffer): void => {
+  check('lsetxattr', `${path}, ${name}`, native.lsetxattr(cString(path), name, value, value.length, 0))
+}
+
+/** lremovexattr(2). */
+export const removeXattr = (path: Buffer, name: string): void => {
+  check('lremovexattr', `${path}, ${name}`, native.lremovexattr(cString(path), name))
+}
+
+const SYS_fsopen = 430
+const SYS_fsconfig = 431
+const fsconfigCommand = { setFlag: 0, setString: 1, create: 6 } as const
+
+/**
+ * What the kernel says of why it does not mount a device read-only, for which
+ * mount(2) has only a number: tries once more by fsopen(2), whose descriptor
+ * gives the words. Empty when it says nothing.
+ */
+export const mountComplaint = (type: string, source: string): string => {
+  const context = Number(native.fsopen(SYS_fsopen, type, 0))
+  if (context < 0) return ''
+  try {
+    native.fsconfig(SYS_fsconfig, context, fsconfigCommand.setString, 'source', source, 0)
+    native.fsconfig(SYS_fsconfig, context, fsconfigCommand.setFlag, 'ro', null, 0)
+    native.fsconfig(SYS_fsconfig, context, fsconfigCommand.create, null, null, 0)
+    const text = Buffer.alloc(1024)
+    const length = Number(native.read(context, text, text.length))
+    return length < 0 ? '' : text.toString('utf8', 0, length).trim()
+  } finally {
+    native.close(context)
+  }
 }
 
 const CLOSE_RANGE_CLOEXEC = 4

@@ -2,13 +2,19 @@ import { readdirSync, readlinkSync, rmdirSync, rmSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { hasCode } from '../mount/error-code.ts'
 import { attachedFiles, isAttached } from '../mount/loop.ts'
+import { isDeviceMounted } from './block-device.ts'
 import { readJson } from './json-file.ts'
 import { containerPaths, type NodeLayout, podPaths, rootPath } from './layout.ts'
 import { mountRecordSchema, type RecordedOverlay } from './ticket.ts'
 
-/** Whether what `create` recorded is still mounted. Reads sysfs only. */
-export const isMounted = ({ loop, path }: Pick<RecordedOverlay, 'loop' | 'path'>): boolean =>
-  loop === null ? attachedFiles().some((file) => file.path === path) : isAttached(loop)
+/**
+ * Whether what `create` recorded is still mounted. Of loop devices it reads
+ * sysfs only: an open descriptor would delay their end.
+ */
+export const isMounted = ({ loop, path, device }: Pick<RecordedOverlay, 'loop' | 'path' | 'device'>): boolean => {
+  if (device) return isDeviceMounted({ path, device })
+  return loop === null ? attachedFiles().some((file) => file.path === path) : isAttached(loop)
+}
 
 /** The pod of a container that mounted something: its record lies in the pod's directory. Undefined for others. */
 export const podOf = (layout: NodeLayout, containerID: string): string | undefined => {
@@ -20,14 +26,18 @@ export const podOf = (layout: NodeLayout, containerID: string): string | undefin
   }
 }
 
-/** Removes a container's own records and the empty directory that its root was mounted over. */
+/**
+ * Removes the empty directory that a container's root was mounted over, and the
+ * container's own records last: whoever is killed before leaves them, and is
+ * followed by another `delete`.
+ */
 export const forgetContainer = (layout: NodeLayout, containerID: string): void => {
-  rmSync(containerPaths(layout, containerID).dir, { recursive: true, force: true })
   try {
     rmdirSync(rootPath(layout, containerID))
   } catch (error) {
     if (!hasCode(error, 'ENOENT')) throw error
   }
+  rmSync(containerPaths(layout, containerID).dir, { recursive: true, force: true })
 }
 
 /**
@@ -38,9 +48,11 @@ export const forgetContainer = (layout: NodeLayout, containerID: string): void =
 export const forgetUnmounted = (layout: NodeLayout, podUID: string): void => {
   const { mounts } = podPaths(layout, podUID)
   for (const name of readdirSync(mounts)) {
+    // Half a record, of one that was killed as it wrote it.
+    if (name.endsWith('.new')) rmSync(join(mounts, name), { force: true })
     const record = name.endsWith('.json') ? readJson(join(mounts, name), mountRecordSchema) : undefined
     if (!record || record.overlays.some(isMounted)) continue
-    rmSync(join(mounts, name), { force: true })
     forgetContainer(layout, record.containerID)
+    rmSync(join(mounts, name), { force: true })
   }
 }

@@ -51,8 +51,8 @@ export const imagePaths = ({ cacheDir }: Pick<NodeLayout, 'cacheDir'>, digest: s
     dir,
     /** The agent's own: what is known of it. */
     meta: join(dir, 'meta.json'),
-    /** The flattened root. */
-    squashfs: join(dir, 'root.squashfs'),
+    /** The root: the squashfs that was made of the layers, or a squashfs, SIF or `.simg` as it came. */
+    file: join(dir, 'image'),
   }
 }
 

@@ -1,5 +1,6 @@
 import * as z from 'zod/mini'
 import { digestPattern } from '../../kube/digest.ts'
+import { overlayImageName } from '../mount/names.ts'
 
 /**
  * What agent and runtime tell each other through files in the pod's state
@@ -20,12 +21,15 @@ export const ticketSchema = z.object({
   pod: z.object({ namespace: z.string(), name: z.string(), uid: z.string() }),
   instance: z.object({ name: z.string(), uid: z.string() }),
   bootID: z.string(),
-  /** In the cache by its digest, and nowhere else (`imagePaths`). */
   image: z
     .object({
-      /** `repository@digest` */
+      /** `repository@digest`, `https://…@digest`, `oras://…@digest` or `volume://claim/path@digest` */
       reference: z.string(),
       digest: z.string().check(z.regex(digestPattern)),
+      /** Where it lies: null for the cache, by its digest and nowhere else (`imagePaths`), else a volume of the pod. */
+      volume: z._default(z.nullable(z.object({ mountPath: z.string(), path: z.string() })), null),
+      /** Whether an ext3 container image may be given to the kernel (the administrator's `allowedSources.ext3Base`). */
+      allowExt3: z._default(z.boolean(), false),
     })
     .check(z.refine(({ reference, digest }) => reference.endsWith(`@${digest}`))),
   /** In the order of the instance's spec: later ReadOnly ones lie higher; at most one ReadWrite, always on top. */
@@ -34,8 +38,12 @@ export const ticketSchema = z.object({
       name: z.string(),
       uid: z.string(),
       access,
-      /** Where the pod mounts the claim; the runtime takes the host path from the bundle's mount of this destination. */
+      /** Where the pod has the claim: the destination of a mount of the bundle, or the path of a device. */
       mountPath: z.string(),
+      volumeMode: z._default(z.enum(['Filesystem', 'Block']), 'Filesystem'),
+      format: z._default(z.enum(['Image', 'Directory']), 'Image'),
+      /** In a volume with a file system: of the image, or of the directory. */
+      path: z._default(z.string(), overlayImageName),
     }),
   ),
   /** The throw-away overlay, present exactly when no overlay is ReadWrite. */
@@ -54,6 +62,8 @@ export const ticketSchema = z.object({
   runAsNonRoot: z.boolean(),
 })
 export type Ticket = z.infer<typeof ticketSchema>
+/** As it may be written: without what has a default. */
+export type TicketInput = z.input<typeof ticketSchema>
 
 /** Why a pod has no ticket (yet). The runtime repeats `message` when it gives up waiting, at once when `final`. */
 export const refusalSchema = z.object({
@@ -64,9 +74,15 @@ export const refusalSchema = z.object({
 })
 export type Refusal = z.infer<typeof refusalSchema>
 
-/** Host paths of the pod's overlay volumes, as containerd handed them to the runtime for `prepare`. */
+/** Block device numbers. */
+const deviceSchema = z.object({ major: z.number(), minor: z.number() })
+
+/** The pod's overlay volumes, as the container runtime handed them over for `prepare`. */
 export const volumesSchema = z.object({
+  /** Volumes with a file system: their paths on the host. */
   volumes: z.array(z.object({ mountPath: z.string(), source: z.string() })),
+  /** Block volumes: their devices, by the path that the pod knows them at. */
+  devices: z._default(z.array(z.object({ mountPath: z.string(), device: deviceSchema })), []),
 })
 export type Volumes = z.infer<typeof volumesSchema>
 
@@ -83,7 +99,7 @@ export const mountRecordSchema = z.object({
       name: z.string(),
       uid: z.string(),
       access,
-      /** Host path of the image file as the kernel named it at mount time. */
+      /** Host path of the image file, or of the block device, as the kernel named it at mount time. */
       path: z.string(),
       /** Device and inode, in decimal: they may exceed what a double holds. */
       dev: z.string(),
@@ -93,8 +109,16 @@ export const mountRecordSchema = z.object({
        * until the mounts exist; then only `path` can tell.
        */
       loop: z.nullable(z.object({ number: z.number(), diskseq: z.string() })),
+      /** A block volume is mounted itself: exactly while it cannot be opened exclusively (open(2), O_EXCL). */
+      device: z._default(z.nullable(deviceSchema), null),
+      /** Where in `path` its ext3 file system begins, in bytes: not at 0 in a SIF. Null: a squashfs, or a directory. */
+      ext3Offset: z._default(z.nullable(z.number()), 0),
     }),
   ),
+  /** Where the runtime writes the pid of the container's first process; a path of the host. */
+  pidFile: z._default(z.string(), ''),
+  /** For whom, to tell those who must wait; the pod has the instance's name. */
+  instance: z._default(z.nullable(z.object({ namespace: z.string(), name: z.string() })), null),
 })
 export type MountRecord = z.infer<typeof mountRecordSchema>
 export type RecordedOverlay = MountRecord['overlays'][number]
@@ -123,7 +147,7 @@ export const releaseRecordSchema = z.object({
       uid: z.string(),
       /** False: still mounted when the wait ended. */
       released: z.boolean(),
-      /** Null: not released, or the image could not be read. */
+      /** Null: not released, no ext3 (format Directory), or the image could not be read. */
       figures: z.nullable(figuresSchema),
     }),
   ),

@@ -9,7 +9,14 @@ describe('the command lines of containerd and CRI-O', () => {
       parse(
         '--root /run/runc/k8s.io --log /b/log.json --log-format json --systemd-cgroup create --bundle /b --pid-file /b/init.pid --console-socket /s --no-pivot abc',
       ),
-    ).toEqual({ subcommand: 'create', id: 'abc', bundle: '/b', process: undefined, log: '/b/log.json' })
+    ).toEqual({
+      subcommand: 'create',
+      id: 'abc',
+      bundle: '/b',
+      pidFile: '/b/init.pid',
+      process: undefined,
+      log: '/b/log.json',
+    })
   })
 
   test('CRI-O: values after an equals sign', () => {

@@ -3,19 +3,21 @@ export interface Invocation {
   subcommand: string
   id: string
   bundle: string | undefined
+  pidFile: string | undefined
   /** `--process` of `exec`. */
   process: string | undefined
   /** `--log`, where containerd looks for the reason of a failure. */
   log: string | undefined
 }
 
-/** Options of runc, global and of `create`, `exec` and `delete`, that take a value. */
+/** Options of runc and crun, global and of `create`, `exec` and `delete`, that take a value. */
 const valued = new Set([
   '--root',
   '--log',
   '--log-format',
   '--criu',
   '--rootless',
+  '--cgroup-manager',
   '--bundle',
   '-b',
   '--console-socket',
@@ -67,6 +69,7 @@ export const parseArguments = (args: readonly string[]): Invocation => {
     subcommand,
     id,
     bundle: options.get('--bundle') ?? options.get('-b'),
+    pidFile: options.get('--pid-file'),
     process: options.get('--process') ?? options.get('-p'),
     log: options.get('--log'),
   }

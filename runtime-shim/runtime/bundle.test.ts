@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { identify, mainConfig, type OciConfig, ourVolumes, prepareConfig, readConfig, sameUser } from './bundle.ts'
+import { mainConfig, type OciConfig, ourDevices, ourVolumes, prepareConfig, readConfig, sameUser } from './bundle.ts'
 
 let bundle: string
 beforeEach(() => {
@@ -10,12 +10,7 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(bundle, { recursive: true }))
 
-const podUID = '5f0e0d2c-0000-4000-8000-000000000001'
-const annotations = {
-  'io.kubernetes.cri.container-type': 'container',
-  'io.kubernetes.cri.container-name': 'main',
-  'io.kubernetes.cri.sandbox-uid': podUID,
-}
+const annotations = { 'io.kubernetes.cri.container-type': 'container', 'io.kubernetes.cri.container-name': 'main' }
 
 /** As containerd writes it, by way of the file. */
 const config = (changes: object = {}): OciConfig => {
@@ -36,32 +31,6 @@ const config = (changes: object = {}): OciConfig => {
   writeFileSync(join(bundle, 'config.json'), JSON.stringify(whole))
   return readConfig(bundle)
 }
-
-describe('whose container it is', () => {
-  test.each([
-    ['main', 'main'],
-    ['prepare', 'prepare'],
-    ['sidecar', 'other'],
-    ['mainly', 'other'],
-  ])('%s: %s', (name, role) => {
-    const named = { ...annotations, 'io.kubernetes.cri.container-name': name }
-    expect(identify(config({ annotations: named }))).toEqual({ podUID, role })
-  })
-
-  test('a sandbox is nobody’s, whatever it is named', () => {
-    const sandbox = { ...annotations, 'io.kubernetes.cri.container-type': 'sandbox' }
-    expect(identify(config({ annotations: sandbox })).role).toBe('other')
-  })
-
-  test('one without annotations is nobody’s', () => {
-    expect(identify(config({ annotations: undefined })).role).toBe('other')
-  })
-
-  test.each(['', '../../../etc', 'a/b'])('"%s" is not taken for the uid of a pod', (uid) => {
-    const odd = config({ annotations: { ...annotations, 'io.kubernetes.cri.sandbox-uid': uid } })
-    expect(() => identify(odd)).toThrow(/does not say which pod/)
-  })
-})
 
 test('our volumes are those below /.lamina/, by where they are mounted', () => {
   expect([...ourVolumes(config())]).toEqual([
@@ -91,6 +60,46 @@ describe('what is changed', () => {
     const after = prepareConfig(before, { progress: '/run/lamina/pods/x/progress' })
     expect(after).toEqual({ ...before, mounts: expect.anything() })
     expect(after.mounts.map(({ destination }) => destination)).toEqual(['/proc', '/.laminated', '/.lamina/progress'])
+  })
+})
+
+describe('a block volume of ours', () => {
+  const rule = (major: number, minor: number, type = 'b') => ({ allow: true, type, major, minor, access: 'rwm' })
+  const others = [
+    { path: '/dev/nvidia0', type: 'c', major: 195, minor: 0, fileMode: 438, uid: 0 },
+    { path: '/dev/xvda', type: 'b', major: 8, minor: 16 },
+    { path: '/dev/tty9', type: 'c', major: 7, minor: 3 },
+  ]
+  const denial = { allow: false, access: 'rwm' }
+  const linux = {
+    cgroupsPath: '/kubepods/x',
+    devices: [others[0], { path: '/.lamina/overlays/0', type: 'b', major: 7, minor: 3 }, ...others.slice(1)],
+    resources: {
+      memory: { limit: 5 },
+      devices: [denial, rule(195, 0, 'c'), rule(7, 3), rule(8, 16), rule(7, 3, 'c')],
+    },
+  }
+
+  test('is known by its path, with its numbers', () => {
+    expect([...ourDevices(config({ linux }))]).toEqual([['/.lamina/overlays/0', { major: 7, minor: 3 }]])
+  })
+
+  test.each(['main', 'prepare'])('leaves %s as a node and as a permission; all else stays, in its order', (name) => {
+    const before = config({ linux })
+    const user = { uid: 0, gid: 0 }
+    const after =
+      name === 'main' ? mainConfig(before, { root: '/r', user, init: '/i' }) : prepareConfig(before, { progress: '/p' })
+    expect(after.linux).toEqual({
+      ...linux,
+      devices: others,
+      resources: { ...linux.resources, devices: [denial, rule(195, 0, 'c'), rule(8, 16), rule(7, 3, 'c')] },
+    })
+  })
+
+  test('is not to be had under another path either', () => {
+    const twice = [...linux.devices, { path: '/dev/raw', type: 'b', major: 7, minor: 3 }]
+    const after = prepareConfig(config({ linux: { ...linux, devices: twice } }), { progress: '/p' })
+    expect(after.linux?.devices).toEqual(others)
   })
 })
 

@@ -1,7 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as z from 'zod/mini'
-import { containers, initPath, mountRoot, progressMountPath } from '../../kube/names.ts'
+import { initPath, mountRoot, progressMountPath } from '../../kube/names.ts'
+import type { DeviceNumbers } from '../mount/parts.ts'
 
 export const processUserSchema = z.looseObject({
   uid: z.number(),
@@ -10,13 +11,22 @@ export const processUserSchema = z.looseObject({
 })
 export type ProcessUser = z.infer<typeof processUserSchema>
 
+const deviceFields = { type: z.optional(z.string()), major: z.optional(z.number()), minor: z.optional(z.number()) }
+
 /** What of an OCI runtime configuration (config.json) is read or changed here; the rest is kept as it came. */
 const configSchema = z.looseObject({
   annotations: z._default(z.record(z.string(), z.string()), {}),
   root: z.looseObject({ path: z.string() }),
   mounts: z._default(z.array(z.looseObject({ destination: z.string(), source: z.optional(z.string()) })), []),
   process: z.looseObject({ user: processUserSchema }),
-  linux: z.optional(z.looseObject({ mountLabel: z.optional(z.string()) })),
+  linux: z.optional(
+    z.looseObject({
+      mountLabel: z.optional(z.string()),
+      cgroupsPath: z.optional(z.string()),
+      devices: z.optional(z.array(z.looseObject({ path: z.string(), ...deviceFields }))),
+      resources: z.optional(z.looseObject({ devices: z.optional(z.array(z.looseObject(deviceFields))) })),
+    }),
+  ),
 })
 export type OciConfig = z.infer<typeof configSchema>
 
@@ -33,43 +43,43 @@ export const writeConfig = (bundle: string, config: OciConfig): void => {
   writeFileSync(join(bundle, 'config.json'), JSON.stringify(config))
 }
 
-/** What containerd says of a container; pods' own annotations are not among these. */
-export interface ContainerIdentity {
-  podUID: string
-  role: 'main' | 'prepare' | 'other'
-}
+const isOurs = (path: string): boolean => path === mountRoot || path.startsWith(`${mountRoot}/`)
 
-const annotation = {
-  type: 'io.kubernetes.cri.container-type',
-  name: 'io.kubernetes.cri.container-name',
-  podUID: 'io.kubernetes.cri.sandbox-uid',
-} as const
-
-const roleOf = (annotations: OciConfig['annotations']): ContainerIdentity['role'] => {
-  const name = annotations[annotation.name]
-  if (annotations[annotation.type] !== 'container') return 'other'
-  return name === containers.main || name === containers.prepare ? name : 'other'
-}
-
-/** It becomes a directory's name. */
-const podUIDPattern = /^[0-9a-zA-Z][0-9a-zA-Z-]{0,63}$/
-
-/** Sandboxes, the user's init containers, sidecars and debug containers are `other`. */
-export const identify = ({ annotations }: OciConfig): ContainerIdentity => {
-  const role = roleOf(annotations)
-  const podUID = annotations[annotation.podUID] ?? ''
-  if (role !== 'other' && !podUIDPattern.test(podUID))
-    throw new Error(
-      `the container runtime does not say which pod it is for (annotation ${annotation.podUID}): containerd 2.0 or newer does`,
-    )
-  return { podUID, role }
-}
-
-const isOurs = (destination: string): boolean => destination === mountRoot || destination.startsWith(`${mountRoot}/`)
-
-/** Host paths of our volumes, by the path that the pod mounts them at. */
+/** Host paths of our volumes with a file system, by the path that the pod mounts them at. */
 export const ourVolumes = ({ mounts }: OciConfig): ReadonlyMap<string, string> =>
   new Map(mounts.filter(({ destination }) => isOurs(destination)).map((each) => [each.destination, each.source ?? '']))
+
+/** Numbers of our block volumes, by the path that the pod has them at. */
+export const ourDevices = ({ linux }: OciConfig): ReadonlyMap<string, DeviceNumbers> =>
+  new Map(
+    (linux?.devices ?? []).flatMap(({ path, type, major, minor }) =>
+      isOurs(path) && type === 'b' && major !== undefined && minor !== undefined ? [[path, { major, minor }]] : [],
+    ),
+  )
+
+type Linux = NonNullable<OciConfig['linux']>
+
+interface Numbered {
+  type?: string | undefined
+  major?: number | undefined
+  minor?: number | undefined
+}
+
+/**
+ * Neither the nodes nor the permission of our devices, by whatever other paths
+ * the container has them: who writes to a device beneath a mount writes into
+ * it unseen.
+ */
+const withoutDevices = (linux: Linux, ours: readonly DeviceNumbers[]): Linux => {
+  const isOther = ({ type, major, minor }: Numbered): boolean =>
+    type !== 'b' || !ours.some((device) => device.major === major && device.minor === minor)
+  const { devices, resources } = linux
+  return {
+    ...linux,
+    ...(devices ? { devices: devices.filter(isOther) } : {}),
+    ...(resources?.devices ? { resources: { ...resources, devices: resources.devices.filter(isOther) } } : {}),
+  }
+}
 
 const bind = (source: string, destination: string) => ({
   destination,
@@ -78,21 +88,26 @@ const bind = (source: string, destination: string) => ({
   options: ['bind', 'ro', 'nosuid', 'nodev', 'rprivate'],
 })
 
-const withoutOurVolumes = ({ mounts }: OciConfig) => mounts.filter(({ destination }) => !isOurs(destination))
+/** None of our raw volumes, but what is bound from the host in their place. */
+const exchangeVolumes = (config: OciConfig, bound: ReturnType<typeof bind>): OciConfig => {
+  const devices = [...ourDevices(config).values()]
+  return {
+    ...config,
+    mounts: [...config.mounts.filter(({ destination }) => !isOurs(destination)), bound],
+    ...(config.linux && devices.length > 0 ? { linux: withoutDevices(config.linux, devices) } : {}),
+  }
+}
 
 /** `main`: the real root, its user, none of the raw volumes, and the pause init. */
 export const mainConfig = (
   config: OciConfig,
   { root, user, init }: { root: string; user: ProcessUser; init: string },
 ): OciConfig => ({
-  ...config,
+  ...exchangeVolumes(config, bind(init, initPath)),
   root: { ...config.root, path: root },
   process: { ...config.process, user: { ...config.process.user, ...user } },
-  mounts: [...withoutOurVolumes(config), bind(init, initPath)],
 })
 
 /** `prepare`: the placeholder's root, none of the raw volumes, and the progress files. */
-export const prepareConfig = (config: OciConfig, { progress }: { progress: string }): OciConfig => ({
-  ...config,
-  mounts: [...withoutOurVolumes(config), bind(progress, progressMountPath)],
-})
+export const prepareConfig = (config: OciConfig, { progress }: { progress: string }): OciConfig =>
+  exchangeVolumes(config, bind(progress, progressMountPath))

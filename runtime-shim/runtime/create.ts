@@ -1,38 +1,23 @@
-import {
-  chmodSync,
-  closeSync,
-  constants,
-  mkdirSync,
-  openSync,
-  readlinkSync,
-  rmdirSync,
-  rmSync,
-  symlinkSync,
-} from 'node:fs'
+import { chmodSync, closeSync, constants, mkdirSync, openSync, rmdirSync, rmSync, symlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { openBase } from '../mount/base.ts'
 import { hasCode } from '../mount/error-code.ts'
-import { type OpenOverlay, type OverlaySource, openOverlays, openSquashfs } from '../mount/images.ts'
-import type { LoopAttachment } from '../mount/loop.ts'
+import { LockHeldError } from '../mount/lock.ts'
 import { descriptorPath } from '../mount/open.ts'
+import { openOverlays } from '../mount/overlays.ts'
+import { type BaseSource, type OpenBase, OverlayError } from '../mount/parts.ts'
 import { mountRoot } from '../mount/root.ts'
 import { O_PATH } from '../mount/syscalls.ts'
 import { forgetUnmounted } from '../node/containers.ts'
+import { contentionOver } from '../node/holders.ts'
 import { writeJson } from '../node/json-file.ts'
-import {
-  containerPaths,
-  imagePaths,
-  installedPaths,
-  lockDir,
-  type NodeLayout,
-  podPaths,
-  rootPath,
-} from '../node/layout.ts'
-import type { MountRecord, Ticket } from '../node/ticket.ts'
+import { containerPaths, installedPaths, lockDir, type NodeLayout, podPaths, rootPath } from '../node/layout.ts'
+import type { Ticket, Volumes } from '../node/ticket.ts'
 import type { Invocation } from './args.ts'
 import {
-  identify,
   mainConfig,
   type OciConfig,
+  ourDevices,
   ourVolumes,
   type ProcessUser,
   prepareConfig,
@@ -40,6 +25,9 @@ import {
   sameUser,
   writeConfig,
 } from './bundle.ts'
+import { identify } from './identity.ts'
+import { type Recordable, recordOf, unmounted } from './record.ts'
+import { sourcesOf } from './sources.ts'
 import { awaitTicket } from './state.ts'
 import { resolveUserIn, UserError } from './user.ts'
 
@@ -55,48 +43,25 @@ export interface Waits {
 const defaultWaits: Waits = { ticketMs: 100_000, finalMs: 3_000, lockMs: 30_000, totalMs: 110_000 }
 
 /** The agent looks for it again whenever the pod changes, as it does when this fails. */
-const openBase = (layout: NodeLayout, { reference, digest }: Ticket['image']): { fd: number; path: string } => {
-  const { squashfs: path } = imagePaths(layout, digest)
+const openImage = ({ reference, volume, allowExt3 }: Ticket['image'], source: BaseSource): OpenBase => {
   try {
-    return { fd: openSquashfs(path), path }
+    return openBase(source, { allowExt3 })
   } catch (error) {
-    if (!hasCode(error, 'ENOENT')) throw error
+    if (volume || !hasCode(error, 'ENOENT')) throw error
     throw new Error(`image ${reference} has left the node's cache: the node agent fetches it again`, { cause: error })
   }
 }
 
-const volumeSource = (volumes: ReadonlyMap<string, string>, mountPath: string): string => {
-  const source = volumes.get(mountPath)
-  if (source === undefined)
-    throw new Error(`the ticket names a volume at ${mountPath} that the container does not mount`)
-  return source
+/** Runs `act`; where it meets an overlay in use, of which the library cannot say by whom, the records of the node may. */
+const namingHolders = <T>(layout: NodeLayout, { id, ticket }: { id: string; ticket: Ticket }, act: () => T): T => {
+  try {
+    return act()
+  } catch (error) {
+    const held = error instanceof OverlayError ? error.cause : error
+    const found = held instanceof LockHeldError ? contentionOver(layout, id, ticket) : undefined
+    throw found === undefined ? error : new OverlayError(found, { cause: error })
+  }
 }
-
-const overlaySources = (ticket: Ticket, volumes: ReadonlyMap<string, string>): OverlaySource[] =>
-  ticket.overlays.map(({ name, uid, access, mountPath }) => ({
-    name,
-    uid,
-    access,
-    directory: volumeSource(volumes, mountPath),
-  }))
-
-const recordOf = (
-  containerID: string,
-  now: Date,
-  overlays: readonly { overlay: OpenOverlay; loop: LoopAttachment | null }[],
-): MountRecord => ({
-  containerID,
-  createTime: now.toISOString(),
-  overlays: overlays.map(({ overlay: { source, fd, stats }, loop }) => ({
-    name: source.name,
-    uid: source.uid,
-    access: source.access,
-    path: readlinkSync(descriptorPath(fd)),
-    dev: String(stats.dev),
-    ino: String(stats.ino),
-    loop,
-  })),
-})
 
 const effectiveUser = (target: string, ticket: Ticket): ProcessUser => {
   const root = openSync(target, constants.O_RDONLY | constants.O_DIRECTORY)
@@ -124,49 +89,47 @@ const undo = (layout: NodeLayout, id: string, hostRoots: number): void => {
 
 const createMain = (
   layout: NodeLayout,
-  { id, bundle }: { id: string; bundle: string },
+  { id, bundle, pidFile }: { id: string; bundle: string; pidFile: string },
   { podUID, config }: { podUID: string; config: OciConfig },
   waits: Waits,
   now: Date,
 ): void => {
   const started = performance.now()
-  const volumes = ourVolumes(config)
   const held = awaitTicket(layout, podUID, waits)
   const { ticket } = held
   const { skeleton, init } = installedPaths(layout)
   const target = rootPath(layout, id)
   const lockMs = Math.max(0, Math.min(waits.lockMs, started + waits.totalMs - performance.now()))
-  const base = openBase(layout, ticket.image)
-  const overlays = openOverlays(overlaySources(ticket, volumes), lockMs)
+  const sources = sourcesOf(layout, ticket, config)
+  const base = openImage(ticket.image, sources.base)
+  const overlays = namingHolders(layout, { id, ticket }, () => openOverlays(sources.overlays, lockMs))
 
   const pod = podPaths(layout, podUID)
   const container = containerPaths(layout, id)
   const record = join(pod.mounts, `${id}.json`)
-  for (const dir of [pod.mounts, pod.releases, container.dir]) mkdirSync(dir, { recursive: true })
+  const write = (mounted: readonly Recordable[]): void =>
+    writeJson(record, recordOf({ containerID: id, pidFile, ticket, createTime: now }, mounted))
+  for (const dir of [pod.mounts, pod.releases]) mkdirSync(dir, { recursive: true })
   forgetUnmounted(layout, podUID)
+  // The record comes first: whatever is left of a create that was killed is found by it.
+  write(overlays.map(unmounted))
+  mkdirSync(container.dir, { recursive: true })
+  symlinkSync(record, container.mount)
   // runc's exec changes to this path in the host's namespace: it must exist there too.
   mkdirSync(target, { recursive: true })
   const hostRoots = openSync(dirname(target), O_PATH | constants.O_DIRECTORY)
   try {
-    writeJson(
-      record,
-      recordOf(
-        id,
-        now,
-        overlays.map((overlay) => ({ overlay, loop: null })),
-      ),
-    )
-    symlinkSync(record, container.mount)
-    const mounted = mountRoot({
+    const parts = {
       target,
       lockDir: lockDir(layout),
-      skeleton: { fd: openSquashfs(skeleton), path: skeleton },
+      skeleton: openBase({ kind: 'file', path: skeleton }, { allowExt3: false }),
       base: { ...base, reference: ticket.image.reference, digest: ticket.image.digest },
       overlays,
-      ephemeral: ticket.ephemeral ? volumeSource(volumes, ticket.ephemeral.mountPath) : undefined,
+      ephemeral: sources.ephemeral,
       mountLabel: config.linux?.mountLabel ?? '',
-    })
-    writeJson(record, recordOf(id, now, mounted))
+    }
+    const mounted = namingHolders(layout, { id, ticket }, () => mountRoot(parts))
+    write(mounted)
     held.release()
 
     const user = effectiveUser(target, ticket)
@@ -179,25 +142,29 @@ const createMain = (
   }
 }
 
+const volumesOf = (config: OciConfig): Volumes => ({
+  volumes: [...ourVolumes(config)].map(([mountPath, source]) => ({ mountPath, source })),
+  devices: [...ourDevices(config)].map(([mountPath, device]) => ({ mountPath, device })),
+})
+
 const createPrepare = (layout: NodeLayout, bundle: string, podUID: string, config: OciConfig): void => {
   const paths = podPaths(layout, podUID)
   mkdirSync(paths.progress, { recursive: true })
   // Whoever `prepare` runs as must be able to read what it tails.
   chmodSync(paths.progress, 0o755)
-  const volumes = [...ourVolumes(config)].map(([mountPath, source]) => ({ mountPath, source }))
-  writeJson(paths.volumes, { volumes })
+  writeJson(paths.volumes, volumesOf(config))
   writeConfig(bundle, prepareConfig(config, { progress: paths.progress }))
 }
 
 /** Does our part of `create`; what is left is runc's, with the same arguments, in the namespace that this leaves. */
 export const create = (
   layout: NodeLayout,
-  { id, bundle = '.' }: Invocation,
+  { id, bundle = '.', pidFile = '' }: Invocation,
   now: Date,
   waits: Waits = defaultWaits,
 ): void => {
   const config = readConfig(bundle)
   const { role, podUID } = identify(config)
-  if (role === 'main') createMain(layout, { id, bundle }, { podUID, config }, waits, now)
+  if (role === 'main') createMain(layout, { id, bundle, pidFile }, { podUID, config }, waits, now)
   if (role === 'prepare') createPrepare(layout, bundle, podUID, config)
 }

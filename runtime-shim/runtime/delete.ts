@@ -1,11 +1,10 @@
-import { closeSync, readdirSync, rmSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { hasCode } from '../mount/error-code.ts'
-import { openFileIn } from '../mount/open.ts'
-import { type Figures, figuresOf, readSuperblock } from '../mount/superblock.ts'
 import { triggerSocketCollection } from '../mount/syscalls.ts'
 import { sleepSync } from '../mount/wait.ts'
 import { forgetContainer, isMounted } from '../node/containers.ts'
+import { figuresIn } from '../node/figures.ts'
 import { readJson, writeJson } from '../node/json-file.ts'
 import { containerPaths, type NodeLayout, podPaths } from '../node/layout.ts'
 import { type MountRecord, mountRecordSchema, type RecordedOverlay, type ReleaseRecord } from '../node/ticket.ts'
@@ -22,18 +21,6 @@ const awaitDetach = (overlay: RecordedOverlay, deadline: number): boolean => {
     sleepSync(2)
   }
   return true
-}
-
-/** The image's state after the mount is gone; the kubelet takes the volume away only after `delete`. */
-const figuresIn = ({ path, dev, ino }: RecordedOverlay): Figures => {
-  const { fd, stats } = openFileIn(dirname(path), basename(path), 'read', path)
-  try {
-    if (String(stats.dev) !== dev || String(stats.ino) !== ino)
-      throw new Error(`${path} is no longer the file that was mounted`)
-    return figuresOf(readSuperblock(fd))
-  } finally {
-    closeSync(fd)
-  }
 }
 
 /** The mount that this container had, or undefined when it had none. */
@@ -75,17 +62,20 @@ export const release = (
       try {
         return { name, uid, released: true, figures: figuresIn(overlay) }
       } catch (error) {
-        problems.push(`overlay "${name}" is unmounted, but cannot be read: ${String(error)}`)
+        // CRI-O deletes a container long after its end: the kubelet may have taken the volume away.
+        if (!hasCode(error, 'ENOENT'))
+          problems.push(`overlay "${name}" is unmounted, but cannot be read: ${String(error)}`)
         return { name, uid, released: true, figures: null }
       }
     })
   try {
     replaceReleases(paths.releases, { containerID, releaseTime: now().toISOString(), overlays })
-    if (!record.overlays.some(isMounted)) rmSync(join(paths.mounts, `${containerID}.json`), { force: true })
   } catch (error) {
     // The agent has seen the mounts gone by itself, and has removed the pod's directory.
     if (!hasCode(error, 'ENOENT')) throw error
   }
+  // The record goes last: the launcher knows by it that there is something left to do.
   forgetContainer(layout, containerID)
+  if (!record.overlays.some(isMounted)) rmSync(join(paths.mounts, `${containerID}.json`), { force: true })
   return problems
 }

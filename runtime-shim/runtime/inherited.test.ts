@@ -1,8 +1,9 @@
 import { execFileSync, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { createRuntimeBench, type RuntimeBench } from '../../test/node/runtime-bench.ts'
+import { installerPaths } from '../agent/install/files.ts'
 import { installedPaths } from '../node/layout.ts'
 
 let bench: RuntimeBench
@@ -39,26 +40,38 @@ echo "$@"
   return path
 }
 
-test('the runtime inherits what the caller gave: limits, signals, environment, arguments, and descriptors 0 to 2', async () => {
-  const container = instance()
-  const output = join(bench.dir, 'probe.out')
-  const { launcher } = installedPaths(bench.layout)
-  const args = `--root ${bench.dir}/runc --log ${container.bundle}/log.json create --bundle ${container.bundle} ${container.id}`
-  const script = `ulimit -Sn 333; ulimit -Hn 4444; exec 7</etc/passwd 9</etc/group; ${launcher} ${args} > ${output} 2>&1 </dev/null`
-  execFileSync('sh', ['-c', script], {
-    env: { ...bench.env, LAMINA_RUNTIME: probe() },
+describe('the runtime inherits what the caller gave: limits, signals, environment, arguments, and descriptors 0 to 2', () => {
+  const become = (env: NodeJS.ProcessEnv) => {
+    const container = instance()
+    const output = join(bench.dir, 'probe.out')
+    const { launcher } = installedPaths(bench.layout)
+    const args = `--root ${bench.dir}/runc --log ${container.bundle}/log.json create --bundle ${container.bundle} ${container.id}`
+    const script = `ulimit -Sn 333; ulimit -Hn 4444; exec 7</etc/passwd 9</etc/group; ${launcher} ${args} > ${output} 2>&1 </dev/null`
+    execFileSync('sh', ['-c', script], { env: { ...bench.env, ...env } })
+    return { args, lines: readFileSync(output, 'utf8').split('\n') }
+  }
+
+  const expectUntouched = ({ args, lines }: ReturnType<typeof become>, env: readonly string[]) => {
+    // 10 and 11 are the shell's own that runs the probe.
+    expect(lines[0]).toBe('0 1 2 ')
+    expect(lines.slice(1, 5)).toEqual(['SigBlk:\t0000000000000000', 'SigIgn:\t0000000000000000', '333', '4444'])
+    const given = [`LAMINA_CACHE_DIR=${bench.layout.cacheDir}`, ...env, `LAMINA_STATE_DIR=${bench.layout.stateDir}`]
+    expect(lines.slice(5)).toEqual([...given, args, ''])
+  }
+
+  test('named by the environment', () => {
+    const LAMINA_RUNTIME = probe()
+    expectUntouched(become({ LAMINA_RUNTIME }), [`LAMINA_RUNTIME=${LAMINA_RUNTIME}`])
   })
-  const lines = readFileSync(output, 'utf8').split('\n')
-  // 10 and 11 are the shell's own that runs the probe.
-  expect(lines[0]).toBe('0 1 2 ')
-  expect(lines.slice(1, 5)).toEqual(['SigBlk:\t0000000000000000', 'SigIgn:\t0000000000000000', '333', '4444'])
-  expect(lines.slice(5)).toEqual([
-    `LAMINA_CACHE_DIR=${bench.layout.cacheDir}`,
-    `LAMINA_RUNTIME=${bench.dir}/probe.sh`,
-    `LAMINA_STATE_DIR=${bench.layout.stateDir}`,
-    args,
-    '',
-  ])
+
+  test('named by the installer', () => {
+    writeFileSync(installerPaths(bench.layout).underlying, `${probe()}\n`)
+    try {
+      expectUntouched(become({}), [])
+    } finally {
+      rmSync(installerPaths(bench.layout).underlying)
+    }
+  })
 })
 
 test('pipes on 0 to 2 keep their flags: no O_NONBLOCK in the container', async () => {

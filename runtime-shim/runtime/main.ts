@@ -38,7 +38,7 @@ const restoreOpenFileLimit = (soft: string | undefined): void => {
 }
 
 /** What the runtime and the container inherit: without what the launcher put there for us. */
-const inheritedEnv = ({ LAMINA_NOFILE: _, ...env }: NodeJS.ProcessEnv): NodeJS.ProcessEnv => env
+const inheritedEnv = ({ LAMINA_NOFILE, LAMINA_UNDERLYING, NODE_COMPILE_CACHE, ...env }: NodeJS.ProcessEnv) => env
 
 const becomeRuntime = (runtime: string, args: readonly string[]): void => {
   restoreOpenFileLimit(process.env.LAMINA_NOFILE)
@@ -80,7 +80,7 @@ const main = (): number => {
       PATH = '/usr/sbin:/usr/bin:/sbin:/bin',
       LAMINA_STATE_DIR,
       LAMINA_CACHE_DIR,
-      LAMINA_RUNTIME = 'runc',
+      LAMINA_UNDERLYING = 'runc',
     } = process.env
     const layout: NodeLayout = {
       ...defaultLayout,
@@ -88,7 +88,7 @@ const main = (): number => {
       ...(LAMINA_STATE_DIR ? { stateDir: LAMINA_STATE_DIR } : {}),
       ...(LAMINA_CACHE_DIR ? { cacheDir: LAMINA_CACHE_DIR } : {}),
     }
-    const runtime = findProgram(LAMINA_RUNTIME, PATH)
+    const runtime = findProgram(LAMINA_UNDERLYING, PATH)
     if (invocation.subcommand === 'delete') return deleteContainer(layout, runtime, args, invocation)
     if (invocation.subcommand === 'create') create(layout, invocation, new Date())
     if (invocation.subcommand === 'exec') patchExec(layout, invocation)

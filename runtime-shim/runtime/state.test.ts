@@ -6,7 +6,7 @@ import { flock, lockKind } from '../mount/syscalls.ts'
 import { currentBootID } from '../node/boot.ts'
 import { writeJson } from '../node/json-file.ts'
 import { defaultLayout, type NodeLayout, podPaths } from '../node/layout.ts'
-import type { Ticket } from '../node/ticket.ts'
+import { type TicketInput, ticketSchema } from '../node/ticket.ts'
 import { awaitTicket } from './state.ts'
 
 let layout: NodeLayout
@@ -20,7 +20,7 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(layout.stateDir, { recursive: true }))
 
-const ticket: Ticket = {
+const ticket: TicketInput = {
   version: 1,
   pod: { namespace: 'default', name: 'dev', uid: podUID },
   instance: { name: 'dev', uid: 'i' },
@@ -51,7 +51,7 @@ describe('a ticket', () => {
   test('cannot be revoked while it is held, and can after', () => {
     writeJson(paths().ticket, ticket)
     const held = awaitTicket(layout, podUID, waits)
-    expect(held.ticket).toEqual(ticket)
+    expect(held.ticket).toEqual(ticketSchema.parse(ticket))
     expect(tryExclusive()).toBe(false)
     held.release()
     expect(tryExclusive()).toBe(true)

@@ -2,14 +2,19 @@
  * Figures, as ratios in one run: the machine may be slow or busy.
  *
  * usage: npm run bench -- start
+ *        npm run bench -- filesystem --set ways --backing ext4 --write-docs
  */
+import { tmpdir } from 'node:os'
 import { KubeConfig } from '@kubernetes/client-node'
-import { Command } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import { execa } from 'execa'
 import { createClient } from '../../kube/client.ts'
 import { type Cluster, up } from '../cluster/cluster.ts'
 import { installOperator } from '../cluster/operator.ts'
 import { benchConvert } from './convert.ts'
+import { drawDocs, keepRun, tables } from './filesystem/docs.ts'
+import { type Backing, backings, benchFilesystem, type FilesystemOptions } from './filesystem/filesystem.ts'
+import { setNames } from './filesystem/variants.ts'
 import { benchMemory } from './memory.ts'
 import { benchReady } from './ready.ts'
 import { benchRuntime } from './runtime.ts'
@@ -46,8 +51,38 @@ const start = async (): Promise<void> => {
   }
 }
 
+const positive = (text: string): number => {
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('a whole number from 1 on')
+  return value
+}
+
+const filesystem = async ({ writeDocs, ...options }: FilesystemOptions & { writeDocs?: true }): Promise<void> => {
+  const run = await benchFilesystem(options, report)
+  report(tables(run))
+  if (writeDocs === undefined) return
+  keepRun(run)
+  drawDocs()
+}
+
 const program = new Command('bench').description('Figures, as ratios in one run')
 program.command('start').description('start times, runtime overhead, conversion, memory').action(start)
+program
+  .command('filesystem')
+  .description('ways to give a container a writable root, against the host directory underneath')
+  .addOption(new Option('--set <name>', 'what is compared').choices(setNames).default('ways'))
+  .addOption(
+    new Option('--backing <name>', 'the file system underneath').choices(backings).default('ext4' satisfies Backing),
+  )
+  .option('--rounds <number>', 'fresh images in each', positive, 5)
+  .option('--only <part...>', 'only workloads whose names contain one of these')
+  .option('--directory <path>', 'for up to 15 GiB of files', tmpdir())
+  .option('--write-docs', 'keep the figures in docs/plots, and renew plots and tables')
+  .action(filesystem)
+program
+  .command('filesystem-docs')
+  .description('plots and tables anew from the figures in docs/plots/data')
+  .action(drawDocs)
 
 try {
   await program.parseAsync()

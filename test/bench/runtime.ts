@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { z } from 'zod'
-import { prepareOverlay } from '../../runtime-shim/agent/overlay/prepare.ts'
 import { installedPaths } from '../../runtime-shim/node/layout.ts'
 import type { Report } from '../cluster/cluster.ts'
+import { makeVolume } from '../node/images.ts'
 import { createRuntimeBench, type RuntimeBench } from '../node/runtime-bench.ts'
 import { median, milliseconds } from './statistics.ts'
 
@@ -48,15 +48,7 @@ const createBare = (bench: RuntimeBench, rootfs: string): number => {
 export const benchRuntime = async (report: Report): Promise<void> => {
   const bench = await createRuntimeBench()
   try {
-    const volume = join(bench.dir, 'volume')
-    mkdirSync(volume)
-    await prepareOverlay({
-      overlay: 'bench',
-      access: 'ReadWrite',
-      directory: volume,
-      size: 64 * 2 ** 20,
-      onProgress: () => {},
-    })
+    const volume = makeVolume(join(bench.dir, 'volume'), 64)
     const rootfs = join(bench.dir, 'rootfs')
     execFileSync('rdsquashfs', ['--quiet', '--chmod', '--unpack-path', '/', '--unpack-root', rootfs, bench.base])
     const { launcher } = installedPaths(bench.layout)

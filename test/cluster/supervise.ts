@@ -16,7 +16,7 @@ export interface Supervised {
 }
 
 /** @param logFile what the program says, of all its lives */
-export const supervise = (component: Component, logFile: string): Supervised => {
+const supervise = (component: Component, logFile: string): Supervised => {
   const [program, ...args] = component.command
   let wanted = false
   let child: ChildProcess | undefined

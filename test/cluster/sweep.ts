@@ -1,5 +1,5 @@
-import { readdir, rm, rmdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readdir, readFile, rm, rmdir } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
 import { cgroupDirectories, observeCgroups } from './cgroup.ts'
@@ -27,14 +27,34 @@ const removeCgroup = async (dir: string): Promise<void> => {
   }
 }
 
-/** Loop devices over files of the cluster's that outlived its mounts. */
-const detachLoops = async (stateDir: string): Promise<void> => {
+interface LoopDevice {
+  path: string
+  file: string
+  sectors: string
+}
+
+const loopDevices = async (): Promise<LoopDevice[]> => {
   const { stdout } = await execa('losetup', ['--list', '--noheadings', '--raw', '--output', 'NAME,BACK-FILE'])
-  const devices = stdout
-    .split('\n')
-    .filter((line) => line.includes(stateDir))
-    .map((line) => line.split(' ')[0] ?? '')
-  for (const device of devices) await execa('losetup', ['--detach', device], { reject: false })
+  const lines = stdout.split('\n').filter(Boolean)
+  return Promise.all(
+    lines.map(async (line) => {
+      const [path = '', file = ''] = line.split(' ')
+      return { path, file, sectors: await readFile(join('/sys/block', basename(path), 'size'), 'utf8').catch(() => '') }
+    }),
+  )
+}
+
+/**
+ * Loop devices over files of the cluster's that outlived its mounts. The kubelet
+ * lays another over a block volume's, whose file the kernel calls `/` once the
+ * kubelet's namespace is gone: it is known by its size.
+ */
+const detachLoops = async (stateDir: string): Promise<void> => {
+  const all = await loopDevices()
+  const own = all.filter(({ file }) => file.includes(stateDir))
+  const sizes = new Set(own.map(({ sectors }) => sectors))
+  const above = all.filter(({ file, sectors }) => file === '/' && sizes.has(sectors))
+  for (const { path } of [...above, ...own]) await execa('losetup', ['--detach', path], { reject: false })
 }
 
 /** First words of `ip -o link show`: `7: veth1@if2: <…`. */

@@ -26,7 +26,7 @@ test('the policies compile against the kinds that they judge', async () => {
   const policies = JSON.parse(
     await kubectl.run(['get', 'validatingadmissionpolicies', '-l', 'app.kubernetes.io/name=lamina', '-o', 'json']),
   )
-  expect(policies.items).toHaveLength(8)
+  expect(policies.items).toHaveLength(9)
   for (const policy of policies.items) {
     expect(statusSchema.parse(policy).status.typeChecking.expressionWarnings).toBeUndefined()
   }
@@ -266,5 +266,48 @@ describe("an agent's writes", () => {
     ['other conditions', healthy('Ready')],
   ])('grant nothing: %s of an overlay', async (_what, content) => {
     await expectDenied(applyStatus('held', content), 'agent-overlays', 'nothing of an overlay but usage')
+  })
+})
+
+describe("an agent's label on its node", () => {
+  const elsewhere = 'another-node'
+  const nodeOf = (name: string) => `node/${name}`
+  /** kubectl reads before it patches, and nodes are nobody's to read in a namespace; policies ask for the user alone. */
+  const asAgent = (name: string) => [...as.agentOf(name), '--as-group', 'system:masters']
+  const labelled = (labels: object) => ({ metadata: { labels } })
+
+  test('is set, changed and taken off by the agent of that node', async () => {
+    for (const value of ['true', null]) {
+      const ready = labelled({ 'lamina.dev/ready': value })
+      await expectAllowed(tryPatch(asAgent(node), nodeOf(node), ready))
+      const words = `the agent of node ${elsewhere} may not write node ${node}`
+      await expectDenied(tryPatch(asAgent(elsewhere), nodeOf(node), ready), 'agent-nodes', words)
+      await expectDenied(
+        tryPatch([...as.unboundAgent, '--as-group', 'system:masters'], nodeOf(node), ready),
+        'agent-nodes',
+        'not bound',
+      )
+    }
+    await expectAllowed(tryPatch(as.admin, nodeOf(node), labelled({ mine: 'yes' })))
+  })
+
+  test.each([
+    ['another label', labelled({ mine: 'yes' })],
+    ['a label of Kubernetes', labelled({ 'kubernetes.io/arch': null })],
+    ['an annotation', { metadata: { annotations: { mine: 'yes' } } }],
+    ['a taint', { spec: { taints: [{ key: 'node.kubernetes.io/out-of-service', effect: 'NoExecute' }] } }],
+    ['whether pods are scheduled there', { spec: { unschedulable: true } }],
+    ['a finalizer', { metadata: { finalizers: ['a.b/c'] } }],
+  ])('is all that it changes: not %s', async (_what, patch) => {
+    await expectDenied(tryPatch(asAgent(node), nodeOf(node), patch), 'agent-nodes', 'but the label lamina.dev/ready')
+  })
+
+  test('is all that it changes: not the status', async () => {
+    const patch = { status: { nodeInfo: { bootID: 'other' } } }
+    await expectDenied(
+      tryPatch(asAgent(node), nodeOf(node), patch, '--subresource=status'),
+      'agent-nodes',
+      'but the label lamina.dev/ready',
+    )
   })
 })

@@ -39,6 +39,12 @@ const expectAllowed = async (verdict: ReturnType<typeof judge>): Promise<void> =
 }
 
 const image = (name: string) => containerImage(name, 'debian:12')
+const imageFrom = (source: object, spec: object = {}) => ({ ...image('from'), spec: { source, ...spec } })
+const sum = 'a'.repeat(64)
+const file = (url: string, more: object = { sha256: sum }) => imageFrom({ file: { url, ...more } })
+const onVolume = (volume: object) => imageFrom({ volume: { claimName: 'images', ...volume } })
+const onClaim = (storage: object, spec: object = {}) =>
+  overlay('existing', { storage: { existingClaimName: 'mine', ...storage }, ...spec })
 const overlay = (name: string, spec: object) => ({ ...persistentOverlay(name), spec })
 const running = (spec: object) => instance('dev', { ...spec })
 const templated = (spec: object) => running({ podTemplate: { spec } })
@@ -67,6 +73,86 @@ const creations: { message: string; allowed: KubeObject[]; refused: KubeObject[]
       overlay('words', { size: 'big' }),
       overlay('neg', { size: '-1Gi' }),
     ],
+  },
+  {
+    message: 'source needs exactly one of registry, file and volume',
+    allowed: [image('one'), file('https://example.com/tools.sif'), onVolume({})],
+    refused: [imageFrom({}), imageFrom({ registry: { image: 'debian' }, volume: { claimName: 'images' } })],
+  },
+  {
+    message: 'url must begin with https:// or oras://',
+    allowed: [file('https://example.com:8443/a/b.sif?version=1'), file('oras://ghcr.io/owner/name:1', {})],
+    refused: [file('http://example.com/tools.sif'), file('docker://debian'), file('https://'), file('/tools.sif')],
+  },
+  {
+    message: 'url has no place for credentials: use pullSecrets with oras, or a file that is open to all',
+    allowed: [file('https://example.com/user@host'), file(`oras://ghcr.io/owner/name@sha256:${sum}`, {})],
+    refused: [file('https://user:secret@example.com/tools.sif'), file('oras://user@ghcr.io/owner/name:1', {})],
+  },
+  {
+    message: 'sha256 is required with https: give what sha256sum says of the file',
+    allowed: [file('https://example.com/tools.sif'), file('oras://ghcr.io/owner/name:1', {})],
+    refused: [file('https://example.com/tools.sif', {})],
+  },
+  {
+    message: 'pullSecrets are for registries: leave them out with https',
+    allowed: [file('oras://ghcr.io/owner/name:1', { pullSecrets: [{ name: 'registry' }] })],
+    refused: [file('https://example.com/tools.sif', { sha256: sum, pullSecrets: [{ name: 'registry' }] })],
+  },
+  {
+    message: 'a claim that holds an overlay cannot be an image: use another',
+    allowed: [onVolume({ claimName: 'images' })],
+    refused: [onVolume({ claimName: 'lamina-dev' })],
+  },
+  {
+    message: 'path is relative to the volume and has neither . nor ..: images/tools.sif',
+    allowed: [onVolume({ path: '' }), onVolume({ path: 'a/.hidden/..b' })],
+    refused: [
+      onVolume({ path: '/a' }),
+      onVolume({ path: '../a' }),
+      onVolume({ path: 'a/./b' }),
+      onVolume({ path: '..' }),
+    ],
+  },
+  {
+    message: 'prefetch is for images that nodes fetch: leave it out with an image on a volume',
+    allowed: [imageFrom({ registry: { image: 'debian' } }, { prefetch: { nodeSelector: { disk: 'ssd' } } })],
+    refused: [imageFrom({ volume: { claimName: 'images' } }, { prefetch: {} })],
+  },
+  {
+    message: 'a claim lamina-* belongs to the overlay of that name: use that one, or a claim of your own',
+    allowed: [onClaim({})],
+    refused: [onClaim({ existingClaimName: 'lamina-dev' })],
+  },
+  {
+    message: 'path is relative to the volume and has neither . nor ..: overlays/tools.img',
+    allowed: [onClaim({ path: 'overlays/tools.img' })],
+    refused: [onClaim({ path: '/overlay.img' }), onClaim({ path: 'a/../b' }), onClaim({ path: '' })],
+  },
+  {
+    message: 'storageClassName is for a claim that is made: leave it out with existingClaimName',
+    allowed: [overlay('classed', { storage: { storageClassName: 'loop' } })],
+    refused: [onClaim({ storageClassName: 'loop' })],
+  },
+  {
+    message: 'path is for an existing claim with a file system: set existingClaimName, or leave path out',
+    allowed: [onClaim({ path: 'a.img' }), onClaim({ volumeMode: 'Block' })],
+    refused: [overlay('placed', { storage: { path: 'a.img' } }), onClaim({ volumeMode: 'Block', path: 'a.img' })],
+  },
+  {
+    message: 'format: Directory needs a volume with a file system: set storage.volumeMode: Filesystem',
+    allowed: [overlay('plain', { format: 'Directory' }), overlay('block', { storage: { volumeMode: 'Block' } })],
+    refused: [overlay('both', { format: 'Directory', storage: { volumeMode: 'Block' } })],
+  },
+  {
+    message: 'ext3 is for format: Image: leave one of the two out',
+    allowed: [overlay('tuned', { ext3: { bytesPerInode: 4096, reservedPercent: 1, allocation: 'Sparse' } })],
+    refused: [overlay('both', { format: 'Directory', ext3: {} })],
+  },
+  {
+    message: 'an existing claim is never deleted by Lamina: set reclaimPolicy: Retain',
+    allowed: [onClaim({}, { reclaimPolicy: 'Retain' }), overlay('own', { reclaimPolicy: 'Delete' })],
+    refused: [onClaim({}, { reclaimPolicy: 'Delete' })],
   },
   {
     message: 'at most one overlay can be ReadWrite: set access: ReadOnly on the others',
@@ -126,7 +212,26 @@ const updates: { message: string; before: KubeObject; allowed: KubeObject[]; ref
       overlay('stored', { size: '64Mi', storage: { storageClassName: 'loop-immediate' } }),
       overlay('stored', { size: '64Mi', storage: { storageClassName: 'loop', accessMode: 'ReadWriteMany' } }),
       overlay('stored', { size: '64Mi' }),
+      overlay('stored', { size: '64Mi', storage: { storageClassName: 'loop', volumeMode: 'Block' } }),
     ],
+  },
+  {
+    message: 'format cannot be changed: make another overlay',
+    before: overlay('formed', { size: '64Mi' }),
+    allowed: [overlay('formed', { size: '64Mi', format: 'Image' })],
+    refused: [overlay('formed', { size: '64Mi', format: 'Directory' })],
+  },
+  {
+    message: 'ext3 cannot be changed: make another overlay',
+    before: overlay('tuned', { size: '64Mi', ext3: { bytesPerInode: 4096 } }),
+    allowed: [overlay('tuned', { size: '65Mi', ext3: { bytesPerInode: 4096 } })],
+    refused: [overlay('tuned', { size: '64Mi' }), overlay('tuned', { size: '64Mi', ext3: { bytesPerInode: 8192 } })],
+  },
+  {
+    message: 'ext3 cannot be changed: make another overlay',
+    before: overlay('untuned', { size: '64Mi' }),
+    allowed: [overlay('untuned', { size: '65Mi' })],
+    refused: [overlay('untuned', { size: '64Mi', ext3: {} })],
   },
 ]
 
@@ -204,7 +309,10 @@ describe('schemas', () => {
   test('fill in what is left out', async () => {
     const made = async (object: KubeObject) => JSON.parse((await judge('create', object)).stdout)
     expect(await made(overlay('defaults', {}))).toMatchObject({
-      spec: { size: '1Gi', storage: { accessMode: 'ReadWriteOnce' }, reclaimPolicy: 'Retain' },
+      spec: {
+        ...{ size: '1Gi', format: 'Image', reclaimPolicy: 'Retain' },
+        storage: { accessMode: 'ReadWriteOnce', volumeMode: 'Filesystem' },
+      },
       status: { observedGeneration: -1 },
     })
     expect(await made({ ...running({}), spec: { imageRef: { name: 'debian' } } })).toMatchObject({
@@ -224,6 +332,8 @@ describe('schemas', () => {
     ['an unknown word', running({ state: 'Paused' }), 'Unsupported value: "Paused"'],
     ['an image without a source', { ...image('none'), spec: {} }, 'spec.source: Required value'],
     ['an instance without an image', { ...running({}), spec: {} }, 'spec.imageRef: Required value'],
+    ['a sum that is none', file('https://example.com/x', { sha256: 'A'.repeat(64) }), 'spec.source.file.sha256'],
+    ['too dense inodes', overlay('dense', { ext3: { bytesPerInode: 1 } }), 'spec.ext3.bytesPerInode'],
     ['an overlay twice', running({ overlays: [reader, reader] }), 'Duplicate value'],
   ])('refuse %s', async (_what, object, message) => {
     await expectRefused(judge('create', object), message)

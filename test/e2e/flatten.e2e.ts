@@ -97,7 +97,7 @@ describe("an instance's root is what containerd unpacks of its image", () => {
     )
     await fixture.ready('instance', name, 120)
     const { resolved } = statusSchema.parse((await fixture.get('containerimage', name)).status)
-    const squashfs = `/var/lib/lamina/images/${resolved.digest.replace(':', '-')}/root.squashfs`
+    const squashfs = `/var/lib/lamina/images/${resolved.digest.replace(':', '-')}/image`
     return listMounted(`mount -t squashfs -o loop,ro ${squashfs} "$1"`)
   }
 

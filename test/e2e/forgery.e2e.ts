@@ -150,6 +150,7 @@ describe('forged pods', () => {
 
   test("the agent's token is refused for another node's objects", async () => {
     const agent = (await kubectl.list('lamina-system', 'pods', 'app.kubernetes.io/component=agent'))[0]
+    const node = String(agent?.spec?.nodeName)
     const serviceAccount = String(agent?.spec?.serviceAccountName)
     const token = (
       await kubectl.run([
@@ -186,6 +187,11 @@ describe('forged pods', () => {
     expect(refused.exitCode).not.toBe(0)
     expect(refused.stderr).toMatch(/node|denied/i)
     expect((await as('get', 'pod', 'dev')).exitCode).toBe(0)
+    const nodePatch = (patch: object) => as('patch', 'node', node, '--type=merge', '-p', JSON.stringify(patch))
+    expect(await nodePatch({ metadata: { labels: { 'lamina.dev/ready': 'true' } } })).toMatchObject({ exitCode: 0 })
+    const cordon = await nodePatch({ spec: { unschedulable: true } })
+    expect(cordon.exitCode).not.toBe(0)
+    expect(cordon.stderr).toContain('nothing of a node but the label lamina.dev/ready')
     await kubectl.run(['-n', fixture.namespace, ...removal])
     await kubectl.run(['-n', fixture.namespace, 'delete', 'pod', 'elsewhere', '--force', '--grace-period=0'])
   })

@@ -119,9 +119,9 @@ describe('existing claims', () => {
     const seen = await live(
       'taken',
       { overlays: ['from-apptainer'] },
-      'cat /foo >/dev/null; stat -c "%a %u:%g" /srv/deep/er/file /var/lib/data/f3; touch /by-lamina',
+      'cat /foo >/dev/null; stat -c "%a %u:%g %h" /srv/deep/er/file; ls /opt/tool; touch /by-lamina',
     )
-    expect(seen).toBe('4755 0:0\n644 70000:70001')
+    expect(seen).toBe('4755 0:0 2\nonly')
     expect(await live('taken', { overlays: ['from-apptainer'] }, 'ls /by-lamina')).toBe('/by-lamina')
     const features = await inVolume(cluster, volume, 'dumpe2fs -h made.img 2>/dev/null | grep features')
     expect(features).not.toMatch(/extent|64bit|flex_bg|metadata_csum/)
@@ -185,27 +185,43 @@ describe('growth', () => {
 })
 
 describe('health', () => {
-  /** Makes the superblock say that the kernel met an error, as ext4_error does, and breaks what `damage` says. */
-  const damaged = async (name: string, damage: string): Promise<void> => {
+  /** One life in which the kernel meets the damage that was done to the image meanwhile. */
+  const damaged = async (name: string, damage: string, meet: string): Promise<void> => {
     await fixture.apply(persistentOverlay(name))
-    await live(name, { overlays: [name] }, 'mkdir /opt/a; for i in 1 2 3 4; do echo $i > /opt/a/$i; done')
+    await live(name, { overlays: [name] }, 'mkdir /opt/a; for i in 1 2 3 4; do echo $i > /opt/a/$i; done; sync')
     const volume = await overlayVolume({ kubectl, fixture }, name)
-    await inVolume(cluster, volume, `${damage}\ndebugfs -w -R "ssv state 2" overlay.img 2>/dev/null`)
+    await inVolume(cluster, volume, damage)
+    await fixture.apply(instance(name, { overlays: [name], podTemplate: promptly }))
+    await fixture.ready('instance', name, 90)
+    await fixture.tryExec(name, 'sh', '-c', meet)
+    await until('the node says so while it runs', async () => {
+      const healthy = conditionOf(await fixture.get('persistentoverlay', name), 'Healthy')
+      return healthy.status === 'False' && healthy.reason === 'FileSystemErrors'
+    })
+    await fixture.end(name)
   }
+  const blockOf = (file: string) => `$(debugfs -R "bmap /upper/opt/a/${file} 0" overlay.img 2>/dev/null)`
+  const debugfs = (command: string) => `debugfs -w -R "${command}" overlay.img 2>/dev/null`
 
   test('what e2fsck -p mends is mended at the next start, and told', async () => {
-    await damaged('mendable', 'debugfs -w -R "ssv free_blocks_count 1" overlay.img 2>/dev/null')
+    await damaged('mendable', debugfs(`freeb ${blockOf('2')}`), 'rm /opt/a/2; sync')
     await fixture.apply(instance('mendable', { overlays: ['mendable'], podTemplate: promptly }))
     await fixture.ready('instance', 'mendable', 90)
     expect(await fixture.exec('mendable', 'cat', '/opt/a/3')).toBe('3')
     const overlay = await fixture.get('persistentoverlay', 'mendable')
     expect(conditionOf(overlay, 'Healthy').status).toBe('True')
     expect(overlay.status).toHaveProperty('lastCheckTime')
+    const events = await fixture.events('PersistentOverlay', 'mendable')
+    expect(events.map(({ reason }) => reason)).toContain('OverlayRepaired')
     await fixture.end('mendable')
   })
 
   test('what it does not mend is never repaired silently: no writer, but readers', async () => {
-    await damaged('broken', 'debugfs -w -R "clri /upper/opt/a/2" overlay.img 2>/dev/null')
+    await damaged(
+      'broken',
+      `${debugfs(`sif /upper/opt/a/2 block[0] ${blockOf('1')}`)}\n${debugfs('clri /upper/opt/a/4')}`,
+      'cat /opt/a/4',
+    )
     await fixture.apply(instance('writer', { overlays: ['broken'], podTemplate: promptly }))
     const message = await until(
       'the damage is told',

@@ -173,7 +173,7 @@ describe('one overlay, several that want it', () => {
 
     const { digest } = imageOf.parse((await fixture.get('instance', 'five-1')).status).image
     // The kernel has one superblock for a device and file system, however often it is mounted (get_tree_bdev).
-    expect(await loopsOf(`/images/${digest.replace(':', '-')}/root.squashfs`)).toHaveLength(1)
+    expect(await loopsOf(`/images/${digest.replace(':', '-')}/image`)).toHaveLength(1)
     for (const name of names) await fixture.delete('instance', name, '--wait=false')
   })
 })

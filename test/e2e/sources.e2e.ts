@@ -74,7 +74,7 @@ describe('images that are files', () => {
       instance('simg', { image: 'simg', podTemplate: promptly }),
     )
     await fixture.ready('instance', 'simg')
-    expect(await fixture.exec('simg', hello, 'from', 'simg')).toContain('from simg')
+    expect(await fixture.exec('simg', hello, 'from', 'simg')).toBe('from\nsimg')
     await fixture.end('simg')
   })
 

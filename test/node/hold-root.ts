@@ -6,20 +6,30 @@
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readSync, writeSync } from 'node:fs'
 import { z } from 'zod/mini'
-import { openOverlays, openSquashfs } from '../../runtime-shim/mount/images.ts'
+import { openBase } from '../../runtime-shim/mount/base.ts'
+import { openOverlays } from '../../runtime-shim/mount/overlays.ts'
 import { mountRoot } from '../../runtime-shim/mount/root.ts'
 
 const specSchema = z.object({
   target: z.string(),
   lockDir: z.string(),
   skeleton: z.string(),
-  base: z.string(),
+  base: z.union([
+    z.object({ kind: z.literal('file'), path: z.string() }),
+    z.object({ kind: z.literal('below'), directory: z.string(), path: z.string() }),
+  ]),
+  allowExt3: z.boolean(),
   overlays: z.array(
     z.object({
       name: z.string(),
       uid: z.string(),
       access: z.enum(['ReadWrite', 'ReadOnly']),
-      directory: z.string(),
+      volume: z.union([
+        z.object({ kind: z.literal('directory'), path: z.string() }),
+        z.object({ kind: z.literal('device'), mapPath: z.string(), major: z.number(), minor: z.number() }),
+      ]),
+      format: z.enum(['Image', 'Directory']),
+      path: z.string(),
     }),
   ),
   ephemeral: z.optional(z.string()),
@@ -31,7 +41,11 @@ export type RootSpec = z.infer<typeof specSchema>
 
 export const heldRootSchema = z.object({
   error: z.optional(z.string()),
-  loops: z.array(z.object({ number: z.number(), diskseq: z.string() })),
+  /** Of each overlay. */
+  loops: z.array(z.nullable(z.object({ number: z.number(), diskseq: z.string() }))),
+  devices: z.array(z.nullable(z.object({ major: z.number(), minor: z.number() }))),
+  /** From the first descriptor opened to the last mount. */
+  mountMs: z.number(),
   exitCode: z.number(),
   output: z.string(),
 })
@@ -39,24 +53,32 @@ export type HeldRoot = z.infer<typeof heldRootSchema>
 
 const hold = (spec: RootSpec): HeldRoot => {
   mkdirSync(spec.target, { recursive: true })
-  const parts = {
-    ...spec,
+  const started = performance.now()
+  const mounted = mountRoot({
+    target: spec.target,
+    lockDir: spec.lockDir,
     ephemeral: spec.ephemeral,
-    skeleton: { fd: openSquashfs(spec.skeleton), path: spec.skeleton },
-    base: { fd: openSquashfs(spec.base), path: spec.base, reference: 'example/base@sha256:0', digest: 'sha256:0' },
+    skeleton: openBase({ kind: 'file', path: spec.skeleton }, { allowExt3: false }),
+    base: { ...openBase(spec.base, spec), reference: 'example/base@sha256:0', digest: 'sha256:0' },
     overlays: openOverlays(spec.overlays, spec.waitMs),
     mountLabel: '',
-  }
-  const loops = mountRoot(parts).map(({ loop }) => loop)
+  })
+  const mountMs = performance.now() - started
   const { status, stdout, stderr } = spawnSync('sh', ['-c', spec.script], { cwd: spec.target, encoding: 'utf8' })
-  return { loops, exitCode: status ?? 255, output: `${stdout}${stderr}` }
+  return {
+    loops: mounted.map(({ loop }) => loop),
+    devices: mounted.map(({ device }) => device),
+    mountMs,
+    exitCode: status ?? 255,
+    output: `${stdout}${stderr}`,
+  }
 }
 
 const attempt = (spec: RootSpec): HeldRoot => {
   try {
     return hold(spec)
   } catch (error) {
-    return { error: `${error}`, loops: [], exitCode: 255, output: '' }
+    return { error: `${error}`, loops: [], devices: [], mountMs: 0, exitCode: 255, output: '' }
   }
 }
 

@@ -1,8 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { createInterface } from 'node:readline'
+import type { BaseSource, OverlaySource, OverlayVolume } from '../../runtime-shim/mount/parts.ts'
 import { makeSkeleton } from '../../runtime-shim/runtime/skeleton.ts'
 import { type HeldRoot, heldRootSchema, type RootSpec } from './hold-root.ts'
 import { makeSquashfs, smallBase } from './images.ts'
@@ -13,22 +14,40 @@ export interface Root extends HeldRoot {
   end(signal?: 'SIGKILL'): Promise<void>
 }
 
+/** A folder of a volume whose `overlay.img` is meant, or an overlay of another form. */
+export type OverlaySpec = string | { volume: string | OverlayVolume; path?: string; format?: 'Directory' }
+
+export interface RootRequest {
+  readWrite?: OverlaySpec | undefined
+  readOnly?: readonly OverlaySpec[]
+  ephemeral?: string
+  /** Default: a small squashfs. */
+  base?: string | BaseSource
+  allowExt3?: boolean
+  /** Run by the host's `sh` in the root's directory. */
+  script?: string
+  waitMs?: number
+}
+
 /** A folder for images and state, and roots made of them in processes of their own. */
 export interface RootBench {
   dir: string
   base: string
-  /** @param spec `overlays`' names and uids default to the volume's folder */
-  open(spec: {
-    readWrite?: string
-    readOnly?: readonly string[]
-    ephemeral?: string
-    base?: string
-    script?: string
-    waitMs?: number
-  }): Promise<Root>
-  /** The same, ended at once. */
-  run(spec: Parameters<RootBench['open']>[0]): Promise<HeldRoot>
+  /** A directory of that name, empty. */
+  folder(name: string): string
+  open(request: RootRequest): Promise<Root>
+  /** The same, ended at once. Without any writable overlay a throw-away one is made up. */
+  run(request: RootRequest): Promise<HeldRoot>
+  /** Called at the end, when nothing of the bench is mounted any more and its files are still there; the last one first. */
+  defer(undo: () => void): void
   close(): Promise<void>
+}
+
+const overlaySource = (spec: OverlaySpec, access: 'ReadWrite' | 'ReadOnly'): OverlaySource => {
+  const { volume: named, path = 'overlay.img', format = 'Image' } = typeof spec === 'string' ? { volume: spec } : spec
+  const volume = typeof named === 'string' ? { kind: 'directory' as const, path: named } : named
+  const host = volume.kind === 'directory' ? volume.path : volume.mapPath
+  return { name: basename(host), uid: host, access, volume, format, path }
 }
 
 const ended = (child: ChildProcess): Promise<void> =>
@@ -49,30 +68,35 @@ export const createRootBench = (): RootBench => {
   const skeleton = join(dir, 'skeleton.squashfs')
   makeSkeleton(skeleton)
   const children = new Set<ChildProcess>()
+  const deferred: (() => void)[] = []
   let count = 0
 
-  const open: RootBench['open'] = async ({ readWrite, readOnly = [], script = 'true', waitMs = 0, ...rest }) => {
-    const source = (directory: string, access: 'ReadWrite' | 'ReadOnly') => ({
-      name: directory.split('/').at(-1) ?? '',
-      uid: directory,
-      access,
-      directory,
-    })
+  const folder = (name: string): string => {
+    const path = join(dir, name)
+    mkdirSync(path, { recursive: true })
+    return path
+  }
+
+  const open: RootBench['open'] = async ({ readWrite, readOnly = [], ...rest }) => {
+    const number = String(count++)
     const spec: RootSpec = {
-      target: join(dir, 'roots', String(count++)),
+      target: join(dir, 'roots', number),
       lockDir: join(dir, 'locks'),
       skeleton,
-      base,
+      base: typeof rest.base === 'object' ? rest.base : { kind: 'file', path: rest.base ?? base },
+      allowExt3: rest.allowExt3 ?? false,
       overlays: [
-        ...readOnly.map((directory) => source(directory, 'ReadOnly')),
-        ...(readWrite === undefined ? [] : [source(readWrite, 'ReadWrite')]),
+        ...readOnly.map((each) => overlaySource(each, 'ReadOnly')),
+        ...(readWrite === undefined ? [] : [overlaySource(readWrite, 'ReadWrite')]),
       ],
-      script,
-      waitMs,
-      ...rest,
+      ...(readWrite === undefined ? { ephemeral: rest.ephemeral ?? folder(`ephemeral-${number}`) } : {}),
+      script: rest.script ?? 'true',
+      waitMs: rest.waitMs ?? 0,
     }
     const child = spawn(process.execPath, [join(import.meta.dirname, 'hold-root.ts'), JSON.stringify(spec)], {
       stdio: ['pipe', 'pipe', 'inherit'],
+      // Where Node itself keeps it: half of the time that a root takes.
+      env: { ...process.env, NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache') },
     })
     children.add(child)
     const held = heldRootSchema.parse(JSON.parse(await firstLine(child)))
@@ -87,22 +111,33 @@ export const createRootBench = (): RootBench => {
     }
   }
 
-  mkdirSync(join(dir, 'roots'))
+  folder('roots')
   return {
     dir,
     base,
+    folder,
     open,
-    run: async (spec) => {
-      const root = await open(spec)
+    run: async (request) => {
+      const root = await open(request)
       await root.end()
       return root
     },
+    defer: (undo) => void deferred.push(undo),
     close: async () => {
       for (const child of children) {
         child.kill('SIGKILL')
         await ended(child)
       }
+      for (const undo of deferred.toReversed()) undo()
       rmSync(dir, { recursive: true, force: true })
     },
   }
+}
+
+/** A tmpfs of so many MiB in the bench's folder, as the kubelet makes an emptyDir of medium Memory. */
+export const mountMemory = (bench: RootBench, name: string, mebibytes: number): string => {
+  const at = bench.folder(name)
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${mebibytes}m`, 'tmpfs', at])
+  bench.defer(() => execFileSync('umount', [at]))
+  return at
 }

@@ -1,13 +1,32 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { createHash, randomUUID } from 'node:crypto'
-import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { installFiles, runtimeFiles } from '../../runtime-shim/agent/install/files.ts'
 import { currentBootID } from '../../runtime-shim/node/boot.ts'
+import { readJson } from '../../runtime-shim/node/json-file.ts'
 import { defaultLayout, imagePaths, installedPaths, type NodeLayout, podPaths } from '../../runtime-shim/node/layout.ts'
-import type { Ticket } from '../../runtime-shim/node/ticket.ts'
+import {
+  type MountRecord,
+  mountRecordSchema,
+  type ReleaseRecord,
+  releaseRecordSchema,
+  type TicketInput,
+} from '../../runtime-shim/node/ticket.ts'
 import { build } from '../../scripts/build.ts'
-import { makeSquashfs } from './images.ts'
+import { type BlockDevice, makeSquashfs } from './images.ts'
 
 /** The shared objects that make one of the host's programs run in a root of its own, as gensquashfs entries. */
 const withLibraries = (program: string, at: string): string[] => {
@@ -51,6 +70,15 @@ export interface Outcome {
   stderr: string
 }
 
+/** What the bench puts into a bundle's config.json. */
+export interface BundleConfig {
+  root: { path: string; readonly: boolean }
+  process: { args: readonly string[]; env: readonly string[] }
+  mounts: readonly { destination: string; source: string }[]
+  linux: { namespaces: readonly object[]; cgroupsPath: string; resources: object }
+  annotations: Record<string, string>
+}
+
 export interface BenchContainer {
   id: string
   bundle: string
@@ -66,7 +94,7 @@ export interface RuntimeBench {
   /** The squashfs of every container that has no other. */
   base: string
   /** Puts an image into the cache, as the agent does; `more` is for {@link shellBase}. */
-  image(name: string, more?: readonly string[]): Ticket['image']
+  image(name: string, more?: readonly string[]): TicketInput['image']
   /** A bundle as containerd makes it. */
   container(options: {
     podUID?: string
@@ -76,9 +104,11 @@ export interface RuntimeBench {
     user?: object
     readonly?: boolean
     env?: readonly string[]
+    /** The last word on the configuration. */
+    change?: (config: BundleConfig) => object
   }): BenchContainer
   /** Leave to mount, as the agent gives it. */
-  ticket(podUID: string, ticket: Partial<Ticket>): void
+  ticket(podUID: string, ticket: Partial<TicketInput>): void
   refuse(podUID: string, refusal: { reason: string; message: string; final: boolean }): void
   run(...args: readonly string[]): Outcome
   create(container: BenchContainer, env?: NodeJS.ProcessEnv): Outcome
@@ -89,6 +119,13 @@ export interface RuntimeBench {
   exec(container: BenchContainer, ...args: readonly string[]): Outcome
   kill(container: BenchContainer): void
   delete(container: BenchContainer): Outcome
+  /** Creates and starts it, or throws with what the runtime says. */
+  started(container: BenchContainer): BenchContainer
+  /** Ends it as containerd does: the process first, then `delete`. */
+  ended(container: BenchContainer): Outcome
+  /** What `create` left of it for the agent, and `delete`. */
+  recordOf(container: BenchContainer): MountRecord | undefined
+  releaseOf(container: BenchContainer): ReleaseRecord | undefined
   close(): void
 }
 
@@ -106,7 +143,52 @@ const systemMounts = [
   { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'strictatime', 'mode=755'] },
 ]
 
-export const createRuntimeBench = async (): Promise<RuntimeBench> => {
+/**
+ * What a container's bundle has of a block volume at `path`, and the kubelet's
+ * directory of the pod below `dir`, where the device is laid down.
+ */
+export const withBlockVolume = (
+  dir: string,
+  podUID: string,
+  path: string,
+  { major, minor, mapPath }: Pick<BlockDevice, 'major' | 'minor' | 'mapPath'>,
+) => {
+  const podDir = join(dir, 'kubelet/pods', podUID)
+  const deviceDir = join(podDir, 'volumeDevices/kubernetes.io~local-volume')
+  mkdirSync(deviceDir, { recursive: true })
+  if (!existsSync(join(deviceDir, 'pv-1'))) symlinkSync(mapPath, join(deviceDir, 'pv-1'))
+  writeFileSync(join(podDir, 'termination-log'), '')
+  return {
+    mount: { destination: '/dev/termination-log', source: join(podDir, 'termination-log') },
+    change: (config: BundleConfig) => ({
+      ...config,
+      linux: {
+        ...config.linux,
+        devices: [{ path, type: 'b', major, minor, fileMode: 0o660 }],
+        resources: {
+          devices: [
+            { allow: false, access: 'rwm' },
+            { allow: true, type: 'b', major, minor, access: 'rwm' },
+          ],
+        },
+      },
+    }),
+  }
+}
+
+const cgroupOf = (id: string): string => `lamina-test-${id}`
+
+/** What a runc that was killed leaves, in whichever hierarchies the machine has. */
+const removeCgroups = (name: string): void => {
+  const root = '/sys/fs/cgroup'
+  for (const hierarchy of ['', ...readdirSync(root)]) {
+    const path = join(root, hierarchy, name)
+    if (existsSync(path)) rmdirSync(path)
+  }
+}
+
+/** @param underlying name or path of the runtime that ours becomes */
+export const createRuntimeBench = async (underlying = 'runc'): Promise<RuntimeBench> => {
   const dir = mkdtempSync('/var/tmp/lamina-runtime-')
   const layout: NodeLayout = {
     ...defaultLayout,
@@ -115,19 +197,20 @@ export const createRuntimeBench = async (): Promise<RuntimeBench> => {
     installDir: join(dir, 'opt'),
   }
   await build(join(dir, 'app'), ['lamina-runtime.cjs'])
-  await installFiles(runtimeFiles(layout, { appDir: join(dir, 'app') }))
+  await installFiles(runtimeFiles(layout, { appDir: join(dir, 'app'), underlying }))
   for (const path of ['run', 'cache', 'bundles', 'placeholder', 'runc']) mkdirSync(join(dir, path))
-  const image = (name: string, more?: readonly string[]): Ticket['image'] => {
+  const image = (name: string, more?: readonly string[]): TicketInput['image'] => {
     const digest = `sha256:${createHash('sha256').update(name).digest('hex')}`
     const paths = imagePaths(layout, digest)
     mkdirSync(paths.dir, { recursive: true })
-    shellBase(paths.squashfs, more)
+    shellBase(paths.file, more)
     return { reference: `example/${name}@${digest}`, digest }
   }
   const base = image('base')
   const layoutEnv = { PATH: process.env.PATH, LAMINA_STATE_DIR: layout.stateDir, LAMINA_CACHE_DIR: layout.cacheDir }
   const { launcher } = installedPaths(layout)
   const ids = new Set<string>()
+  const made = new Set<string>()
 
   const run = (args: readonly string[], env: NodeJS.ProcessEnv = {}, stdio?: [number, number, number]): Outcome => {
     const result = spawnSync(launcher, ['--root', join(dir, 'runc'), ...args], {
@@ -139,14 +222,22 @@ export const createRuntimeBench = async (): Promise<RuntimeBench> => {
   }
   const outputFile = ({ bundle }: BenchContainer) => join(bundle, 'output')
 
-  return {
+  const bench: RuntimeBench = {
     dir,
     layout,
     env: layoutEnv,
-    base: imagePaths(layout, base.digest).squashfs,
+    base: imagePaths(layout, base.digest).file,
     image,
-    container: ({ podUID = randomUUID(), name = 'main', args = ['sleep', '1000'], mounts = [], ...rest }) => {
+    container: ({
+      podUID = randomUUID(),
+      name = 'main',
+      args = ['sleep', '1000'],
+      mounts = [],
+      change = (made) => made,
+      ...rest
+    }) => {
       const id = randomUUID().replaceAll('-', '')
+      made.add(id)
       const bundle = join(dir, 'bundles', id)
       mkdirSync(join(bundle, 'rootfs'), { recursive: true })
       const config = {
@@ -165,20 +256,21 @@ export const createRuntimeBench = async (): Promise<RuntimeBench> => {
           ...systemMounts,
           ...mounts.map((mount) => ({ ...mount, type: 'bind', options: ['rbind', 'rprivate', 'rw'] })),
         ],
-        linux: { namespaces, cgroupsPath: `/lamina-test-${id}`, resources: {} },
+        linux: { namespaces, cgroupsPath: `/${cgroupOf(id)}`, resources: {} },
         annotations: {
           'io.kubernetes.cri.container-type': 'container',
           'io.kubernetes.cri.container-name': name,
           'io.kubernetes.cri.sandbox-uid': podUID,
         },
       }
-      writeFileSync(join(bundle, 'config.json'), JSON.stringify(config))
+      const text = JSON.stringify(change(config))
+      writeFileSync(join(bundle, 'config.json'), text)
       // containerd keeps the spec that it made, and makes the processes of `exec` from that.
-      writeFileSync(join(bundle, madeBefore), JSON.stringify(config))
+      writeFileSync(join(bundle, madeBefore), text)
       return { id, bundle, podUID }
     },
     ticket: (podUID, ticket) => {
-      const whole: Ticket = {
+      const whole: TicketInput = {
         version: 1,
         pod: { namespace: 'default', name: 'bench', uid: podUID },
         instance: { name: 'bench', uid: randomUUID() },
@@ -239,9 +331,22 @@ export const createRuntimeBench = async (): Promise<RuntimeBench> => {
       run(['kill', id, 'KILL'])
     },
     delete: ({ id }) => run(['delete', '--force', id]),
+    started: (container) => {
+      for (const { exitCode, stderr } of [bench.create(container), bench.start(container)])
+        if (exitCode !== 0) throw new Error(stderr)
+      return container
+    },
+    ended: (container) => {
+      bench.kill(container)
+      return bench.delete(container)
+    },
+    recordOf: ({ podUID, id }) => readJson(join(podPaths(layout, podUID).mounts, `${id}.json`), mountRecordSchema),
+    releaseOf: ({ podUID, id }) => readJson(join(podPaths(layout, podUID).releases, `${id}.json`), releaseRecordSchema),
     close: () => {
       for (const id of ids) run(['delete', '--force', id])
+      for (const container of made) removeCgroups(cgroupOf(container))
       rmSync(dir, { recursive: true, force: true })
     },
   }
+  return bench
 }

@@ -44,6 +44,32 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "lamina.fullname" . }}
 {{- end }}
 {{- end }}
 
+{{/* Certificate authorities that Node.js and Go (skopeo) trust beside their own. */}}
+{{- define "lamina.caEnv" -}}
+{{- if .Values.extraCaCerts }}
+- name: NODE_EXTRA_CA_CERTS
+  value: /etc/lamina/ca/ca.crt
+# Go reads both; Node.js complains of a list of folders.
+- name: SSL_CERT_FILE
+  value: /etc/ssl/certs/ca-certificates.crt
+- name: SSL_CERT_DIR
+  value: /etc/lamina/ca
+{{- end }}
+{{- end }}
+
+{{- define "lamina.caMount" -}}
+{{- if .Values.extraCaCerts }}
+- {name: ca, mountPath: /etc/lamina/ca, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{- define "lamina.caVolume" -}}
+{{- if .Values.extraCaCerts }}
+- name: ca
+  configMap: {name: {{ include "lamina.fullname" . }}-ca}
+{{- end }}
+{{- end }}
+
 {{/* What pods of controller and agent have in common. */}}
 {{- define "lamina.podSpec" -}}
 {{- with .Values.imagePullSecrets }}

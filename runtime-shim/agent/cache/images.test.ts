@@ -1,20 +1,45 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { systemClock } from '../../../kube/clock.ts'
 import { mountSmallDisk } from '../../../test/node/small-disk.ts'
-import { NoSpaceError, RegistryError } from '../../image/errors.ts'
-import { type Convert, createImageCache, sweepImageCache, type WantedImage } from './images.ts'
+import { FileError, NoSpaceError, RegistryError } from '../../image/errors.ts'
+import { sha256 } from '../../image/testing/image.ts'
+import { hasCode } from '../../mount/error-code.ts'
+import { defaultLayout, type NodeLayout } from '../../node/layout.ts'
+import { createCollector } from './collector.ts'
+import { sweepImageCache } from './entry.ts'
+import { type CacheParts, createImageCache, type WantedImage } from './images.ts'
+import type { FetchImage } from './make.ts'
+import { type CacheObserver, type Corruption, unobserved } from './observer.ts'
 
-let cacheDir: string
-const images = () => join(cacheDir, 'images')
+let layout: NodeLayout
+const images = () => join(layout.cacheDir, 'images')
 beforeEach(() => {
-  cacheDir = mkdtempSync(join(tmpdir(), 'lamina-cache-'))
+  const dir = mkdtempSync(join(tmpdir(), 'lamina-cache-'))
+  layout = { ...defaultLayout, cacheDir: join(dir, 'cache'), stateDir: join(dir, 'run') }
+  mkdirSync(layout.cacheDir)
 })
-afterEach(() => rmSync(cacheDir, { recursive: true }))
+afterEach(() => rmSync(join(layout.cacheDir, '..'), { recursive: true }))
 
 const digestOf = (letter: string) => `sha256:${letter.repeat(64)}`
+const directoryOf = (letter: string) => join(images(), digestOf(letter).replace(':', '-'))
 const wanted = (letter = 'a', more: Partial<WantedImage> = {}): WantedImage => ({
   reference: `registry.example/debian@${digestOf(letter)}`,
   digest: digestOf(letter),
@@ -24,22 +49,35 @@ const wanted = (letter = 'a', more: Partial<WantedImage> = {}): WantedImage => (
 })
 const forever = new AbortController().signal
 
+const cacheOf = (fetch: FetchImage, observer: Partial<CacheObserver> = {}, more: Partial<CacheParts> = {}) =>
+  createImageCache({
+    ...{ layout, fetch, clock: systemClock, observer: { ...unobserved, ...observer } },
+    collector: { makeRoom: () => 0 },
+    ...more,
+  })
+
 /** Conversions that end when the test says so. */
-const createConversions = () => {
-  const started: Parameters<Convert>[0][] = []
+const createConversions = (observer: Partial<CacheObserver> = {}) => {
+  const started: Parameters<FetchImage>[0][] = []
   const ends: ((outcome?: Error) => void)[] = []
-  const convert: Convert = async (options) => {
+  const fetch: FetchImage = async (options) => {
     started.push(options)
     await new Promise<void>((resolve, reject) => {
       ends.push((error) => (error ? reject(error) : resolve()))
     })
     await writeFile(options.target, 'squashfs')
-    return { sizeBytes: 8, user: 'worker' }
+    return { sizeBytes: 8, fetchedBytes: 5, user: 'worker', fileDigest: undefined }
   }
-  const cache = createImageCache({ cacheDir }, convert)
+  const cache = cacheOf(fetch, observer)
   /** Waits until so many have started. */
   const settled = (count: number): Promise<void> => vi.waitFor(() => expect(started).toHaveLength(count), 5_000)
   return { started, ends, cache, settled }
+}
+
+/** Brings images whose bytes are their reference. */
+const instantly: FetchImage = async ({ target, reference }) => {
+  await writeFile(target, reference)
+  return { sizeBytes: reference.length, fetchedBytes: reference.length, user: '', fileDigest: undefined }
 }
 
 describe('an image that is not there', () => {
@@ -48,14 +86,17 @@ describe('an image that is not there', () => {
     const made = cache.ensure(wanted(), forever)
     await settled(1)
     expect(cache.find(digestOf('a'))).toBeUndefined()
-    expect(cache.size()).toBe(0)
     expect(started[0]?.target.startsWith(join(images(), '.making-'))).toBe(true)
     ends[0]?.()
-    const squashfs = join(images(), digestOf('a').replace(':', '-'), 'root.squashfs')
     expect(await made).toEqual({ user: 'worker' })
-    expect(readFileSync(squashfs, 'utf8')).toBe('squashfs')
+    expect(readFileSync(join(directoryOf('a'), 'image'), 'utf8')).toBe('squashfs')
+    expect(JSON.parse(readFileSync(join(directoryOf('a'), 'meta.json'), 'utf8'))).toEqual({
+      reference: wanted().reference,
+      sizeBytes: 8,
+      user: 'worker',
+      fileDigest: `sha256:${sha256(Buffer.from('squashfs'))}`,
+    })
     expect(cache.find(digestOf('a'))).toEqual({ user: 'worker' })
-    expect(cache.size()).toBe(1)
   })
 
   test('is converted once however many ask, and each hears of the progress', async () => {
@@ -89,9 +130,9 @@ describe('what is no digest', () => {
   test.each(['../kubelet/pods', '../../kubelet/pods', '', 'sha256:0'])(
     '%j names no image, and nothing is removed for it',
     async (digest) => {
-      const planted = join(cacheDir, 'kubelet', 'pods')
+      const planted = join(layout.cacheDir, 'kubelet', 'pods')
       mkdirSync(planted, { recursive: true })
-      writeFileSync(join(planted, 'root.squashfs'), '')
+      writeFileSync(join(planted, 'image'), '')
       writeFileSync(join(planted, 'meta.json'), JSON.stringify({ reference: 'r', sizeBytes: 1, user: '' }))
       const { cache, started } = createConversions()
       expect(() => cache.find(digest)).toThrow(/is not the digest of an image/)
@@ -99,7 +140,7 @@ describe('what is no digest', () => {
         reason: 'ImageReferenceInvalid',
       })
       expect(started).toEqual([])
-      expect(readdirSync(planted)).toEqual(['meta.json', 'root.squashfs'])
+      expect(readdirSync(planted)).toEqual(['image', 'meta.json'])
     },
   )
 })
@@ -107,13 +148,12 @@ describe('what is no digest', () => {
 test('a disk that was replaced under the cache is filled anew', async () => {
   const { cache, ends, settled } = createConversions()
   rmSync(images(), { recursive: true, force: true })
-  expect(cache.size()).toBe(0)
   const made = cache.ensure(wanted(), forever)
   await settled(1)
   ends[0]?.()
   await made
   rmSync(images(), { recursive: true })
-  expect([cache.size(), cache.find(digestOf('a'))]).toEqual([0, undefined])
+  expect(cache.find(digestOf('a'))).toBeUndefined()
   const again = cache.ensure(wanted(), forever)
   await settled(2)
   ends[1]?.()
@@ -153,6 +193,8 @@ describe('a conversion that fails', () => {
     [new RegistryError('Unreachable', 'no route'), 'ImageUnreachable'],
     [new RegistryError('NoPlatform', 'no arm64'), 'ImagePlatformNotFound'],
     [new RegistryError('Other', 'odd'), 'ImagePullFailed'],
+    [new FileError('Mismatch', 'another sum'), 'ImageDigestMismatch'],
+    [new FileError('NotFound', 'says 404'), 'ImageNotFound'],
   ])('%s is told as %s', async (error, reason) => {
     const { cache, ends, settled } = createConversions()
     const made = cache.ensure(wanted(), forever)
@@ -162,20 +204,166 @@ describe('a conversion that fails', () => {
   })
 
   test('for want of room on the disk leaves that disk as it was', async () => {
-    mkdirSync(images(), { recursive: true })
-    const unmount = mountSmallDisk(images(), 8)
-    try {
-      rmSync(join(images(), 'lost+found'), { recursive: true })
-      const convert: Convert = async ({ target }) => {
+    await onSmallDisk(async () => {
+      const fetch: FetchImage = async ({ target }) => {
         await writeFile(target, Buffer.alloc(16 * 2 ** 20))
-        return { sizeBytes: 0, user: '' }
+        return { sizeBytes: 0, fetchedBytes: 0, user: '', fileDigest: undefined }
       }
-      const cache = createImageCache({ cacheDir }, convert)
-      await expect(cache.ensure(wanted(), forever)).rejects.toMatchObject({ reason: 'ImageNoSpace' })
+      await expect(cacheOf(fetch).ensure(wanted(), forever)).rejects.toMatchObject({ reason: 'ImageNoSpace' })
       expect(readdirSync(images())).toEqual([])
-    } finally {
-      unmount()
+    })
+  })
+
+  test('because there is no room for what is known of it leaves nothing either', async () => {
+    await onSmallDisk(async () => {
+      const filler = join(images(), '.filler')
+      const fetch: FetchImage = async ({ target }) => {
+        await writeFile(target, 'squashfs')
+        // From here on the disk takes not even meta.json.
+        fill(filler)
+        return { sizeBytes: 8, fetchedBytes: 8, user: '', fileDigest: undefined }
+      }
+      await expect(cacheOf(fetch).ensure(wanted(), forever)).rejects.toMatchObject({ reason: 'ImageNoSpace' })
+      expect(readdirSync(images())).toEqual(['.filler'])
+    })
+  })
+})
+
+/** Writes until not one block is left. */
+const fill = (path: string): void => {
+  const fd = openSync(path, 'w')
+  try {
+    for (const size of [2 ** 20, 2 ** 10]) {
+      try {
+        for (;;) writeSync(fd, Buffer.alloc(size))
+      } catch (error) {
+        if (!hasCode(error, 'ENOSPC')) throw error
+      }
     }
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** The cache on a disk of 8 MiB. */
+const onSmallDisk = async (act: () => Promise<void>): Promise<void> => {
+  mkdirSync(images(), { recursive: true })
+  const unmount = mountSmallDisk(images(), 8)
+  try {
+    rmSync(join(images(), 'lost+found'), { recursive: true })
+    await act()
+  } finally {
+    unmount()
+  }
+}
+
+describe('a disk without room', () => {
+  const megabytes =
+    (count: number): FetchImage =>
+    async ({ target }) => {
+      const sizeBytes = count * 2 ** 20
+      await writeFile(target, Buffer.alloc(sizeBytes, 1))
+      return { sizeBytes, fetchedBytes: sizeBytes, user: '', fileDigest: undefined }
+    }
+  const limits = { maxBytes: Number.POSITIVE_INFINITY, highPercent: 85, lowPercent: 75 }
+  const collecting = (observer: Partial<CacheObserver> = {}) =>
+    createCollector({ layout, limits, clock: systemClock, observer: { ...unobserved, ...observer } })
+  const longUnused = (letter: string) => {
+    const then = new Date(Date.now() - 3_600_000)
+    utimesSync(join(directoryOf(letter), 'meta.json'), then, then)
+  }
+
+  test('gets some from images that nobody uses, and the work is tried once more', async () => {
+    await onSmallDisk(async () => {
+      const collected: string[] = []
+      const collector = collecting({ onCollected: ({ digest }) => collected.push(digest) })
+      await cacheOf(megabytes(3)).ensure(wanted('a'), forever)
+      longUnused('a')
+      const lines: string[] = []
+      const cache = cacheOf(megabytes(4), {}, { collector })
+      const made = cache.ensure(wanted('b', { onProgress: (line) => lines.push(line) }), forever)
+      expect(await made).toEqual({ user: '' })
+      expect(collected).toEqual([digestOf('a')])
+      expect(cache.find(digestOf('a'))).toBeUndefined()
+      expect(lines).toEqual([expect.stringContaining('trying once more')])
+    })
+  })
+
+  test('gets none from images that were used a moment ago', async () => {
+    await onSmallDisk(async () => {
+      await cacheOf(megabytes(3)).ensure(wanted('a'), forever)
+      const cache = cacheOf(megabytes(4), {}, { collector: collecting() })
+      await expect(cache.ensure(wanted('b'), forever)).rejects.toMatchObject({ reason: 'ImageNoSpace' })
+      expect(cache.find(digestOf('a'))).toBeDefined()
+    })
+  })
+})
+
+describe('an image that is not as it was made', () => {
+  const broken: [string, (dir: string) => void, RegExp][] = [
+    ['without meta.json', (dir) => rmSync(join(dir, 'meta.json')), /its meta\.json is missing or damaged/],
+    [
+      'with half a meta.json',
+      (dir) => truncateSync(join(dir, 'meta.json'), 20),
+      /its meta\.json is missing or damaged/,
+    ],
+    [
+      'of another version',
+      (dir) => writeFileSync(join(dir, 'meta.json'), '{"sizeBytes":1}'),
+      /meta\.json is missing or/,
+    ],
+    ['without its file', (dir) => rmSync(join(dir, 'image')), /its file is missing/],
+    ['cut off', (dir) => truncateSync(join(dir, 'image'), 5), /its file has 5 bytes, and had 95/],
+  ]
+
+  test.each(broken)('%s is none, is told, and is made anew', async (_, spoil, what) => {
+    const corruptions: Corruption[] = []
+    const cache = cacheOf(instantly, { onCorrupt: (corruption) => corruptions.push(corruption) })
+    await cache.ensure(wanted(), forever)
+    spoil(directoryOf('a'))
+    expect(cache.find(digestOf('a'))).toBeUndefined()
+    expect(await cache.ensure(wanted(), forever)).toEqual({ user: '' })
+    expect(readFileSync(join(directoryOf('a'), 'image'), 'utf8')).toBe(wanted().reference)
+    expect(corruptions).toMatchObject([{ digest: digestOf('a'), what: expect.stringMatching(what), inUse: false }])
+    expect(readdirSync(images())).toHaveLength(1)
+  })
+
+  test.each(broken)('%s is removed when the agent starts', async (_, spoil, what) => {
+    const corruptions: Corruption[] = []
+    const cache = cacheOf(instantly, { onCorrupt: (corruption) => corruptions.push(corruption) })
+    await cache.ensure(wanted('a'), forever)
+    await cache.ensure(wanted('b'), forever)
+    spoil(directoryOf('a'))
+    cache.scrub()
+    expect(corruptions).toMatchObject([{ what: expect.stringMatching(what) }])
+    expect(readdirSync(images())).toEqual([digestOf('b').replace(':', '-')])
+  })
+})
+
+describe('a use', () => {
+  test('is counted, and is remembered on disk', async () => {
+    const requests: string[] = []
+    const now = new Date('2027-01-01T00:00:00Z')
+    const observer = { onRequest: (result: string) => requests.push(result) }
+    const cache = cacheOf(instantly, observer, { clock: { now: () => now } })
+    expect(cache.use(digestOf('a'))).toBeUndefined()
+    await cache.ensure(wanted(), forever)
+    expect(cache.use(digestOf('a'))).toEqual({ user: '' })
+    expect(requests).toEqual(['miss', 'hit'])
+    expect(statSync(join(directoryOf('a'), 'meta.json')).mtime).toEqual(now)
+  })
+
+  test('what came over the network is counted, and what is there', async () => {
+    const told: unknown[] = []
+    const cache = cacheOf(instantly, {
+      onFetched: ({ result, bytes }) => told.push({ result, bytes }),
+      onContents: (contents) => told.push(contents),
+    })
+    await cache.ensure(wanted(), forever)
+    expect(told).toEqual([
+      { result: 'success', bytes: 95 },
+      { images: 1, bytes: 95 },
+    ])
   })
 })
 
@@ -195,12 +383,13 @@ test('who ends waits no longer and hears no more, and the work goes on for the o
 })
 
 test('what a killed agent left is swept, and whole images stay', async () => {
-  const whole = join(images(), digestOf('a').replace(':', '-'))
-  mkdirSync(join(images(), '.making-x1'), { recursive: true })
-  mkdirSync(whole)
-  writeFileSync(join(images(), '.making-x1', 'root.squashfs'), 'half')
-  writeFileSync(join(whole, 'meta.json'), JSON.stringify({ reference: 'r', sizeBytes: 1, user: '' }))
-  await sweepImageCache({ cacheDir })
+  const cache = cacheOf(instantly)
+  await cache.ensure(wanted(), forever)
+  for (const name of ['.making-x1', '.removed-sha256-x', '.aside-sha256-y']) {
+    mkdirSync(join(images(), name))
+    writeFileSync(join(images(), name, 'image'), 'half')
+  }
+  sweepImageCache(layout)
   expect(readdirSync(images())).toEqual([digestOf('a').replace(':', '-')])
-  expect(existsSync(join(whole, 'meta.json'))).toBe(true)
+  expect(existsSync(join(directoryOf('a'), 'meta.json'))).toBe(true)
 })

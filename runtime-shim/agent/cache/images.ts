@@ -1,16 +1,14 @@
-import { existsSync, mkdirSync, readdirSync } from 'node:fs'
-import { mkdtemp, open, rename, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import * as z from 'zod/mini'
-import { unlessAborted } from '../../../kube/clock.ts'
-import { isDigest } from '../../../kube/digest.ts'
-import { readJson } from '../../node/json-file.ts'
-import { imagePaths, type NodeLayout } from '../../node/layout.ts'
-import { Trouble } from '../trouble.ts'
+import { type Clock, unlessAborted } from '../../../kube/clock.ts'
+import { NoSpaceError } from '../../image/errors.ts'
+import { isFullError } from '../../image/space.ts'
+import type { NodeLayout } from '../../node/layout.ts'
+import type { Collector } from './collector.ts'
+import { tellContents } from './contents.ts'
+import { type Entry, entriesIn, entryOf, evict, examine, type Meta, noteUse, referenceOf } from './entry.ts'
 import { createLimiter } from './limiter.ts'
+import { type FetchImage, makeEntry } from './make.ts'
+import type { CacheObserver } from './observer.ts'
 import { imageTrouble } from './trouble.ts'
-
-const metaSchema = z.object({ reference: z.string(), sizeBytes: z.number(), user: z.string() })
 
 export interface CachedImage {
   /** The image configuration's `User`. */
@@ -18,7 +16,7 @@ export interface CachedImage {
 }
 
 export interface WantedImage {
-  /** `repository@sha256:…` */
+  /** `repository@sha256:…`, `https://…@sha256:…`, `oras://…@sha256:…` */
   reference: string
   digest: string
   /** Calls `act` with an auth file for the registry, where there are pull secrets; it is gone afterwards. */
@@ -26,104 +24,113 @@ export interface WantedImage {
   onProgress(line: string): void
 }
 
-/** `convertImage`, with the signal of the agent's end. */
-export type Convert = (options: {
-  reference: string
-  access: { authFile: string | undefined; scratchDir: string }
-  target: string
-  scratchDir: string
-  onProgress(line: string): void
-}) => Promise<{ sizeBytes: number; user: string }>
-
 export interface ImageCache {
-  /** The image, if it is there. */
+  /** A look whether the image is there. */
   find(digest: string): CachedImage | undefined
+  /** The image for a start, if it is there: it counts as used from now on. */
+  use(digest: string): CachedImage | undefined
   /**
-   * The image, fetched and converted if it is not there; once for a digest
-   * however many ask. Undefined when the signal ends the wait: the work goes on.
+   * The image, fetched if it is not there; once for a digest however many ask.
+   * Undefined when the signal ends the wait: the work goes on.
    *
    * @throws Trouble
    */
   ensure(wanted: WantedImage, signal: AbortSignal): Promise<CachedImage | undefined>
-  /** How many are there. */
-  size(): number
+  /** Takes out of the cache what is not as it was made. `what` is about "it". */
+  condemn(digest: string, what: string): void
+  /** Condemns what a look shows to be broken. */
+  scrub(): void
 }
 
-const stagingPrefix = '.making-'
+export interface CacheParts {
+  layout: NodeLayout
+  fetch: FetchImage
+  collector: Pick<Collector, 'makeRoom'>
+  clock: Pick<Clock, 'now'>
+  observer: CacheObserver
+}
 
 /** A conversion takes two processors for itself, and the memory of its tree of files. */
-const conversionsAtOnce = 2
-
-const syncPath = async (path: string): Promise<void> => {
-  const handle = await open(path, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-}
+const fetchesAtOnce = 2
 
 interface Work {
   done: Promise<CachedImage>
   listeners: Set<WantedImage['onProgress']>
 }
 
-/** Images of a node as directories named by digest. Each appears by a rename, when it is whole and on disk. */
-export const createImageCache = (
-  { cacheDir }: Pick<NodeLayout, 'cacheDir'>,
-  convert: Convert,
-  onConverted: (seconds: number, succeeded: boolean) => void = () => {},
-): ImageCache => {
-  const root = join(cacheDir, 'images')
-  const pathsOf = (digest: string) => {
-    if (isDigest(digest)) return imagePaths({ cacheDir }, digest)
-    throw new Trouble(
-      'ImageReferenceInvalid',
-      `"${digest}" is not the digest of an image: sha256 or sha512 in hexadecimal`,
-    )
-  }
+const userOf = ({ user }: Meta): CachedImage => ({ user })
+
+/** Where nobody can tell how much it takes. */
+const unknownRoom = 2 ** 30
+
+/** How much has to be freed for another try: the layers, and about as much again for what is made of them. */
+const roomFor = (error: unknown): number | undefined => {
+  if (error instanceof NoSpaceError && error.needed > 0) return Math.max(2 * error.needed - error.free, error.needed)
+  return error instanceof NoSpaceError || isFullError(error) ? unknownRoom : undefined
+}
+
+/** Images of a node, each whole or not there. */
+export const createImageCache = ({ layout, fetch, collector, clock, observer }: CacheParts): ImageCache => {
   const underWay = new Map<string, Work>()
-  const limited = createLimiter(conversionsAtOnce)
+  const limited = createLimiter(fetchesAtOnce)
+
+  const look = (entry: Entry): Meta | undefined => {
+    const state = examine(entry)
+    return state.kind === 'whole' ? state.meta : undefined
+  }
 
   const find: ImageCache['find'] = (digest) => {
-    const meta = readJson(pathsOf(digest).meta, metaSchema)
-    return meta && { user: meta.user }
+    const meta = look(entryOf(layout, digest))
+    return meta && userOf(meta)
+  }
+
+  const use: ImageCache['use'] = (digest) => {
+    const entry = entryOf(layout, digest)
+    const meta = look(entry)
+    if (meta) noteUse(entry, clock.now())
+    observer.onRequest(meta ? 'hit' : 'miss')
+    return meta && userOf(meta)
+  }
+
+  const condemn: ImageCache['condemn'] = (digest, what) => {
+    const entry = entryOf(layout, digest)
+    const reference = referenceOf(entry)
+    observer.onCorrupt({ digest, reference, what, ...evict(entry) })
+    tellContents(layout, observer)
+  }
+
+  const condemnBroken = (entry: Entry): void => {
+    const state = examine(entry)
+    if (state.kind === 'broken') condemn(entry.digest, state.what)
   }
 
   const make = async (wanted: WantedImage, onProgress: WantedImage['onProgress']): Promise<CachedImage> => {
-    const { reference, digest } = wanted
-    const { dir } = pathsOf(digest)
-    // The whole disk may have been replaced under a running agent.
-    mkdirSync(root, { recursive: true, mode: 0o700 })
-    const staging = await mkdtemp(join(root, stagingPrefix))
+    const entry = entryOf(layout, wanted.digest)
+    condemnBroken(entry)
+    const started = performance.now()
+    const seconds = (): number => (performance.now() - started) / 1000
     try {
-      const target = join(staging, 'root.squashfs')
-      const { sizeBytes, user } = await wanted.withAuthFile((authFile) =>
-        convert({ reference, access: { authFile, scratchDir: staging }, target, scratchDir: staging, onProgress }),
+      const { meta, fetched } = await wanted.withAuthFile((authFile) =>
+        makeEntry(layout, entry, { ...wanted, authFile, onProgress }, fetch),
       )
-      await writeFile(join(staging, 'meta.json'), JSON.stringify({ reference, sizeBytes, user }))
-      for (const path of [target, join(staging, 'meta.json'), staging]) await syncPath(path)
-      // Without its meta.json what is there is no image.
-      await rm(dir, { recursive: true, force: true })
-      await rename(staging, dir)
-      await syncPath(root)
-      return { user }
+      observer.onFetched({ seconds: seconds(), result: 'success', bytes: fetched.fetchedBytes })
+      tellContents(layout, observer)
+      return userOf(meta)
     } catch (error) {
-      await rm(staging, { recursive: true, force: true })
-      throw imageTrouble(error)
+      observer.onFetched({ seconds: seconds(), result: 'error', bytes: 0 })
+      throw error
     }
   }
 
-  const measured = async (wanted: WantedImage, onProgress: WantedImage['onProgress']): Promise<CachedImage> => {
-    const started = performance.now()
-    const told = (succeeded: boolean): void => onConverted((performance.now() - started) / 1000, succeeded)
+  /** Where the disk is full, images that nobody needs make room. */
+  const makeWithRoom = async (wanted: WantedImage, onProgress: WantedImage['onProgress']): Promise<CachedImage> => {
     try {
-      const image = await make(wanted, onProgress)
-      told(true)
-      return image
+      return await make(wanted, onProgress)
     } catch (error) {
-      told(false)
-      throw error
+      const room = roomFor(error)
+      if (room === undefined || collector.makeRoom(room) === 0) throw error
+      onProgress('images that nobody uses now have left the cache to make room: trying once more')
+      return make(wanted, onProgress)
     }
   }
 
@@ -132,8 +139,10 @@ export const createImageCache = (
     const tell = (line: string): void => {
       for (const listener of listeners) listener(line)
     }
-    const done = limited(() => measured(wanted, tell)).finally(() => underWay.delete(wanted.digest))
-    const work = { done, listeners }
+    const made = limited(() => makeWithRoom(wanted, tell)).catch((error: unknown) => {
+      throw imageTrouble(error)
+    })
+    const work = { done: made.finally(() => underWay.delete(wanted.digest)), listeners }
     underWay.set(wanted.digest, work)
     return work
   }
@@ -153,6 +162,7 @@ export const createImageCache = (
 
   return {
     find,
+    use,
     ensure: async (wanted, signal) => {
       for (;;) {
         const present = find(wanted.digest)
@@ -163,14 +173,10 @@ export const createImageCache = (
         await follow(others, wanted, signal).catch(() => undefined)
       }
     },
-    size: () => (existsSync(root) ? readdirSync(root).filter((name) => !name.startsWith('.')).length : 0),
+    condemn,
+    scrub: () => {
+      for (const entry of entriesIn(layout)) condemnBroken(entry)
+      tellContents(layout, observer)
+    },
   }
-}
-
-/** Removes what a conversion left that was cut off with its agent; to be called before the first of this one. */
-export const sweepImageCache = async ({ cacheDir }: Pick<NodeLayout, 'cacheDir'>): Promise<void> => {
-  const root = join(cacheDir, 'images')
-  if (!existsSync(root)) return
-  const leftovers = readdirSync(root).filter((name) => name.startsWith(stagingPrefix))
-  await Promise.all(leftovers.map((name) => rm(join(root, name), { recursive: true, force: true })))
 }

@@ -1,5 +1,5 @@
 import { DockerConfigError } from '../../image/docker-config.ts'
-import { ConversionError, RegistryError } from '../../image/errors.ts'
+import { ConversionError, FileError, RegistryError } from '../../image/errors.ts'
 import { hasCode } from '../../mount/error-code.ts'
 import { Trouble } from '../trouble.ts'
 
@@ -12,9 +12,18 @@ const reasons: Record<RegistryError['kind'], string> = {
   Other: 'ImagePullFailed',
 }
 
+const fileReasons: Record<FileError['kind'], string> = {
+  NotFound: 'ImageNotFound',
+  Unauthorized: 'ImageUnauthorized',
+  Unreachable: 'ImageUnreachable',
+  Mismatch: 'ImageDigestMismatch',
+  Other: 'ImagePullFailed',
+}
+
 /** What went wrong with an image as a Trouble, where it is one; other errors as they are. */
 export const imageTrouble = (error: unknown): unknown => {
   if (error instanceof RegistryError) return new Trouble(reasons[error.kind], error.message, { cause: error })
+  if (error instanceof FileError) return new Trouble(fileReasons[error.kind], error.message, { cause: error })
   if (error instanceof ConversionError) return new Trouble('ImageNotConverted', error.message, { cause: error })
   if (error instanceof DockerConfigError) return new Trouble('ImagePullSecretInvalid', error.message, { cause: error })
   if (hasCode(error, 'ENOSPC', 'EDQUOT')) {

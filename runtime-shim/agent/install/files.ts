@@ -1,12 +1,13 @@
-import { constants } from 'node:fs'
-import { access, copyFile, mkdir, open, rename, rm } from 'node:fs/promises'
+import { constants, readFileSync } from 'node:fs'
+import { access, copyFile, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { hasCode } from '../../mount/error-code.ts'
 import { installedPaths, type NodeLayout } from '../../node/layout.ts'
 
 /** A program or library that the node needs, and where it is to lie there. */
 export interface InstalledFile {
-  from: string
+  /** A file in the operator's image, or the bytes themselves. */
+  from: string | Buffer
   to: string
   executable: boolean
 }
@@ -22,20 +23,42 @@ const sharedLibraries = (): string[] => {
   return paths.filter((path) => path.startsWith('/') && !path.endsWith('.node'))
 }
 
+/** What the installer lays down beside the runtime's own files. */
+export const installerPaths = ({ installDir }: Pick<NodeLayout, 'installDir'>) => ({
+  loader: join(installDir, 'lib', 'ld.so'),
+  /** A static shell for the launcher, and the one tool that it needs. */
+  shell: join(installDir, 'bin', 'sh'),
+  grep: join(installDir, 'bin', 'grep'),
+  /** Its first line names the OCI runtime to become. */
+  underlying: join(installDir, 'etc', 'runtime'),
+})
+
+/** The launcher, run by the shell that comes with it: not every host has one. */
+const launcherFor = (script: string, shell: string): Buffer =>
+  Buffer.from(readFileSync(script, 'utf8').replace(/^#!.*/, `#!${shell}`))
+
 const isLoader = (path: string): boolean => basename(path).startsWith('ld-')
 
 /**
- * All that the runtime is made of. Node comes with its libraries and loader: a
- * node's own may be older than it wants, or missing.
+ * All that the runtime is made of. Node comes with its libraries and loader, the
+ * launcher with its shell: a node's own may be older than they want, or missing.
  *
  * @param appDir the folder of the bundles, in the operator's image
+ * @param underlying the OCI runtime to become
  * @param init the static pause init
+ * @param busybox static too
  */
 export const runtimeFiles = (
   layout: Pick<NodeLayout, 'installDir'>,
-  { appDir, init = '/usr/bin/catatonit' }: { appDir: string; init?: string },
+  {
+    appDir,
+    underlying,
+    init = '/usr/bin/catatonit',
+    busybox = '/bin/busybox',
+  }: { appDir: string; underlying: string; init?: string; busybox?: string },
 ): InstalledFile[] => {
   const paths = installedPaths(layout)
+  const own = installerPaths(layout)
   const lib = (from: string, name: string, executable = false) => ({ from, to: join(paths.lib, name), executable })
   return [
     ...sharedLibraries().map((path) => lib(path, isLoader(path) ? 'ld.so' : basename(path), isLoader(path))),
@@ -44,8 +67,11 @@ export const runtimeFiles = (
     lib(join(appDir, 'skeleton.squashfs'), 'skeleton.squashfs'),
     { from: init, to: paths.init, executable: true },
     lib(join(appDir, 'lamina-runtime.cjs'), 'lamina-runtime.cjs'),
+    { from: busybox, to: own.shell, executable: true },
+    { from: busybox, to: own.grep, executable: true },
+    { from: Buffer.from(`${underlying}\n`), to: own.underlying, executable: false },
     // The launcher comes last: it needs all the others.
-    { from: join(appDir, 'lamina-runtime'), to: paths.launcher, executable: true },
+    { from: launcherFor(join(appDir, 'lamina-runtime'), own.shell), to: paths.launcher, executable: true },
   ]
 }
 
@@ -72,7 +98,7 @@ const sameBytes = async (one: string, other: string): Promise<boolean> => {
 const isInstalled = async ({ from, to, executable }: InstalledFile): Promise<boolean> => {
   try {
     await access(to, executable ? constants.X_OK : constants.R_OK)
-    return await sameBytes(from, to)
+    return typeof from === 'string' ? await sameBytes(from, to) : from.equals(await readFile(to))
   } catch (error) {
     if (hasCode(error, 'ENOENT', 'EACCES')) return false
     throw error
@@ -84,7 +110,8 @@ const replace = async ({ from, to, executable }: InstalledFile): Promise<void> =
   const staging = `${to}.new`
   await mkdir(dirname(to), { recursive: true })
   await rm(staging, { force: true })
-  await copyFile(from, staging, constants.COPYFILE_FICLONE)
+  if (typeof from === 'string') await copyFile(from, staging, constants.COPYFILE_FICLONE)
+  else await writeFile(staging, from)
   const file = await open(staging, 'r+')
   try {
     await file.chmod(executable ? 0o755 : 0o644)

@@ -1,26 +1,93 @@
 import { execa } from 'execa'
-import { hasSystemd, type RunningContainerd } from './processes.ts'
+import { pause, systemClock } from '../../../kube/clock.ts'
+import { type HostFiles, hostFiles } from './host-files.ts'
+import { chooseRuntime, configOf, type NodeRuntime } from './node-runtime.ts'
+import { callerOf, hasSystemd, type RuntimeProcess, runtimeProcesses } from './processes.ts'
+import { RefusedError } from './refused.ts'
+import { addressOf, parseContainerd } from './toml.ts'
 
-/** What the installer does to the host. Its namespaces are reached through a process of it. */
+/** What the installer sees of the host and does to it. Its namespaces are reached through a process of it. */
 
-/** The configuration that this containerd would run with if it were started now, imports and defaults included. */
-export const dumpConfig = async ({ pid, program, config }: RunningContainerd): Promise<string> => {
-  const inHost = ['--target', String(pid), '--mount', '--']
-  const { stdout } = await execa('nsenter', [...inHost, program, '--config', config, 'config', 'dump'], {
-    timeout: 30_000,
-  })
-  return stdout
+const nsenter = '/usr/bin/nsenter'
+/** A stop of k3s's unit alone may take half of it. */
+const programMs = 180_000
+
+/** The host, reached through a process of it: its files, and programs run where the container runtime runs. */
+export interface Host {
+  /** A process in the host's namespaces. */
+  pid: number
+  files: HostFiles
+  /**
+   * Runs a program in the host's mount namespace and waits for it.
+   *
+   * @param path its PATH, by which it is found too
+   * @returns what it prints
+   * @throws RefusedError with its last words when it fails
+   */
+  run(program: string, args: readonly string[], path: string): Promise<string>
 }
 
+/** @param pid the agent, which sees the host's processes, knows the first as one */
+export const hostOf = (pid = 1): Host => ({
+  pid,
+  files: hostFiles(`/proc/${pid}/root`),
+  run: async (program, args, path) => {
+    const { stdout, stderr, failed, shortMessage } = await execa(
+      nsenter,
+      ['--target', String(pid), '--mount', '--', program, ...args],
+      { timeout: programMs, reject: false, extendEnv: false, env: { PATH: path } },
+    )
+    if (!failed) return stdout
+    const why = stderr.trim().split('\n').at(-1) || shortMessage
+    throw new RefusedError(`${[program, ...args].join(' ')} fails on the node: ${why}`)
+  },
+})
+
+/** Where NixOS and others have systemctl and modprobe. */
+export const adminPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/current-system/sw/bin'
+
+/** @throws RefusedError when it is not sure which runtime is the kubelet's */
+export const observeRuntime = ({ pid, files }: Host, runtimeVersion: string): NodeRuntime =>
+  chooseRuntime({
+    processes: runtimeProcesses(pid),
+    caller: callerOf(process.pid),
+    systemd: hasSystemd(),
+    runtimeVersion,
+    read: (path) => files.read(path),
+    addressIn: (text, path) => addressOf(parseContainerd(text, path)),
+  })
+
+/** A runtime may end as soon as it has read its configuration. */
+const settledMs = 2_000
+const restartWithinMs = 60_000
+const lookEveryMs = 200
+
+const isSame = (one: RuntimeProcess, other: RuntimeProcess): boolean =>
+  one.name === other.name && configOf(one) === configOf(other)
+
+/** The process that does what this one did; undefined while there is none. */
+const presentOf = (before: RuntimeProcess, { pid }: Host): RuntimeProcess | undefined =>
+  runtimeProcesses(pid).find((each) => isSame(each, before))
+
 /**
- * Makes containerd read its configuration again: by systemd where that runs the
- * host, else by ending it, for whatever watches over it to start it anew. Its
- * containers live on.
+ * Makes the runtime read its configuration again, and waits until it runs. Its
+ * containers live on: they are their shims' children.
+ *
+ * @throws RefusedError when it does not come back within a minute
  */
-export const restartContainerd = async ({ pid, unit }: RunningContainerd): Promise<void> => {
-  if (unit !== undefined && hasSystemd()) {
-    await execa('nsenter', ['--target', '1', '--mount', '--', 'systemctl', 'restart', unit], { timeout: 120_000 })
-    return
+export const restartRuntime = async (
+  host: Host,
+  { process: before, restart }: NodeRuntime,
+  signal: AbortSignal,
+): Promise<void> => {
+  const ended = presentOf(before, host)
+  if (restart.by === 'systemd') await host.run('systemctl', ['restart', restart.unit], adminPath)
+  else if (ended) process.kill(ended.pid, 'SIGTERM')
+  for (let waited = 0; !signal.aborted; waited += lookEveryMs) {
+    const present = presentOf(before, host)
+    if (present && present.pid !== ended?.pid && Date.now() - present.startTime > settledMs) return
+    if (waited > restartWithinMs)
+      throw new RefusedError(`${before.program} has not come back within a minute of its restart`)
+    await pause(systemClock, lookEveryMs, signal)
   }
-  process.kill(pid, 'SIGTERM')
 }

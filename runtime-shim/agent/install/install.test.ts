@@ -1,159 +1,95 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { assertContainerd2, assertHandler, dropIn, handlerOptions, usesSystemdCgroup } from './containerd.ts'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { hasBlock, withBlock, withoutBlock } from './block.ts'
 import { type InstalledFile, installFiles, runtimeFiles } from './files.ts'
-import { configOf, runningContainerds, unitOf } from './processes.ts'
-import { uninstall } from './uninstall.ts'
+import { hostFiles } from './host-files.ts'
+import { assertKernel, missingModules } from './kernel.ts'
+import { assertUnused } from './uninstall.ts'
 
-/** As containerd 2.2.1 writes it. */
-const dump = ({ lamina = '/opt/lamina/bin/lamina-runtime', systemd = false } = {}) => `version = 3
-imports = ['/etc/containerd/conf.d/*.toml']
+let dir: string
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'lamina-install-'))
+})
+afterEach(() => rmSync(dir, { recursive: true }))
 
-[plugins]
-  [plugins.'io.containerd.cri.v1.runtime']
-    [plugins.'io.containerd.cri.v1.runtime'.containerd]
-      default_runtime_name = 'runc'
-
-      [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes]
-        [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.lamina]
-          runtime_type = 'io.containerd.runc.v2'
-
-          [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.lamina.options]
-            BinaryName = '${lamina}'
-
-        [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc]
-          runtime_type = 'io.containerd.runc.v2'
-
-          [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc.options]
-            BinaryName = ''
-            IoGid = 0
-            SystemdCgroup = ${systemd}
-
-    [plugins.'io.containerd.cri.v1.runtime'.cni]
-      bin_dir = ''
-`
-
-describe('the drop-in', () => {
-  test('names the launcher, for configuration version 3', () => {
-    expect(dropIn('/opt/lamina/bin/lamina-runtime', { systemdCgroup: true })).toBe(`version = 3
-
-[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.lamina]
-  runtime_type = "io.containerd.runc.v2"
-  [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.lamina.options]
-    BinaryName = "/opt/lamina/bin/lamina-runtime"
-    SystemdCgroup = true
-`)
+describe('a block in the file of somebody else', () => {
+  test.each(['version = 2\n', 'version = 2', '', '\n\n', '[a]\r\nb = 1\r\n'])('leaves %j as it is', (text) => {
+    const added = withBlock(text, '[c]\nd = 1\n')
+    expect(added.startsWith(text)).toBe(true)
+    expect(added).toContain('\n[c]\nd = 1\n')
+    expect(hasBlock(added)).toBe(true)
+    expect(withoutBlock(added)).toBe(text)
+    expect(hasBlock(text)).toBe(false)
   })
 
-  test("has cgroups made as runc's own handler has, and not as another's", () => {
-    expect(usesSystemdCgroup(dump({ systemd: true }))).toBe(true)
-    expect(usesSystemdCgroup(dump())).toBe(false)
-    expect(usesSystemdCgroup(dump().replace('runtimes.runc', 'runtimes.crun'))).toBe(false)
-  })
-
-  test('counts only when containerd itself would run with it', () => {
-    assertHandler(dump(), '/opt/lamina/bin/lamina-runtime')
-    expect(() => assertHandler(dump({ lamina: '/elsewhere' }), '/opt/lamina/bin/lamina-runtime')).toThrow(
-      /would not read \/etc\/containerd\/conf.d\/lamina.toml: let .* have "version = 3" and imports/,
-    )
-    expect(() => assertHandler(dump().replaceAll('lamina', 'other'), '/opt/lamina/bin/lamina-runtime')).toThrow(
-      /imports/,
-    )
-  })
-
-  test('options are read to the end of their table', () => {
-    expect(handlerOptions(dump(), 'runc')).toEqual(
-      new Map([
-        ['BinaryName', ''],
-        ['IoGid', '0'],
-        ['SystemdCgroup', 'false'],
-      ]),
-    )
-    expect(handlerOptions(dump(), 'kata')).toBeUndefined()
+  test('goes out of the middle, when others have added to the file', () => {
+    expect(withoutBlock(`${withBlock('a = 1\n', 'b = 1\n')}[c]\n`)).toBe('a = 1\n[c]\n')
   })
 })
 
-describe('the container runtime of the node', () => {
-  test.each(['containerd://2.0.0', 'containerd://2.2.1+unknown', 'containerd://v3.0.0'])('%s takes it', (version) => {
-    assertContainerd2(version)
-  })
-  test.each(['containerd://1.7.20', 'cri-o://1.33.1', ''])('"%s" is refused in words', (version) => {
-    expect(() => assertContainerd2(version)).toThrow(/on containerd 2.0 or newer only/)
+describe('files of the host', () => {
+  const files = () => hostFiles(dir)
+
+  test('are read and written through its own links, absolute ones too', () => {
+    mkdirSync(join(dir, 'real'))
+    mkdirSync(join(dir, 'etc'))
+    symlinkSync('/real', join(dir, 'etc', 'containerd'))
+    symlinkSync('../etc/containerd/config.toml', join(dir, 'real', 'other.toml'))
+    writeFileSync(join(dir, 'real', 'config.toml'), 'a', { mode: 0o600 })
+    expect(files().read('/real/other.toml')).toBe('a')
+    files().write('/real/other.toml', 'b')
+    expect(readFileSync(join(dir, 'real/config.toml'), 'utf8')).toBe('b')
+    expect(statSync(join(dir, 'real/config.toml')).mode & 0o777).toBe(0o600)
+    expect(files().glob('/etc/containerd/*.toml')).toEqual([
+      '/etc/containerd/config.toml',
+      '/etc/containerd/other.toml',
+    ])
   })
 
-  test.each([
-    ['/usr/bin/containerd\0', '/etc/containerd/config.toml'],
-    ['containerd\0--config\0/etc/k/config.toml\0--log-level\0debug\0', '/etc/k/config.toml'],
-    ['containerd\0-c\0/var/lib/rancher/config.toml\0', '/var/lib/rancher/config.toml'],
-    ['containerd\0--config=/etc/containerd/config.toml\0', '/etc/containerd/config.toml'],
-    ['containerd\0config\0dump\0', undefined],
-    ['containerd\0--config\0/x\0publish\0', undefined],
-  ])('%j reads %s', (commandLine, expected) => {
-    expect(configOf(commandLine)).toBe(expected)
+  test('that link in a circle are refused', () => {
+    symlinkSync('/b', join(dir, 'a'))
+    symlinkSync('/a', join(dir, 'b'))
+    expect(() => files().read('/a')).toThrow(/too many symbolic links/)
   })
 
-  test.each([
-    ['0::/system.slice/containerd.service\n', 'containerd.service'],
-    ['12:pids:/system.slice/containerd.service\n0::/system.slice/containerd.service\n', 'containerd.service'],
-    ['0::/user.slice/session.scope\n', undefined],
-    ['0::/\n', undefined],
-  ])('%j is of unit %s', (cgroup, unit) => {
-    expect(unitOf(cgroup)).toBe(unit)
+  test('and folders that are not there are made', () => {
+    files().write('/etc/crio/crio.conf.d/99-lamina.conf', 'x')
+    expect(files().read('/etc/crio/crio.conf.d/99-lamina.conf')).toBe('x')
+    expect(files().read('/etc/crio/none')).toBeUndefined()
+    expect(files().glob('/none/*.toml')).toEqual([])
   })
 })
 
-describe("the node's containerd is looked for among processes", () => {
-  let dir: string
-  let program: string
-  let children: ChildProcess[]
-  beforeEach(() => {
-    dir = mkdtempSync(join(tmpdir(), 'lamina-processes-'))
-    program = join(dir, 'containerd')
-    // Waits for its input to end, without an argument.
-    copyFileSync('/bin/cat', program)
-    children = []
-  })
-  afterEach(() => {
-    for (const child of children) child.kill('SIGKILL')
-    rmSync(dir, { recursive: true })
-  })
-
-  const started = async (...command: [string, ...string[]]): Promise<number> => {
-    const [file, ...args] = command
-    const child = spawn(file, args, { stdio: ['pipe', 'ignore', 'ignore'] })
-    children.push(child)
-    // Wrappers execute it in place.
-    await vi.waitFor(() => expect(readFileSync(`/proc/${child.pid}/comm`, 'utf8')).toBe('containerd\n'), 2_000)
-    return child.pid ?? 0
+describe('the kernel', () => {
+  const facts = {
+    release: '6.1.0-40-amd64',
+    fileSystems: 'nodev\tsysfs\n\text3\n\text4\n\tsquashfs\nnodev\toverlay\n',
+    devices: 'Character devices:\n  1 mem\n\nBlock devices:\n  7 loop\n259 blkext\n',
   }
-  const found = (pid: number) => runningContainerds(process.pid).filter((each) => each.pid === pid)
 
-  test('of the host', async () => {
-    const pid = await started(program)
-    expect(found(pid)).toMatchObject([{ program, config: '/etc/containerd/config.toml' }])
+  test('has what is needed', () => {
+    assertKernel(facts)
+    expect(missingModules(facts)).toEqual([])
   })
 
-  test.each<[string, string[]]>([
-    ['in a mount namespace of its own, as in a pod', ['unshare', '--mount']],
-    ['in a user namespace of its own', ['unshare', '--user', '--map-root-user']],
-    ['of another user than root', ['setpriv', '--reuid=65534', '--clear-groups']],
-  ])('not one %s', async (_what, [wrapper = '', ...args]) => {
-    chmodSync(dir, 0o755)
-    const pid = await started(wrapper, ...args, program)
-    expect(found(pid)).toEqual([])
+  test.each([
+    ['4.18.0-553.el8.x86_64', /Linux 4.18.0-553.el8.x86_64 is too old: 5.10 or newer/],
+    ['5.9.16', /too old/],
+  ])('%s is too old', (release, reason) => {
+    expect(() => assertKernel({ ...facts, release })).toThrow(reason)
+  })
+
+  test('is refused with all that it lacks', () => {
+    const poor = { ...facts, fileSystems: 'nodev\toverlay\n\text4dev\n', devices: ' 70 loopy\n' }
+    expect(() => assertKernel(poor)).toThrow(
+      /lacks squashfs, ext4, loop.*CONFIG_SQUASHFS, CONFIG_EXT4_FS, CONFIG_BLK_DEV_LOOP/,
+    )
   })
 })
 
 describe('files', () => {
-  let dir: string
-  beforeEach(() => {
-    dir = mkdtempSync(join(tmpdir(), 'lamina-install-'))
-  })
-  afterEach(() => rmSync(dir, { recursive: true }))
-
   const file = (name: string, text: string, executable = false): InstalledFile => {
     const from = join(dir, 'app', name)
     mkdirSync(join(dir, 'app'), { recursive: true })
@@ -162,11 +98,14 @@ describe('files', () => {
   }
 
   test('are laid down in order, with the rights that they need', async () => {
-    const files = [file('library', 'one'), file('program', 'two', true)]
+    const bytes = { from: Buffer.from('crun\n'), to: join(dir, 'opt/etc/runtime'), executable: false }
+    const files = [file('library', 'one'), bytes, file('program', 'two', true)]
     expect(await installFiles(files)).toEqual(files.map(({ to }) => to))
     expect(readFileSync(join(dir, 'opt/bin/library'), 'utf8')).toBe('one')
+    expect(readFileSync(join(dir, 'opt/etc/runtime'), 'utf8')).toBe('crun\n')
     expect(statSync(join(dir, 'opt/bin/library')).mode & 0o777).toBe(0o644)
     expect(statSync(join(dir, 'opt/bin/program')).mode & 0o777).toBe(0o755)
+    expect(await installFiles(files)).toEqual([])
   })
 
   test('with the same bytes are not touched', async () => {
@@ -198,11 +137,15 @@ describe('files', () => {
     expect(statSync(join(dir, 'opt/bin/program')).ino).not.toBe(ino)
   })
 
-  test('of the runtime: Node with its own loader and libraries, and the launcher last', () => {
-    const files = runtimeFiles({ installDir: '/opt/lamina' }, { appDir: '/app' })
+  test('of the runtime: Node with its own loader and libraries, and the launcher last, with its own shell', () => {
+    const { from: script } = file('lamina-runtime', '#!/bin/sh\nexec runc "$@"\n')
+    expect(script).toBe(join(dir, 'app/lamina-runtime'))
+    const files = runtimeFiles({ installDir: '/opt/lamina' }, { appDir: join(dir, 'app'), underlying: 'crun' })
     const names = files.map(({ to }) => to)
     for (const name of [
       'bin/node',
+      'bin/sh',
+      'bin/grep',
       'lib/ld.so',
       'lib/libc.so.6',
       'lib/koffi.node',
@@ -210,14 +153,17 @@ describe('files', () => {
       'lib/catatonit',
     ])
       expect(names).toContain(`/opt/lamina/${name}`)
-    expect(names.at(-1)).toBe('/opt/lamina/bin/lamina-runtime')
+    expect(files.find(({ to }) => to === '/opt/lamina/etc/runtime')?.from).toEqual(Buffer.from('crun\n'))
+    expect(files.at(-1)).toEqual({
+      from: Buffer.from('#!/opt/lamina/bin/sh\nexec runc "$@"\n'),
+      to: '/opt/lamina/bin/lamina-runtime',
+      executable: true,
+    })
   })
 
-  test('are not taken away while pods of instances are on the node', async () => {
+  test('are not taken away while pods of instances are on the node', () => {
     mkdirSync(join(dir, 'run', 'pods', 'uid-dev'), { recursive: true })
-    const layout = { stateDir: join(dir, 'run'), installDir: join(dir, 'opt'), cacheDir: dir, kubeletDir: dir }
-    await installFiles([file('program', 'two', true)])
-    await expect(uninstall(layout)).rejects.toThrow(/uid uid-dev.*delete their Instances first/)
-    expect(readFileSync(join(dir, 'opt/bin/program'), 'utf8')).toBe('two')
+    expect(() => assertUnused({ stateDir: join(dir, 'run') })).toThrow(/uid uid-dev.*delete their Instances first/)
+    assertUnused({ stateDir: join(dir, 'elsewhere') })
   })
 })

@@ -1,17 +1,25 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { basename } from 'node:path'
 import { hasCode } from '../../mount/error-code.ts'
-import { ContainerdConfigError, configPath } from './containerd.ts'
 
-/** The node's containerd, seen from the agent, which shares the host's pid namespace. */
-export interface RunningContainerd {
+/** A container runtime that serves the host, seen from the agent, which shares the host's pid namespace. */
+export interface RuntimeProcess {
   pid: number
   /** Path of the program on the host. */
   program: string
-  config: string
-  /** Unit of systemd that runs it; undefined where something else does. */
+  name: 'containerd' | 'crio'
+  /** Words after the program's name. */
+  args: readonly string[]
+  /** Unit of systemd that it runs under; undefined where something else runs it. */
   unit: string | undefined
+  /** Its PATH, by which it finds runc. */
+  path: string
+  /** Milliseconds since 1970. */
+  startTime: number
 }
+
+/** The container runtime by which the agent itself was started: a sure sign of which one is the kubelet's. */
+export type Caller = { name: 'containerd'; address: string } | { name: 'crio' }
 
 /** What the kernel says of a process; undefined when it has ended, is the kernel's own, or not ours to look at. */
 const ifReadable = <T>(act: () => T): T | undefined => {
@@ -23,7 +31,8 @@ const ifReadable = <T>(act: () => T): T | undefined => {
   }
 }
 
-const optionOf = (args: readonly string[], names: readonly string[]): string | undefined => {
+/** `--name value`, `--name=value` or `-n value`; the first one. */
+export const optionOf = (args: readonly string[], ...names: readonly string[]): string | undefined => {
   for (const [index, arg] of args.entries()) {
     if (names.includes(arg)) return args[index + 1]
     const name = names.find((each) => arg.startsWith(`${each}=`))
@@ -32,59 +41,80 @@ const optionOf = (args: readonly string[], names: readonly string[]): string | u
   return undefined
 }
 
-/** From the lines of /proc/PID/cgroup: `…/system.slice/containerd.service`. */
-export const unitOf = (cgroup: string): string | undefined => /\/([^/\n]+\.service)$/m.exec(cgroup)?.[1]
+/** From the lines of /proc/PID/cgroup: `…/system.slice/containerd.service`; the innermost one. */
+export const unitOf = (cgroup: string): string | undefined =>
+  [...cgroup.matchAll(/\/([^/\n]+\.service)(?=[/\n]|$)/g)].at(-1)?.[1]
 
-/** From /proc/PID/cmdline; `config`, `publish` and the like are clients. */
-export const configOf = (commandLine: string): string | undefined => {
-  const [, ...args] = commandLine.split('\0').filter((word) => word !== '')
-  const config = optionOf(args, ['--config', '-c']) ?? configPath
-  const words = args.filter((word, index) => !word.startsWith('-') && !args[index - 1]?.startsWith('-'))
-  return words.length === 0 ? config : undefined
-}
+const wordsOf = (nulSeparated: string): string[] => nulSeparated.split('\0').filter((word) => word !== '')
+
+/** `containerd config dump`, `containerd publish` and the like are clients, not servers. */
+export const isServer = (args: readonly string[]): boolean =>
+  !args.some(
+    (word, index) =>
+      !word.startsWith('-') && (args[index - 1]?.startsWith('-') !== true || args[index - 1]?.includes('=')),
+  )
 
 const namespacesOf = (pid: number): string =>
   ['mnt', 'user'].map((kind) => readlinkSync(`/proc/${pid}/ns/${kind}`)).join(' ')
 
-const isRoots = (pid: number): boolean => /^Uid:\t0\t0\t/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
+const isRoots = (status: string): boolean => /^Uid:\t0\t0\t/m.test(status)
+
+/** The kernel counts in hundredths of a second since the boot, for every architecture that Node runs on. */
+const ticksPerSecond = 100
+
+const startTimeOf = (pid: number): number => {
+  // More exact than btime of /proc/stat, which is in whole seconds.
+  const boot = Date.now() / 1000 - Number.parseFloat(readFileSync('/proc/uptime', 'utf8'))
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  // Field 22; the name in parentheses may have blanks.
+  const ticks = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19])
+  return (boot + ticks / ticksPerSecond) * 1000
+}
+
+const programOf = (pid: number): string => readlinkSync(`/proc/${pid}/exe`).replace(/ \(deleted\)$/, '')
 
 /** Its program is run in its namespaces, with all rights: only root's own on the host may count, no pod's and no user's. */
-const containerdOf = (pid: number, hostNamespaces: string): RunningContainerd | undefined =>
+const runtimeOf = (pid: number, hostNamespaces: string): RuntimeProcess | undefined =>
   ifReadable(() => {
-    const program = readlinkSync(`/proc/${pid}/exe`).replace(/ \(deleted\)$/, '')
-    if (basename(program) !== 'containerd' || namespacesOf(pid) !== hostNamespaces || !isRoots(pid)) return undefined
-    const config = configOf(readFileSync(`/proc/${pid}/cmdline`, 'utf8'))
-    const unit = unitOf(readFileSync(`/proc/${pid}/cgroup`, 'utf8'))
-    return config === undefined ? undefined : { pid, program, config, unit }
+    const program = programOf(pid)
+    const name = basename(program)
+    if (name !== 'containerd' && name !== 'crio') return undefined
+    if (namespacesOf(pid) !== hostNamespaces || !isRoots(readFileSync(`/proc/${pid}/status`, 'utf8'))) return undefined
+    const [, ...args] = wordsOf(readFileSync(`/proc/${pid}/cmdline`, 'utf8'))
+    if (!isServer(args)) return undefined
+    const environment = wordsOf(readFileSync(`/proc/${pid}/environ`, 'utf8'))
+    const path = environment.find((entry) => entry.startsWith('PATH='))?.slice('PATH='.length)
+    return {
+      ...{ pid, program, name, args, startTime: startTimeOf(pid) },
+      unit: unitOf(readFileSync(`/proc/${pid}/cgroup`, 'utf8')),
+      path: path || '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+    }
   })
 
 /** @param hostPid a process of the host: the agent, which sees the host's processes, knows the first as one */
-export const runningContainerds = (hostPid = 1): RunningContainerd[] => {
+export const runtimeProcesses = (hostPid = 1): RuntimeProcess[] => {
   const hostNamespaces = namespacesOf(hostPid)
   return readdirSync('/proc')
     .filter((entry) => /^\d+$/.test(entry))
-    .flatMap((entry) => containerdOf(Number(entry), hostNamespaces) ?? [])
+    .flatMap((entry) => runtimeOf(Number(entry), hostNamespaces) ?? [])
 }
 
-/**
- * The containerd that reads /etc/containerd/config.toml; others, of k3s for
- * example, have a configuration of their own.
- *
- * @throws ContainerdConfigError when there is none, or more than one
- */
-export const findContainerd = (): RunningContainerd => {
-  const all = runningContainerds()
-  const ours = all.filter(({ config }) => config === configPath)
-  const [first] = ours
-  if (first && ours.length === 1) return first
-  if (first)
-    throw new ContainerdConfigError(
-      `${ours.length} processes on this node run with ${configPath}: which is the kubelet's?`,
-    )
-  const others = all.map(({ config }) => config).join(', ')
-  throw new ContainerdConfigError(
-    `no containerd runs on this node with ${configPath}${others ? ` (but with ${others})` : ''}: the handler is installed there only`,
-  )
+/** From the command line of a parent: a shim of containerd knows the address of its containerd, conmon is CRI-O's. */
+export const callerFrom = (commandLine: string): Caller | undefined => {
+  const [program = '', ...args] = wordsOf(commandLine)
+  if (/^conmon(rs)?$/.test(basename(program))) return { name: 'crio' }
+  const address = basename(program).startsWith('containerd-shim-') ? optionOf(args, '-address', '--address') : undefined
+  return address === undefined ? undefined : { name: 'containerd', address }
+}
+
+/** The nearest such parent of a process; undefined where no container runtime started it. */
+export const callerOf = (pid: number): Caller | undefined => {
+  const look = (): Caller | number | undefined => {
+    const caller = callerFrom(readFileSync(`/proc/${pid}/cmdline`, 'utf8'))
+    return caller ?? Number(/^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])
+  }
+  const found = pid > 0 ? ifReadable(look) : undefined
+  return typeof found === 'number' ? callerOf(found) : found
 }
 
 /** Whether systemd runs the host. */

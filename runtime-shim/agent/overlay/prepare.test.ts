@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process'
 import {
   closeSync,
+  existsSync,
   mkdirSync,
-  mkdtempSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -12,40 +12,32 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { editExt3, makeVolume } from '../../../test/node/images.ts'
 import { mountSmallDisk } from '../../../test/node/small-disk.ts'
 import { lockImage } from '../../mount/lock.ts'
-import { assertExt3, readSuperblock } from '../../mount/superblock.ts'
+import { assertExt3 } from '../../mount/superblock.ts'
+import type { Preparation } from './preparation.ts'
 import { prepareOverlay } from './prepare.ts'
+import { createWorkplace, superblockOf, type Workplace } from './testing/workplace.ts'
 
 const MiB = 2 ** 20
+let workplace: Workplace
 let dir: string
 let directory: string
 let image: string
 let lines: string[]
 beforeEach(() => {
-  dir = mkdtempSync(join(tmpdir(), 'lamina-prepare-'))
-  directory = join(dir, 'volume')
-  image = join(directory, 'overlay.img')
-  mkdirSync(directory)
-  lines = []
+  workplace = createWorkplace()
+  ;({ dir, directory, image, lines } = workplace)
 })
-afterEach(() => rmSync(dir, { recursive: true }))
+afterEach(() => workplace.close())
 
-const prepare = (size: number, access: 'ReadWrite' | 'ReadOnly' = 'ReadWrite') =>
-  prepareOverlay({ overlay: 'work', directory, size, access, onProgress: (line) => lines.push(line), lockWaitMs: 100 })
+const prepare = (size: number, changes: Partial<Preparation> = {}) =>
+  prepareOverlay(workplace.preparation({ size, made: existsSync(image), ...changes }))
 
-const superblock = () => {
-  const fd = openSync(image, 'r')
-  try {
-    return readSuperblock(fd)
-  } finally {
-    closeSync(fd)
-  }
-}
+const superblock = () => superblockOf(image)
 
 const allocated = () => statSync(image).blocks * 512
 
@@ -70,22 +62,43 @@ describe('where there is no image', () => {
     expect(lines).toEqual(['overlay "work": making an ext3 file system of 32 MiB'])
   })
 
+  test('makes it with the inodes and the reserve that are asked for', async () => {
+    const { figures } = await prepare(64 * MiB, { ext3: { bytesPerInode: 4096, reservedPercent: 5 } })
+    expect(figures.inodes).toBe(16_384)
+    expect(execFileSync('dumpe2fs', ['-h', image], { stdio: 'pipe' }).toString()).toMatch(
+      /^Reserved block count: +819$/m,
+    )
+    assertExt3(superblock())
+  })
+
+  test('sparse, takes blocks only as they are written', async () => {
+    const { figures } = await prepare(256 * MiB, { ext3: { allocation: 'Sparse' } })
+    expect(figures.blocks * figures.blockSize).toBe(256 * MiB)
+    expect(statSync(image).size).toBe(256 * MiB)
+    expect(allocated()).toBeLessThan(20 * MiB)
+  })
+
   test('removes what an earlier try left behind', async () => {
-    writeFileSync(join(directory, '.overlay.img.4711'), 'half')
+    writeFileSync(join(directory, '.overlay.img.new-4711'), 'half')
     await prepare(16 * MiB)
     expect(readdirSync(directory)).toEqual(['overlay.img'])
   })
 
-  test('leaves alone what another node has under way', async () => {
-    const theirs = join(directory, '.overlay.img.theirs')
+  test('waits while another node, or a tool that has outlived its agent, is making it', async () => {
+    const theirs = join(directory, '.overlay.img.new-theirs')
     const fd = openSync(theirs, 'w+')
     try {
       lockImage(fd, 'exclusive', theirs)
-      await prepare(16 * MiB)
+      await expect(prepare(16 * MiB)).rejects.toMatchObject({
+        reason: 'OverlayInUse',
+        message: 'overlay "work": another preparation of its image is under way',
+      })
+      expect(readdirSync(directory)).toEqual(['.overlay.img.new-theirs'])
     } finally {
       closeSync(fd)
     }
-    expect(readdirSync(directory)).toEqual(['.overlay.img.theirs', 'overlay.img'])
+    await prepare(16 * MiB)
+    expect(readdirSync(directory)).toEqual(['overlay.img'])
   })
 
   test('needs room in the volume, says how much, leaves nothing, and succeeds once there is room', async () => {
@@ -102,6 +115,19 @@ describe('where there is no image', () => {
       rmSync(join(directory, 'ballast'))
       await prepare(16 * MiB)
       expect(superblock().blocks * superblock().blockSize).toBe(16 * MiB)
+    } finally {
+      unmount()
+    }
+  })
+
+  test('sparse, on a disk that fills up meanwhile, leaves nothing', async () => {
+    const unmount = mountSmallDisk(directory, 24)
+    try {
+      await expect(prepare(1024 * MiB, { ext3: { allocation: 'Sparse' } })).rejects.toMatchObject({
+        reason: 'OverlayNoSpace',
+        message: expect.stringMatching(/^overlay "work" needs room in its volume, and \d+ MiB are free/),
+      })
+      expect(readdirSync(directory)).toEqual(['lost+found'])
     } finally {
       unmount()
     }
@@ -157,6 +183,45 @@ describe('an image that is there', () => {
     }
   })
 
+  test('that is to be sparse grows without taking the blocks, if the tools have room', async () => {
+    const ext3 = { allocation: 'Sparse' } as const
+    await prepare(64 * MiB, { ext3 })
+    const unmount = mountSmallDisk(join(dir, 'small'), 48)
+    try {
+      const small = { volume: { kind: 'directory', path: join(dir, 'small') }, ext3 } as const
+      execFileSync('cp', ['--sparse=always', image, join(dir, 'small', 'overlay.img')])
+      await prepare(512 * MiB, small)
+      expect(superblockOf(join(dir, 'small', 'overlay.img')).blocks * 4096).toBe(512 * MiB)
+      await expect(prepare(16_384 * MiB, small)).rejects.toMatchObject({ reason: 'OverlayNoSpace' })
+      expect(superblockOf(join(dir, 'small', 'overlay.img')).blocks * 4096).toBe(512 * MiB)
+      expect(statSync(join(dir, 'small', 'overlay.img')).size).toBe(512 * MiB)
+    } finally {
+      unmount()
+    }
+  })
+
+  test('for whose growth there is no room stays as it is, to the byte', async () => {
+    const unmount = mountSmallDisk(directory, 48)
+    try {
+      await prepare(16 * MiB)
+      const before = readFileSync(image)
+      await expect(prepare(64 * MiB)).rejects.toMatchObject({ reason: 'OverlayNoSpace' })
+      expect(readFileSync(image).equals(before)).toBe(true)
+    } finally {
+      unmount()
+    }
+  })
+
+  test('that was made to grow less far is refused, in words', async () => {
+    volumeWith(16, '-b', '4096', '-E', 'resize=65536')
+    await expect(prepare(32_768 * MiB, { ext3: { allocation: 'Sparse' } })).rejects.toMatchObject({
+      reason: 'OverlayNotGrown',
+      message:
+        'overlay "work" was made to grow to 16384 MiB at most, and 32768 MiB are asked for: make a larger overlay and copy what you need',
+    })
+    expect(superblock().blocks * 4096).toBe(16 * MiB)
+  })
+
   test('in which the kernel noted errors is checked, and then has none noted', async () => {
     volumeWith(16)
     editExt3(image, 'set_super_value error_count 3', 'set_super_value state 2')
@@ -165,16 +230,6 @@ describe('an image that is there', () => {
     expect(figures.errorCount).toBe(0)
     expect(lines).toContain('overlay "work": checking the file system')
     expect(kept()).toBe(readFileSync('/etc/hostname', 'utf8'))
-  })
-
-  test('that e2fsck -p does not mend is left for a person, in words', async () => {
-    volumeWith(16)
-    editExt3(image, 'clri <2>', 'set_super_value error_count 1')
-    await expect(prepare(16 * MiB)).rejects.toMatchObject({
-      reason: 'OverlayDamaged',
-      message: expect.stringMatching(/back its volume up.*UNEXPECTED INCONSISTENCY/),
-    })
-    expect(statSync(image)).toMatchObject({ uid: 0, gid: 0 })
   })
 
   test('that another mount uses is left alone', async () => {
@@ -193,9 +248,26 @@ describe('an image that is there', () => {
   })
 })
 
+describe('on a claim that Lamina did not make', () => {
+  test('an image keeps its size', async () => {
+    volumeWith(16)
+    const { figures } = await prepare(64 * MiB, { existing: true, made: false })
+    expect(figures.blocks * figures.blockSize).toBe(16 * MiB)
+    expect(statSync(image).size).toBe(16 * MiB)
+  })
+
+  test('an image may lie in a folder of the volume', async () => {
+    makeVolume(join(directory, 'tools'))
+    expect(await prepare(64 * MiB, { existing: true, path: 'tools/overlay.img' })).toMatchObject({ checked: true })
+    await expect(prepare(64 * MiB, { existing: true, path: '../volume/tools/overlay.img' })).rejects.toMatchObject({
+      reason: 'OverlayUnsafe',
+    })
+  })
+})
+
 describe('for a reader', () => {
   test('a missing image is made', async () => {
-    const { figures } = await prepare(16 * MiB, 'ReadOnly')
+    const { figures } = await prepare(16 * MiB, { access: 'ReadOnly' })
     expect(figures.blocks * figures.blockSize).toBe(16 * MiB)
     expect(lines).toEqual(['overlay "work": making an ext3 file system of 16 MiB'])
   })
@@ -207,7 +279,10 @@ describe('for a reader', () => {
     const fd = openSync(image, 'r+')
     try {
       lockImage(fd, 'shared', image)
-      expect(await prepare(64 * MiB, 'ReadOnly')).toMatchObject({ checked: false, figures: { errorCount: 3 } })
+      expect(await prepare(64 * MiB, { access: 'ReadOnly' })).toMatchObject({
+        checked: false,
+        figures: { errorCount: 3 },
+      })
     } finally {
       closeSync(fd)
     }
@@ -218,15 +293,26 @@ describe('for a reader', () => {
 
 test('an image that another node has made meanwhile is taken as it is', async () => {
   const theirs = readFileSync(join(makeVolume(join(dir, 'theirs'), 24), 'overlay.img'))
-  await prepareOverlay({
-    overlay: 'work',
-    directory,
-    size: 16 * MiB,
-    access: 'ReadOnly',
-    onProgress: () => writeFileSync(image, theirs),
-  })
+  await prepare(16 * MiB, { access: 'ReadOnly', onProgress: () => writeFileSync(image, theirs) })
   expect(readFileSync(image).equals(theirs)).toBe(true)
   expect(readdirSync(directory)).toEqual(['overlay.img'])
+})
+
+describe('an image that is gone', () => {
+  test('although one was made, is not made anew: its data would seem to have been lost', async () => {
+    await expect(prepare(16 * MiB, { made: true })).rejects.toMatchObject({
+      reason: 'OverlayMissing',
+      message: expect.stringMatching(/^overlay "work" has no overlay.img.*restore it from a backup/),
+    })
+    expect(readdirSync(directory)).toEqual([])
+  })
+
+  test('from where the spec says that it is, is not made', async () => {
+    await expect(prepare(16 * MiB, { existing: true, path: 'tools/a.img' })).rejects.toMatchObject({
+      reason: 'OverlayMissing',
+      message: expect.stringMatching(/there is no tools\/a.img in its volume: correct spec.storage.path/),
+    })
+  })
 })
 
 describe('never formats what is there', () => {

@@ -1,22 +1,49 @@
-import { fstatSync, statfsSync, write } from 'node:fs'
+import { fstatSync, ftruncateSync, statfsSync, write } from 'node:fs'
 import { promisify } from 'node:util'
 import { hasCode } from '../../mount/error-code.ts'
 import { fallocate } from '../../mount/syscalls.ts'
 import { Trouble } from '../trouble.ts'
+import { ToolError } from './tools.ts'
 
 const writeAt = promisify(write)
 
 const mebibyte = 2 ** 20
 export const mebibytes = (bytes: number): string => `${Math.ceil(bytes / mebibyte)} MiB`
 
-const noSpace = (overlay: string, directory: string, missing: number, cause?: unknown): Trouble => {
-  // All that is free, the blocks kept for root among them: so much fallocate(2) may take.
+/** For messages, and for what is free. */
+interface Where {
+  overlay: string
+  directory: string
+}
+
+/** All that is free, the blocks kept for root among them: so much fallocate(2) may take. */
+const freeBytes = (directory: string): number => {
   const { bfree, bsize } = statfsSync(directory)
-  return new Trouble(
+  return bfree * bsize
+}
+
+const noSpace = ({ overlay, directory }: Where, missing: number | undefined, cause?: unknown): Trouble =>
+  new Trouble(
     'OverlayNoSpace',
-    `overlay "${overlay}" needs ${mebibytes(missing)} more in its volume, and ${mebibytes(bfree * bsize)} are free: make room there, or let the claim be larger`,
+    `overlay "${overlay}" needs ${missing === undefined ? 'room' : `${mebibytes(missing)} more`} in its volume, and ${mebibytes(freeBytes(directory))} are free: make room there, or let the claim be larger`,
     { cause },
   )
+
+const isOutOfSpace = (error: unknown): boolean =>
+  hasCode(error, 'ENOSPC', 'EDQUOT') ||
+  (error instanceof ToolError && error.output.some((line) => /No space left on device|Disk quota exceeded/.test(line)))
+
+/**
+ * Runs `act`, which writes into the volume.
+ *
+ * @throws Trouble when that has no room
+ */
+export const withinRoom = async (where: Where, act: () => Promise<void>): Promise<void> => {
+  try {
+    await act()
+  } catch (error) {
+    throw isOutOfSpace(error) ? noSpace(where, undefined, error) : error
+  }
 }
 
 const piece = 16 * mebibyte
@@ -33,24 +60,21 @@ const writeZeros = async (fd: number, from: number, to: number): Promise<void> =
     await writeAt(fd, zeros, 0, Math.min(zeros.length, to - offset), offset)
 }
 
+/** Bytes of the file's first `size` that have no blocks behind them. */
+const missingBytes = (fd: number, size: number): number => size - fstatSync(fd).blocks * 512
+
 /**
  * Backs the file's first `size` bytes by real blocks: on a sparse image in a full
- * volume a write succeeds, and the flush after it fails.
+ * volume a write succeeds, and the flush after it fails. A file that cannot get
+ * them all is as long as before.
  *
- * @param where for messages, and for what is free
  * @throws Trouble when the volume has no room
  */
-export const reserve = async (
-  fd: number,
-  size: number,
-  where: { overlay: string; directory: string },
-): Promise<void> => {
-  const { overlay, directory } = where
-  const { blocks, size: length } = fstatSync(fd)
-  const missing = size - blocks * 512
+export const reserve = async (fd: number, size: number, where: Where): Promise<void> => {
+  const { size: length } = fstatSync(fd)
+  const missing = missingBytes(fd, size)
   if (missing <= 0 && length >= size) return
-  const { bfree, bsize } = statfsSync(directory)
-  if (bfree * bsize < missing) throw noSpace(overlay, directory, missing)
+  if (freeBytes(where.directory) < missing) throw noSpace(where, missing)
   try {
     try {
       fallocatePieces(fd, size)
@@ -59,7 +83,19 @@ export const reserve = async (
       await writeZeros(fd, length, size)
     }
   } catch (error) {
+    if (length < size) ftruncateSync(fd, length)
     if (!hasCode(error, 'ENOSPC', 'EDQUOT')) throw error
-    throw noSpace(overlay, directory, missing, error)
+    throw noSpace(where, missing, error)
   }
+}
+
+/**
+ * Makes sure that `bytes` of the file's first `size` could get blocks now, where
+ * it is to take them only as they are written.
+ *
+ * @throws Trouble when the volume has no room
+ */
+export const ensureRoom = (fd: number, size: number, bytes: number, where: Where): void => {
+  const missing = Math.min(missingBytes(fd, size), bytes)
+  if (freeBytes(where.directory) < missing) throw noSpace(where, missing)
 }

@@ -1,60 +1,89 @@
 import { fchownSync, fstatSync } from 'node:fs'
+import type { Readable } from 'node:stream'
 import { spawnUnprivileged, thirdDescriptor, unprivileged } from '../../image/unprivileged.ts'
+import type { LockedFile } from './preparation.ts'
+
+type Tool = 'mkfs.ext3' | 'e2fsck' | 'resize2fs' | 'blkid'
 
 /** A file-system tool ended with a failure; `output` is what it said. */
 export class ToolError extends Error {
   override name = 'ToolError'
+  readonly tool: Tool
+  /** 255 when a signal ended it. */
   readonly exitCode: number
-  readonly output: string
-  constructor(tool: string, exitCode: number, output: string) {
-    super(`${tool} ended with exit code ${exitCode}: ${output.trim().split('\n').slice(-3).join('; ')}`)
+  readonly output: readonly string[]
+  constructor(tool: Tool, exitCode: number, output: readonly string[]) {
+    super(`${tool} ended with exit code ${exitCode}: ${output.slice(-3).join('; ')}`)
+    this.tool = tool
     this.exitCode = exitCode
     this.output = output
   }
 }
 
-const run = (fd: number, tool: string, args: readonly string[], onLine: (line: string) => void): Promise<number> =>
+interface ToolRun {
+  tool: Tool
+  options: readonly string[]
+  /** Where in the file the file system begins, for e2fsck. */
+  offset?: number
+  /** How many blocks the file system is to have, for mkfs.ext3 and resize2fs. */
+  blocks?: number
+  /** Exit codes that are no failure. */
+  accepted?: readonly number[]
+  onLine?(line: string): void
+}
+
+/** Progress that overwrites itself counts as lines. */
+const tellLines = (stream: Readable, onLine: (line: string) => void): void => {
+  let rest = ''
+  const tell = (line: string): void => {
+    if (line.trim() !== '') onLine(line.trim())
+  }
+  stream.setEncoding('utf8').on('data', (text: string) => {
+    const lines = (rest + text).split(/[\n\r\b]+/)
+    rest = lines.pop() ?? ''
+    for (const line of lines) tell(line)
+  })
+  stream.once('end', () => tell(rest))
+}
+
+/** For a child, from 3 on. */
+export const descriptorsOf = ({ fd, lock }: LockedFile): number[] => (lock === undefined ? [fd] : [fd, lock])
+
+/** The tools call the file by its descriptor, which tells nobody anything. */
+const ownName = new RegExp(`${thirdDescriptor}(\\?offset=\\d+)?: `, 'g')
+
+const run = (file: LockedFile, tool: Tool, args: readonly string[], onLine: (line: string) => void): Promise<number> =>
   new Promise((resolve, reject) => {
-    const child = spawnUnprivileged(tool, args, ['ignore', 'pipe', 'pipe', fd])
-    for (const stream of [child.stdout, child.stderr]) {
-      let rest = ''
-      stream?.setEncoding('utf8').on('data', (text: string) => {
-        const lines = (rest + text).split(/[\n\r\b]+/)
-        rest = lines.pop() ?? ''
-        for (const line of lines) if (line.trim() !== '') onLine(line.trim())
-      })
-      stream?.once('end', () => {
-        if (rest.trim() !== '') onLine(rest.trim())
-      })
-    }
+    const child = spawnUnprivileged(tool, args, ['ignore', 'pipe', 'pipe', ...descriptorsOf(file)])
+    for (const stream of [child.stdout, child.stderr])
+      if (stream) tellLines(stream, (line) => onLine(line.replaceAll(ownName, '')))
     child.once('error', reject)
     child.once('close', (code) => resolve(code ?? 255))
   })
 
 /**
- * Runs mkfs.ext3, e2fsck or resize2fs on the open image, as nobody and without
- * capabilities: a crafted image may own the tool, but not the node. The
- * file is nobody's for the while, so that the tool may open it.
+ * Runs a tool on the open file or device, as nobody and without capabilities: a
+ * crafted image may own the tool, but not the node. The file is nobody's for the
+ * while, so that the tool may open it.
  *
- * @param accepted exit codes that are no failure (e2fsck(8): 1 is "errors corrected")
  * @throws ToolError
  */
-export const runOnImage = async (
-  fd: number,
-  tool: 'mkfs.ext3' | 'e2fsck' | 'resize2fs',
-  options: readonly string[],
-  { accepted = [0], onLine = () => {} }: { accepted?: readonly number[]; onLine?: (line: string) => void } = {},
-): Promise<void> => {
-  const lines: string[] = []
-  const collect = (line: string) => {
-    lines.push(line)
-    onLine(line)
+export const runTool = async (file: LockedFile, toolRun: ToolRun): Promise<{ exitCode: number; output: string[] }> => {
+  const { fd } = file
+  const { tool, options, offset = 0, blocks, accepted = [0], onLine } = toolRun
+  const output: string[] = []
+  const collect = (line: string): void => {
+    output.push(line)
+    onLine?.(line)
   }
+  const name = offset === 0 ? thirdDescriptor : `${thirdDescriptor}?offset=${offset}`
+  const size = blocks === undefined ? [] : [String(blocks)]
   const { uid, gid } = fstatSync(fd)
   fchownSync(fd, unprivileged.uid, unprivileged.gid)
   try {
-    const code = await run(fd, tool, [...options, thirdDescriptor], collect)
-    if (!accepted.includes(code)) throw new ToolError(tool, code, lines.join('\n'))
+    const exitCode = await run(file, tool, [...options, name, ...size], collect)
+    if (!accepted.includes(exitCode)) throw new ToolError(tool, exitCode, output)
+    return { exitCode, output }
   } finally {
     // Nobody's only if an earlier run was cut off.
     fchownSync(fd, uid === unprivileged.uid ? 0 : uid, gid === unprivileged.gid ? 0 : gid)

@@ -1,31 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import { genuine, grantedImage, storedPod, type Whole } from '../testing/genuine.ts'
-import { Trouble } from '../trouble.ts'
-import { type Chain, checkChain } from './chain.ts'
+import { genuine, grantedImage, type Whole } from '../testing/genuine.ts'
+import { mainOf as main, verdictOn as verdict, verdictAfter, volumeOf as volume } from '../testing/judged.ts'
 
-const verdict = (whole: Whole) => {
-  const { instance, overlay, claim } = whole
-  const chain: Chain = { pod: storedPod(whole), instance, overlays: [{ overlay, claim }] }
-  const found = checkChain(chain)
-  return found instanceof Trouble ? { reason: found.reason, final: found.final, message: found.message } : found
-}
-
-const flip = (change: (whole: Whole) => void, access: 'ReadWrite' | 'ReadOnly' = 'ReadWrite') => {
-  const whole = genuine({ access })
-  change(whole)
-  return verdict(whole)
-}
-
-const main = ({ pod }: Whole) => {
-  const container = pod.spec?.containers[0]
-  if (!container) throw new Error('the pod has no container')
-  return container
-}
-const volume = ({ pod }: Whole, name: string) => {
-  const found = pod.spec?.volumes?.find((each) => each.name === name)
-  if (!found) throw new Error(`the pod has no volume ${name}`)
-  return found
-}
+const flip = (change: (whole: Whole) => void, access: 'ReadWrite' | 'ReadOnly' = 'ReadWrite') =>
+  verdictAfter({ access }, change)
 
 describe('a genuine pod', () => {
   test('may mount what was granted', () => {
@@ -37,7 +15,12 @@ describe('a genuine pod', () => {
           uid: 'uid-work',
           access: 'ReadWrite',
           mountPath: '/.lamina/overlays/0',
+          volumeMode: 'Filesystem',
+          format: 'Image',
+          path: 'overlay.img',
           size: 2 * 2 ** 30,
+          ext3: {},
+          existing: false,
           made: false,
         },
       ],

@@ -1,8 +1,17 @@
-import type { V1Container, V1Volume } from '@kubernetes/client-node'
 import type { Instance } from '../../../crds/instance.ts'
 import type { PersistentOverlay } from '../../../crds/persistent-overlay.ts'
-import { isDigest } from '../../../kube/digest.ts'
 import {
+  type AllowedSources,
+  isAllowed,
+  notAllowed,
+  notAllowedReason,
+  sourceKindOf,
+} from '../../../kube/allowed-sources.ts'
+import { isDigest } from '../../../kube/digest.ts'
+import { parseVolumeReference, volumeDigest } from '../../../kube/image-source.ts'
+import {
+  baseMountPath,
+  baseVolume,
   containers,
   ephemeralMountPath,
   ephemeralVolume,
@@ -14,13 +23,17 @@ import {
 import { instanceOwnerOf } from '../../../kube/owner.ts'
 import { parseQuantity } from '../../../kube/quantity.ts'
 import type { PersistentVolumeClaim, Pod } from '../../../kube/resources.ts'
+import { overlayImageName } from '../../mount/names.ts'
 import { Trouble } from '../trouble.ts'
+import { hasDeviceOnly, mountsOnly, strangerToVolumes, volumeOf } from './pod-volumes.ts'
 
 /** All that leave to mount rests on (DESIGN §4, step 5), each read live. */
 export interface Chain {
   pod: Pod
   /** Of the name that the pod's owner reference has. */
   instance: Instance | undefined
+  /** Of an image on a volume: the claim that the grant names. */
+  base: PersistentVolumeClaim | undefined
   /** In the order of the instance's grant, each with its claim. */
   overlays: readonly { overlay: PersistentOverlay | undefined; claim: PersistentVolumeClaim | undefined }[]
 }
@@ -30,16 +43,33 @@ export interface GrantedOverlay {
   uid: string
   access: 'ReadWrite' | 'ReadOnly'
   mountPath: string
+  volumeMode: 'Filesystem' | 'Block'
+  format: 'Image' | 'Directory'
+  /** In a volume with a file system: of the image, or of the directory. */
+  path: string
   /** Bytes, as the spec asks. */
   size: number
+  /** How the file system is to be made. */
+  ext3: NonNullable<PersistentOverlay['spec']['ext3']>
+  /** On a claim that Lamina did not make: an image that is there keeps its size. */
+  existing: boolean
   /** Whether its status says that an image has been made. */
   made: boolean
+}
+
+export interface GrantedImage {
+  reference: string
+  digest: string
+  /** Where it lies in the pod; null for one that is fetched. */
+  volume: { mountPath: string; path: string } | null
+  /** Whether an ext3 file system may be the base. */
+  allowExt3: boolean
 }
 
 /** What the pod may mount. */
 export interface Granted {
   instance: Instance
-  image: { reference: string; digest: string }
+  image: GrantedImage
   overlays: GrantedOverlay[]
   ephemeral: boolean
 }
@@ -52,65 +82,87 @@ const forged = (what: string): Trouble =>
     final: true,
   })
 
-const mountsOnly = (main: V1Container | undefined, volume: string, mountPath: string): boolean => {
-  const mounts = (main?.volumeMounts ?? []).filter(({ name }) => name === volume)
-  return (
-    mounts.length === 1 &&
-    mounts.every((mount) => mount.mountPath === mountPath && !mount.subPath && !mount.subPathExpr)
-  )
-}
-
-const volumeOf = ({ spec }: Pod, name: string): V1Volume | undefined =>
-  spec?.volumes?.find((volume) => volume.name === name)
-
-const mainOf = ({ spec }: Pod): V1Container | undefined => spec?.containers.find(({ name }) => name === containers.main)
+const claimNameIn = (pod: Pod, volume: string): string | undefined =>
+  volumeOf(pod, volume)?.persistentVolumeClaim?.claimName
 
 type GrantOfOverlay = NonNullable<Instance['status']['overlays']>[number]
 
-const checkOverlay = (
-  { pod, instance }: { pod: Pod; instance: Instance },
-  grant: GrantOfOverlay,
+/** Whether the claim is the overlay's own, in its pod as it must be. */
+const checkClaim = (
+  pod: Pod,
+  overlay: PersistentOverlay,
+  claim: PersistentVolumeClaim | undefined,
   index: number,
-  { overlay, claim }: Chain['overlays'][number],
 ): Trouble | undefined => {
-  const { name } = grant
-  if (overlay?.metadata.uid !== grant.uid) {
-    return new Trouble(
-      'OverlayGone',
-      `overlay "${name}" is no longer the one that the instance was granted: delete the pod`,
-    )
-  }
-  const held = (overlay.status.attachments ?? []).some(
-    ({ instanceUID, access }) => instanceUID === instance.metadata.uid && access === grant.access,
-  )
-  if (!held)
-    return new Trouble('OverlayNotHeld', `overlay "${name}" is not attached to instance "${instance.metadata.name}"`)
+  const { name } = overlay.metadata
+  const { volumeMode } = overlay.spec.storage
   if (!claim || claim.metadata.uid !== overlay.status.claim?.uid) {
     return new Trouble(
       'OverlayClaimGone',
       `overlay "${name}": its PersistentVolumeClaim is gone, or another has its name`,
     )
   }
-  if (volumeOf(pod, overlayVolume(index))?.persistentVolumeClaim?.claimName !== claim.metadata.name) {
-    return forged(`volume ${overlayVolume(index)} is not the claim of overlay "${name}"`)
+  if ((claim.spec?.volumeMode ?? 'Filesystem') !== volumeMode) {
+    return new Trouble(
+      'OverlayVolumeUnsuitable',
+      `overlay "${name}": PersistentVolumeClaim ${claim.metadata.name} is not of volumeMode ${volumeMode}`,
+    )
   }
-  return mountsOnly(mainOf(pod), overlayVolume(index), overlayMountPath(index))
+  const [volume, path] = [overlayVolume(index), overlayMountPath(index)]
+  if (claimNameIn(pod, volume) !== claim.metadata.name) {
+    return forged(`volume ${volume} is not the claim of overlay "${name}"`)
+  }
+  if (volumeMode === 'Block') {
+    return hasDeviceOnly(pod, volume, path)
+      ? undefined
+      : forged(`container ${containers.main} does not have the device ${volume} at ${path} alone`)
+  }
+  return mountsOnly(pod, volume, path)
     ? undefined
-    : forged(`container ${containers.main} does not mount ${overlayVolume(index)} at ${overlayMountPath(index)} alone`)
+    : forged(`container ${containers.main} does not mount ${volume} at ${path} alone`)
+}
+
+const checkOverlay = (
+  { pod, instance }: { pod: Pod; instance: Instance },
+  grant: GrantOfOverlay,
+  { overlay, claim }: Chain['overlays'][number],
+  allowed: AllowedSources,
+  index: number,
+): GrantedOverlay | Trouble => {
+  const { name, uid, access } = grant
+  const { namespace } = instance.metadata
+  if (overlay?.metadata.uid !== uid) {
+    return new Trouble(
+      'OverlayGone',
+      `overlay "${name}" is no longer the one that the instance was granted: delete the pod`,
+    )
+  }
+  const held = (overlay.status.attachments ?? []).some(
+    (attachment) => attachment.instanceUID === instance.metadata.uid && attachment.access === access,
+  )
+  if (!held)
+    return new Trouble('OverlayNotHeld', `overlay "${name}" is not attached to instance "${instance.metadata.name}"`)
+  const { storage, format, ext3 = {}, size } = overlay.spec
+  const existing = storage.existingClaimName !== undefined
+  if (existing && !isAllowed(allowed, 'existingClaim', namespace)) {
+    return new Trouble(`Overlay${notAllowedReason}`, `overlay "${name}": ${notAllowed('existingClaim', namespace)}`)
+  }
+  const problem = checkClaim(pod, overlay, claim, index)
+  if (problem) return problem
+  return {
+    ...{ name, uid, access, format, ext3, existing },
+    mountPath: overlayMountPath(index),
+    volumeMode: storage.volumeMode,
+    path: storage.path ?? (format === 'Image' ? overlayImageName : '.'),
+    size: parseQuantity(size),
+    made: overlay.status.usage !== undefined,
+  }
 }
 
 const checkEphemeral = (pod: Pod): Trouble | undefined =>
-  volumeOf(pod, ephemeralVolume)?.emptyDir && mountsOnly(mainOf(pod), ephemeralVolume, ephemeralMountPath)
+  volumeOf(pod, ephemeralVolume)?.emptyDir && mountsOnly(pod, ephemeralVolume, ephemeralMountPath)
     ? undefined
     : forged(`volume ${ephemeralVolume} is not an emptyDir at ${ephemeralMountPath}`)
-
-/** The raw volumes are for `main` and `prepare`, from which the runtime takes them: who writes to one owns the mount above it. */
-const sharesVolumes = ({ spec }: Pod): string | undefined =>
-  [...(spec?.containers ?? []), ...(spec?.initContainers ?? []), ...(spec?.ephemeralContainers ?? [])]
-    .filter(({ name }) => name !== containers.main && name !== containers.prepare)
-    .find(({ volumeMounts = [], volumeDevices = [] }) =>
-      [...volumeMounts, ...volumeDevices].some(({ name }) => name.startsWith(volumePrefix)),
-    )?.name
 
 const checkPod = ({ pod, instance }: Chain): Trouble | undefined => {
   if (!pod.metadata.finalizers.includes(releaseFinalizer)) return forged(`the pod has no finalizer ${releaseFinalizer}`)
@@ -119,7 +171,7 @@ const checkPod = ({ pod, instance }: Chain): Trouble | undefined => {
   if (instance?.metadata.uid !== owner.uid)
     return forged(`there is no Instance "${owner.name}" with the uid that the pod names`)
   if (instance.metadata.deletionTimestamp !== undefined) return forged(`Instance "${owner.name}" is being deleted`)
-  const other = sharesVolumes(pod)
+  const other = strangerToVolumes(pod)
   if (other !== undefined) return forged(`container "${other}" mounts a volume ${volumePrefix}*`)
   if (instance.status.pod?.uid === pod.metadata.uid) return undefined
   if (pod.metadata.name !== instance.metadata.name) return forged(`Instance "${owner.name}" has another pod`)
@@ -129,35 +181,71 @@ const checkPod = ({ pod, instance }: Chain): Trouble | undefined => {
   )
 }
 
-/** The digest becomes a path on the node, and the reference an argument of the tool that fetches it. */
-const checkImage = ({ reference, digest }: Granted['image']): Trouble | undefined =>
-  isDigest(digest) && reference.endsWith(`@${digest}`)
-    ? undefined
-    : new Trouble(
-        'ImageReferenceInvalid',
-        `status.image of the instance is not repository@digest with that digest ("${reference}", "${digest}"): only the Lamina controller writes it`,
-      )
+/** An image on a volume is known by its place: the claim that is there must be the one that the grant means. */
+const checkBase = (
+  pod: Pod,
+  claim: PersistentVolumeClaim | undefined,
+  { reference, digest }: Pick<GrantedImage, 'reference' | 'digest'>,
+): GrantedImage['volume'] | Trouble => {
+  const image = parseVolumeReference(reference)
+  if (!image) return null
+  const { claimName, path } = image
+  if (!claim || volumeDigest(claim.metadata.namespace, claim.metadata.uid, path) !== digest) {
+    return new Trouble(
+      'ImageClaimGone',
+      `the image is on PersistentVolumeClaim ${claimName}, which is gone, or another has its name: an overlay that was written upon it needs it back`,
+    )
+  }
+  if (claimNameIn(pod, baseVolume) !== claimName || !mountsOnly(pod, baseVolume, baseMountPath, { readOnly: true })) {
+    return forged(`container ${containers.main} does not mount claim ${claimName} at ${baseMountPath} alone, read-only`)
+  }
+  return { mountPath: baseMountPath, path }
+}
 
-/** Whether everything that the pod would mount is its instance's to mount. Pure: the same chain, the same answer. */
-export const checkChain = (chain: Chain): Granted | Trouble => {
-  const { pod, instance, overlays } = chain
+const checkImage = (
+  { pod, base }: Chain,
+  { reference, digest }: Pick<GrantedImage, 'reference' | 'digest'>,
+  allowed: AllowedSources,
+): GrantedImage | Trouble => {
+  const { namespace } = pod.metadata
+  // The digest becomes a path on the node, and the reference an argument of the tool that fetches it.
+  if (!isDigest(digest) || !reference.endsWith(`@${digest}`)) {
+    return new Trouble(
+      'ImageReferenceInvalid',
+      `status.image of the instance is not repository@digest with that digest ("${reference}", "${digest}"): only the Lamina controller writes it`,
+    )
+  }
+  const kind = sourceKindOf(reference)
+  if (kind && !isAllowed(allowed, kind, namespace)) {
+    return new Trouble(`Image${notAllowedReason}`, notAllowed(kind, namespace))
+  }
+  const volume = checkBase(pod, base, { reference, digest })
+  if (volume instanceof Trouble) return volume
+  return { reference, digest, volume, allowExt3: isAllowed(allowed, 'ext3Base', namespace) }
+}
+
+/**
+ * Whether everything that the pod would mount is its instance's to mount. Pure:
+ * the same chain, the same answer.
+ *
+ * @param allowed what the administrator lets namespaces bring along
+ */
+export const checkChain = (chain: Chain, allowed: AllowedSources): Granted | Trouble => {
+  const { pod, instance } = chain
   const trouble = checkPod(chain)
   if (trouble) return trouble
-  const image = instance?.status.image
-  if (!instance || !image) return new Trouble(notGrantedYet, 'the instance has no resolved image yet')
-  const invalid = checkImage(image)
-  if (invalid) return invalid
-  const grants = instance.status.overlays ?? []
-  const granted: GrantedOverlay[] = []
-  for (const [index, grant] of grants.entries()) {
-    const found = overlays[index] ?? { overlay: undefined, claim: undefined }
-    const problem = checkOverlay({ pod, instance }, grant, index, found)
-    if (problem) return problem
-    const size = parseQuantity(found.overlay?.spec.size ?? '0')
-    const made = found.overlay?.status.usage !== undefined
-    granted.push({ ...grant, mountPath: overlayMountPath(index), size, made })
+  const granted = instance?.status.image
+  if (!instance || !granted) return new Trouble(notGrantedYet, 'the instance has no resolved image yet')
+  const image = checkImage(chain, granted, allowed)
+  if (image instanceof Trouble) return image
+  const overlays: GrantedOverlay[] = []
+  for (const [index, grant] of (instance.status.overlays ?? []).entries()) {
+    const found = chain.overlays[index] ?? { overlay: undefined, claim: undefined }
+    const overlay = checkOverlay({ pod, instance }, grant, found, allowed, index)
+    if (overlay instanceof Trouble) return overlay
+    overlays.push(overlay)
   }
-  const ephemeral = granted.every(({ access }) => access === 'ReadOnly')
+  const ephemeral = overlays.every(({ access }) => access === 'ReadOnly')
   const problem = ephemeral ? checkEphemeral(pod) : undefined
-  return problem ?? { instance, image, overlays: granted, ephemeral }
+  return problem ?? { instance, image, overlays, ephemeral }
 }

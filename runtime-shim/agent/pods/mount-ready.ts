@@ -1,23 +1,26 @@
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { type Clock, pause } from '../../../kube/clock.ts'
 import type { Pod } from '../../../kube/resources.ts'
 import { readJson } from '../../node/json-file.ts'
-import { type NodeLayout, podPaths } from '../../node/layout.ts'
-import { type Volumes, volumesSchema } from '../../node/ticket.ts'
+import { installedPaths, lockDir, podPaths } from '../../node/layout.ts'
+import { volumesSchema } from '../../node/ticket.ts'
 import type { CachedImage, ImageCache } from '../cache/images.ts'
+import type { Preparation } from '../overlay/preparation.ts'
 import { prepareOverlay } from '../overlay/prepare.ts'
+import { volumeOf } from '../overlay/volume.ts'
 import type { NodeServices } from '../services.ts'
 import { Trouble } from '../trouble.ts'
 import type { Granted, GrantedOverlay } from './chain.ts'
 import type { Progress } from './progress.ts'
 import { readPullSecrets, withAuthFile } from './pull-secrets.ts'
-import { reportOverlay } from './report.ts'
+import type { OverlayReporter } from './report.ts'
 
 /** Makes ready on the node what a pod has been granted: its image in the cache, its overlays made, grown and checked. */
 export interface MountPreparer extends NodeServices {
   images: ImageCache
   /** Two readers may start at once on an overlay that was never made. */
   onePerOverlay<T>(overlayUID: string, act: () => Promise<T>): Promise<T>
+  report: OverlayReporter
 }
 
 /** A pod that is made ready, until the signal says that it has begun to end. */
@@ -51,13 +54,20 @@ const waitFor = async <T>(
   throw late
 }
 
-/** The image in the cache; undefined when the pod ends before. */
+/** Whether a start has not to wait for the image. One on a volume comes with the pod. */
+export const isThere = (images: ImageCache, { volume, digest }: Pick<Granted['image'], 'volume' | 'digest'>): boolean =>
+  volume !== null || images.find(digest) !== undefined
+
+/** Files on volumes have no configuration that could name another user than root. */
+const onVolume: CachedImage = { user: '' }
+
+/** The image in the cache, or on its volume; undefined when the pod ends before. */
 export const ensureImage = async (
-  { layout, clock, images }: MountPreparer,
+  { layout, clock, images }: Pick<MountPreparer, 'layout' | 'clock' | 'images'>,
   { pod, progress, signal }: Readying,
   image: Granted['image'],
 ): Promise<CachedImage | undefined> => {
-  const present = images.find(image.digest)
+  const present = image.volume ? onVolume : images.use(image.digest)
   if (present) return present
   const late = new Trouble('ImagePullSecretPending', 'the kubelet has not laid down the pull secrets of the image yet')
   const secrets = await waitFor(clock, signal, () => readPullSecrets(layout, pod), late)
@@ -74,21 +84,8 @@ export const ensureImage = async (
   )
 }
 
-/** Where the runtime was told that the volume is, if that is among the pod's own volumes. */
-const directoryOf = (
-  layout: NodeLayout,
-  podUID: string,
-  { volumes }: Volumes,
-  { name, mountPath }: GrantedOverlay,
-): string => {
-  const source = volumes.find((volume) => volume.mountPath === mountPath)?.source
-  const own = join(layout.kubeletDir, 'pods', podUID, 'volumes')
-  if (source?.startsWith(`${own}/`) && !source.split('/').includes('..')) return source
-  throw new Trouble(
-    'OverlayVolumeUnsuitable',
-    `overlay "${name}": its volume is at ${source ?? 'no path'}, not below ${own}: hostPath volumes are not possible, local and CSI volumes are`,
-  )
-}
+/** Lies beside the agent's own program. */
+const worker = (): string => join(dirname(process.argv[1] ?? ''), 'overlay-worker.cjs')
 
 /** What `prepare` waits for: overlays that are written, and those that were never made. */
 const toPrepare = (overlays: readonly GrantedOverlay[]): GrantedOverlay[] =>
@@ -96,7 +93,7 @@ const toPrepare = (overlays: readonly GrantedOverlay[]): GrantedOverlay[] =>
 
 /** Makes, grows and checks the overlays that need it; ends early when the pod does. */
 export const prepareOverlays = async (
-  { layout, client, clock, onePerOverlay }: MountPreparer,
+  { layout, clock, onePerOverlay, report }: MountPreparer,
   { pod, progress, signal }: Readying,
   overlays: readonly GrantedOverlay[],
 ): Promise<void> => {
@@ -108,11 +105,19 @@ export const prepareOverlays = async (
   const volumes = await waitFor(clock, signal, () => readJson(paths.volumes, volumesSchema), late)
   for (const overlay of wanted) {
     if (!volumes || signal.aborted) return
-    const { name, uid, size, access } = overlay
-    const directory = directoryOf(layout, podUID, volumes, overlay)
-    const found = await onePerOverlay(uid, () =>
-      prepareOverlay({ overlay: name, directory, size, access, onProgress: progress.line }),
-    )
-    await reportOverlay(client, { namespace, name, uid }, found, clock.now())
+    const { name, uid, access, format } = overlay
+    const preparation: Preparation = {
+      ...overlay,
+      overlay: name,
+      volume: volumeOf(layout, podUID, volumes, overlay),
+      lockDir: lockDir(layout),
+      skeleton: installedPaths(layout).skeleton,
+      worker: worker(),
+      onProgress: progress.line,
+    }
+    const found = await onePerOverlay(uid, () => prepareOverlay(preparation))
+    const ofVolume = format === 'Directory'
+    await report({ namespace, name, uid, instance: pod.metadata.name }, () => ({ ...found, ofVolume }))
+    if (found.damaged !== undefined && access === 'ReadWrite') throw new Trouble('OverlayDamaged', found.damaged)
   }
 }

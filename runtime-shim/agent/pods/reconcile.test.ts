@@ -2,18 +2,22 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { allowedSourcesField } from '../../../kube/allowed-sources.ts'
 import { createAttempts } from '../../../kube/attempts.ts'
 import type { KubeClient } from '../../../kube/client.ts'
 import { systemClock } from '../../../kube/clock.ts'
+import type { EventRecorder } from '../../../kube/events.ts'
 import type { KubeObject, Resource } from '../../../kube/resource.ts'
 import { createSerializer } from '../../../kube/serially.ts'
 import { silentLog } from '../../../kube/testing/silent-log.ts'
 import { writeJson } from '../../node/json-file.ts'
 import { defaultLayout, type NodeLayout, podPaths } from '../../node/layout.ts'
 import { createImageCache } from '../cache/images.ts'
+import { unobserved } from '../cache/observer.ts'
 import { genuine, grantedImage, podUID, storedPod, type Whole } from '../testing/genuine.ts'
 import { createEndings } from './endings.ts'
 import { createPodReconciler } from './reconcile.ts'
+import { createOverlayReporter } from './report.ts'
 import { readTicket } from './ticket.ts'
 
 let layout: NodeLayout
@@ -33,7 +37,9 @@ const paths = () => podPaths(layout, podUID)
 const imageIsThere = () => {
   const dir = join(layout.cacheDir, 'images', grantedImage.digest.replace(':', '-'))
   mkdirSync(dir, { recursive: true })
-  writeJson(join(dir, 'meta.json'), { reference: grantedImage.reference, sizeBytes: 1, user: 'worker' })
+  writeFileSync(join(dir, 'image'), '')
+  const { reference, digest } = grantedImage
+  writeJson(join(dir, 'meta.json'), { reference, sizeBytes: 0, user: 'worker', fileDigest: digest })
 }
 
 /** The volume as the kubelet lays it down, and as the runtime tells of it when `prepare` is created. */
@@ -77,14 +83,22 @@ const createAgent = (whole: Whole) => {
   const endings = createEndings()
   const convert = vi.fn(async ({ target }: { target: string }) => {
     writeFileSync(target, '')
-    return { sizeBytes: 0, user: '' }
+    return { sizeBytes: 0, fetchedBytes: 0, user: '', fileDigest: grantedImage.digest }
   })
+  const recorder: EventRecorder = {
+    event: (about, type, reason, message) => events.push({ kind: about.kind, type, reason, message }),
+  }
   const reconcile = createPodReconciler({
     ...{ layout, client, attempts, clock: systemClock, log: silentLog },
-    images: createImageCache(layout, convert),
+    allowedSources: allowedSourcesField.parse(undefined),
+    images: createImageCache({
+      ...{ layout, fetch: convert, clock: systemClock, observer: unobserved },
+      collector: { makeRoom: () => 0 },
+    }),
     onePerOverlay: createSerializer(),
     cache: { get: () => storedPod(whole) },
-    events: { event: (about, type, reason, message) => events.push({ kind: about.kind, type, reason, message }) },
+    events: recorder,
+    report: createOverlayReporter({ client, events: recorder, clock: systemClock }),
     endingOf: endings.signalOf,
     onTicket: () => {},
     onRelease: () => {},
@@ -143,7 +157,7 @@ describe('a genuine pod', () => {
     agent.convert.mockImplementation(async ({ target }) => {
       writeFileSync(target, '')
       Object.assign(whole.overlay?.status ?? {}, { attachments: [] })
-      return { sizeBytes: 0, user: '' }
+      return { sizeBytes: 0, fetchedBytes: 0, user: '', fileDigest: grantedImage.digest }
     })
     expect(await agent.pass()).toEqual({ requeueAfterMs: 1_000 })
     expect(readTicket(paths(), podUID)).toBeUndefined()

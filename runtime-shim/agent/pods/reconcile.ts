@@ -8,7 +8,7 @@ import { currentBootID } from '../../node/boot.ts'
 import { podPaths } from '../../node/layout.ts'
 import { Trouble } from '../trouble.ts'
 import { checkChain, type Granted, notGrantedYet } from './chain.ts'
-import { ensureImage, type MountPreparer, prepareOverlays, type Readying } from './mount-ready.ts'
+import { ensureImage, isThere, type MountPreparer, prepareOverlays, type Readying } from './mount-ready.ts'
 import { observeChain } from './observe.ts'
 import { progressOf } from './progress.ts'
 import { isEnding, isReleased, releasePod } from './release.ts'
@@ -44,7 +44,7 @@ const releasePace: Pace = { firstMs: 20, longestMs: 1_000 }
 const subject = ({ metadata: { namespace, name } }: Pod) => ({ kind: 'Pod', namespace, name })
 
 const grantedTo = async (agent: Agent, pod: Pod): Promise<Granted> => {
-  const verdict = checkChain(await observeChain(agent.client, pod))
+  const verdict = checkChain(await observeChain(agent.client, pod), agent.allowedSources)
   if (verdict instanceof Trouble) throw verdict
   return verdict
 }
@@ -61,7 +61,7 @@ const makeReady = async (agent: Agent, readying: Readying): Promise<void> => {
   const { pod, progress, signal } = readying
   const paths = podPaths(agent.layout, pod.metadata.uid)
   const grant = await grantedTo(agent, pod)
-  const isQuick = agent.images.find(grant.image.digest) !== undefined && progress.ended()
+  const isQuick = isThere(agent.images, grant.image) && progress.ended()
   const image = await ensureImage(agent, readying, grant.image)
   if (!progress.ended()) await prepareOverlays(agent, readying, grant.overlays)
   const latest = isQuick ? { pod, grant } : await readAgain(agent, pod)
@@ -142,7 +142,7 @@ const release = async (agent: Agent, pod: Pod): Promise<Result> => {
 /** Whether the pod's main container could start now; the cache may have lost the image since (its disk was replaced). */
 const canMount = ({ layout, images }: Agent, { metadata: { uid } }: Pod): boolean => {
   const ticket = readTicket(podPaths(layout, uid), uid)
-  return ticket !== undefined && images.find(ticket.image.digest) !== undefined
+  return ticket !== undefined && isThere(images, ticket.image)
 }
 
 /** Whether there is nothing left to do for the pod as it is. */

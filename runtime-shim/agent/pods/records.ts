@@ -1,10 +1,10 @@
-import { closeSync, existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { hasCode } from '../../mount/error-code.ts'
 import { attachedFiles } from '../../mount/loop.ts'
-import { openFileIn } from '../../mount/open.ts'
-import { figuresOf, readSuperblock } from '../../mount/superblock.ts'
+import { isDeviceMounted } from '../../node/block-device.ts'
 import { forgetContainer, podOf } from '../../node/containers.ts'
+import { figuresIn } from '../../node/figures.ts'
 import { readJson } from '../../node/json-file.ts'
 import { type NodeLayout, podPaths } from '../../node/layout.ts'
 import {
@@ -15,7 +15,7 @@ import {
   type ReleaseRecord,
   releaseRecordSchema,
 } from '../../node/ticket.ts'
-import { type HeldMount, heldMounts } from './mounted.ts'
+import { type Attached, type HeldMount, heldMounts } from './mounted.ts'
 
 const entriesOf = (dir: string): string[] => {
   try {
@@ -34,7 +34,8 @@ const jsonFilesIn = (dir: string): string[] =>
 /** Pods of which something lies on the node. */
 export const recordedPods = ({ stateDir }: Pick<NodeLayout, 'stateDir'>): string[] => entriesOf(join(stateDir, 'pods'))
 
-const mountsOf = (layout: NodeLayout, podUID: string): MountRecord[] =>
+/** What the pod's containers have mounted, as far as their ends have not been told. */
+export const mountsOf = (layout: NodeLayout, podUID: string): MountRecord[] =>
   jsonFilesIn(podPaths(layout, podUID).mounts).flatMap((file) => readJson(file, mountRecordSchema) ?? [])
 
 const releasesOf = (layout: NodeLayout, podUID: string): ReleaseRecord[] =>
@@ -56,12 +57,28 @@ export const markReleased = (layout: NodeLayout, podUID: string): void => {
   if (existsSync(dir)) writeFileSync(released, '')
 }
 
-/** What of the pod the kernel has still mounted, as far as sysfs and the records of all pods tell. */
+const isReadOnly = (loop: number): boolean => {
+  try {
+    return readFileSync(`/sys/block/loop${loop}/ro`, 'utf8').trim() === '1'
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return false
+    throw error
+  }
+}
+
+const observeLoops = (): Attached[] => attachedFiles().map((file) => ({ ...file, readOnly: isReadOnly(file.number) }))
+
+/** What of the pod the kernel has still mounted, as far as sysfs, its block volumes and the records of all pods tell. */
 export const observeMounts = (layout: NodeLayout, podUID: string): HeldMount[] => {
   const others = recordedPods(layout).filter((other) => other !== podUID && releasedSince(layout, other) === undefined)
+  const own = mountsOf(layout, podUID)
+  const devices = own
+    .flatMap(({ overlays }) => overlays)
+    .flatMap(({ path, device }) => (device ? [{ path, device }] : []))
   return heldMounts(layout, podUID, {
-    attached: attachedFiles(),
-    own: mountsOf(layout, podUID),
+    attached: observeLoops(),
+    mountedDevices: devices.filter(isDeviceMounted).map(({ device }) => device),
+    own,
     others: others.flatMap((other) => mountsOf(layout, other)),
   })
 }
@@ -73,17 +90,12 @@ export interface LeftOverlay {
   figures: Figures
 }
 
-const readFigures = (path: string): Figures | undefined => {
+const readFigures = (overlay: RecordedOverlay): Figures | null => {
   try {
-    const { fd } = openFileIn(dirname(path), basename(path), 'read', path)
-    try {
-      return figuresOf(readSuperblock(fd))
-    } finally {
-      closeSync(fd)
-    }
+    return figuresIn(overlay)
   } catch {
     // The kubelet has taken the volume away.
-    return undefined
+    return null
   }
 }
 
@@ -100,7 +112,7 @@ export const leftOverlays = (layout: NodeLayout, podUID: string): LeftOverlay[] 
   const told = releasesOf(layout, podUID)
     .toSorted((a, b) => (a.releaseTime < b.releaseTime ? -1 : 1))
     .flatMap(({ overlays }) => overlays)
-  const untold = writtenOf(layout, podUID).map(({ path, ...overlay }) => ({ ...overlay, figures: readFigures(path) }))
+  const untold = writtenOf(layout, podUID).map((overlay) => ({ ...overlay, figures: readFigures(overlay) }))
   const left = [...told, ...untold].flatMap(({ name, uid, figures }) => (figures ? [{ name, uid, figures }] : []))
   return [...new Map(left.map((overlay) => [overlay.uid, overlay])).values()]
 }

@@ -4,8 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { PersistentOverlay } from '../../../crds/persistent-overlay.ts'
+import { allowedSourcesField } from '../../../kube/allowed-sources.ts'
 import { ApiError, type KubeClient } from '../../../kube/client.ts'
 import type { Clock } from '../../../kube/clock.ts'
+import type { EventRecorder } from '../../../kube/events.ts'
 import type { KubeObject, Resource } from '../../../kube/resource.ts'
 import type { Pod } from '../../../kube/resources.ts'
 import { silentLog } from '../../../kube/testing/silent-log.ts'
@@ -16,6 +18,7 @@ import { writeJson } from '../../node/json-file.ts'
 import { containerPaths, defaultLayout, type NodeLayout, podPaths, rootPath } from '../../node/layout.ts'
 import type { Figures, MountRecord, ReleaseRecord } from '../../node/ticket.ts'
 import { releasePod } from './release.ts'
+import { createOverlayReporter } from './report.ts'
 import { sweepPods } from './sweep.ts'
 
 let layout: NodeLayout
@@ -62,12 +65,20 @@ const createServer = (overlay: PersistentOverlay | undefined = genOverlay('work'
     apply: (resource, body) => note('apply', resource, body),
     mergePatch: (resource, _key, body) => note('patch', resource, body),
   }
-  return { client, reads, writes, state }
+  const told: { kind: string; reason: string; message: string }[] = []
+  const events: EventRecorder = {
+    event: ({ kind }, _type, reason, message) => told.push({ kind, reason, message }),
+  }
+  return { client, reads, writes, state, events, told }
 }
 
+const allowedSources = allowedSourcesField.parse(undefined)
 const clock: Clock = { now: () => now, setTimeout: () => () => {} }
-const release = (server: ReturnType<typeof createServer>, name = 'dev') =>
-  releasePod({ layout, clock, log: silentLog, client: { ...refusing, ...server.client } }, ending(name))
+const release = (server: ReturnType<typeof createServer>, name = 'dev') => {
+  const client = { ...refusing, ...server.client }
+  const report = createOverlayReporter({ client, events: server.events, clock })
+  return releasePod({ layout, clock, log: silentLog, client, report, allowedSources }, ending(name))
+}
 
 const refused = (): never => {
   throw new Error('nothing else is asked of the API server')
@@ -197,8 +208,9 @@ describe('a pod that ends', () => {
   })
 
   test('whose delete is about to come waits for its word, and does without when it does not come', async () => {
-    const volume = volumeOf('uid-dev')
-    recordMount('uid-dev', { path: join(volume, 'overlay.img'), loop: { number: 0, diskseq: '0' } })
+    const path = join(volumeOf('uid-dev'), 'overlay.img')
+    const { dev, ino } = statSync(path, { bigint: true })
+    recordMount('uid-dev', { path, dev: String(dev), ino: String(ino), loop: { number: 0, diskseq: '0' } })
     const server = createServer()
     expect(await release(server)).toEqual({ kind: 'settling' })
     expect(server.writes).toEqual([])
@@ -255,6 +267,19 @@ describe('what is told of an overlay', () => {
     expect(await told({ errorCount: 3 })).toMatchObject({
       status: { conditions: [{ status: 'False', reason: 'FileSystemErrors', message: expect.stringContaining('3') }] },
     })
+  })
+
+  test('one that is nearly full is told of in an Event, which names the instance', async () => {
+    recordRelease('uid-dev', { figures: { ...figures, freeBlocks: 100 } })
+    const server = createServer()
+    await release(server)
+    expect(server.told).toEqual([
+      {
+        kind: 'PersistentOverlay',
+        reason: 'OverlayNearlyFull',
+        message: expect.stringContaining('instance "dev" uses more than 85 % of the bytes'),
+      },
+    ])
   })
 
   test('an unclean end is said, and is no error', async () => {

@@ -7,8 +7,13 @@ import type { NodeServices } from '../services.ts'
 import { Trouble } from '../trouble.ts'
 import type { HeldMount } from './mounted.ts'
 import { awaitsDelete, type LeftOverlay, leftOverlays, markReleased, observeMounts, releasedSince } from './records.ts'
-import { reportOverlay } from './report.ts'
+import type { OverlayReporter } from './report.ts'
 import { revokeTicket } from './ticket.ts'
+
+/** What a release goes through. */
+export interface Releaser extends NodeServices {
+  report: OverlayReporter
+}
 
 /** Its containers have ended, or are about to: nothing of it is to be mounted any more. */
 export const isEnding = ({ metadata, status }: Pod): boolean =>
@@ -54,9 +59,11 @@ const isSettling = ({ layout, clock }: NodeServices, podUID: string): boolean =>
 const isRefused = (error: unknown): boolean =>
   error instanceof ApiError && error.status >= 400 && error.status < 500 && error.status !== 429 && error.status !== 401
 
-const report = async ({ client, clock, log }: NodeServices, namespace: string, { name, uid, figures }: LeftOverlay) => {
+const reportLeft = async ({ report, log }: Releaser, { metadata }: Pod, overlay: LeftOverlay): Promise<void> => {
+  const { namespace, name: instance } = metadata
+  const { name, uid, figures } = overlay
   try {
-    await reportOverlay(client, { namespace, name, uid }, { figures, checked: false }, clock.now())
+    await report({ namespace, name, uid, instance }, () => ({ figures, used: true }))
   } catch (error) {
     if (!isRefused(error)) throw error
     log.warn({ err: error, kind: 'PersistentOverlay', namespace, name }, 'its usage could not be told')
@@ -86,13 +93,13 @@ export const isReleased = ({ layout }: NodeServices, { metadata }: Pod): boolean
  * What lies on the node goes with the pod itself: until then `exec` may need it.
  * The API server is asked for nothing until the proof is there.
  */
-export const releasePod = async (node: NodeServices, pod: Pod): Promise<Release> => {
-  const { uid: podUID, namespace } = pod.metadata
+export const releasePod = async (node: Releaser, pod: Pod): Promise<Release> => {
+  const { uid: podUID } = pod.metadata
   const by = prove(node, podUID)
   if (by) return { kind: 'held', by }
   if (isSettling(node, podUID)) return { kind: 'settling' }
   const live = await node.client.get(pods, pod.metadata)
   if (live?.metadata.uid !== podUID || !live.metadata.finalizers.includes(releaseFinalizer)) return { kind: 'over' }
-  for (const overlay of leftOverlays(node.layout, podUID)) await report(node, namespace, overlay)
+  for (const overlay of leftOverlays(node.layout, podUID)) await reportLeft(node, pod, overlay)
   return { kind: (await removeFinalizer(node, live)) ? 'released' : 'settling' }
 }

@@ -1,14 +1,37 @@
 import type { Condition } from '../../../crds/common.ts'
 import type { PersistentOverlay, Usage } from '../../../crds/persistent-overlay.ts'
 import type { KubeClient } from '../../../kube/client.ts'
-import { timestamp } from '../../../kube/clock.ts'
+import { type Clock, timestamp } from '../../../kube/clock.ts'
+import type { EventRecorder } from '../../../kube/events.ts'
+import { apiVersion } from '../../../kube/names.ts'
 import { persistentOverlays } from '../../../kube/resources.ts'
+import { createSerializer } from '../../../kube/serially.ts'
 import type { Figures } from '../../node/ticket.ts'
+import { fillOf, fullnessEvent, levelOf } from '../usage/fullness.ts'
 
 /** The agent's name in `metadata.managedFields`: server-side apply keeps the controller's fields apart. */
 export const fieldManager = 'lamina-node'
 
-const usageOf = ({ blockSize, blocks, freeBlocks, inodes, freeInodes }: Figures, now: Date): Usage => ({
+/** What the node has found out about an overlay. */
+export interface Found {
+  figures: Figures
+  /** Whether e2fsck went over it. */
+  checked?: boolean
+  /** What e2fsck mended, in its words. */
+  repaired?: readonly string[] | undefined
+  /** What e2fsck -p leaves to a person, and what to do. */
+  damaged?: string | undefined
+  /** An instance writes or has written to it: then it matters how full it is. */
+  used?: boolean
+  /** It is mounted, and this is what the kernel does with it. */
+  mounted?: { readOnly: boolean } | undefined
+  /** Format Directory: the figures are of the volume's whole file system. */
+  ofVolume?: boolean | undefined
+  /** The level of fullness that was told last ({@link levelOf}); by its status when left out. */
+  level?: number | undefined
+}
+
+export const usageOf = ({ blockSize, blocks, freeBlocks, inodes, freeInodes }: Figures, now: Date): Usage => ({
   usedBytes: (blocks - freeBlocks) * blockSize,
   usedInodes: inodes - freeInodes,
   capacityBytes: blocks * blockSize,
@@ -16,47 +39,131 @@ const usageOf = ({ blockSize, blocks, freeBlocks, inodes, freeInodes }: Figures,
   observedTime: timestamp(now),
 })
 
-type Health = Pick<Condition, 'status' | 'reason' | 'message'>
+export type Health = Pick<Condition, 'status' | 'reason' | 'message'>
 
-const healthOf = ({ errorCount, needsRecovery }: Figures): Health => {
-  if (errorCount > 0) {
-    const message = `the kernel noted ${errorCount} file-system errors: the next start checks it`
-    return { status: 'False', reason: 'FileSystemErrors', message }
-  }
-  const message = needsRecovery ? 'not cleanly unmounted: its journal is replayed at the next mount' : ''
-  return { status: 'True', reason: needsRecovery ? 'JournalPending' : 'Clean', message }
+const errorsOf = ({ figures: { errorCount }, mounted }: Found): string => {
+  const noted = `the kernel noted ${errorCount} file-system errors`
+  if (!mounted) return `${noted}: the next start checks it`
+  const stopped = mounted.readOnly ? ' and writes to it no more' : ''
+  return `${noted}${stopped}: stop the instance, and the next start checks it`
 }
 
+const shownRepairs = 5
+
+const repairsOf = (repaired: readonly string[]): string => {
+  const more = repaired.length > shownRepairs ? `; and ${repaired.length - shownRepairs} more` : ''
+  return `e2fsck has mended it: ${repaired.slice(0, shownRepairs).join('; ')}${more}`
+}
+
+/** Found by e2fsck: mounts and clean ends that follow tell nothing of it, and do not take it back. */
+const verdictsOfChecks: readonly string[] = ['Repaired', 'FileSystemDamaged']
+
+/** The condition Healthy: the worst of what is known. */
+export const healthOf = (found: Found, before: Health | undefined): Health => {
+  const { figures, checked, repaired, damaged, mounted, ofVolume } = found
+  if (damaged !== undefined) return { status: 'False', reason: 'FileSystemDamaged', message: damaged }
+  if (figures.errorCount > 0) return { status: 'False', reason: 'FileSystemErrors', message: errorsOf(found) }
+  if (repaired?.length) return { status: 'True', reason: 'Repaired', message: repairsOf(repaired) }
+  if (figures.needsRecovery && !mounted) {
+    const message = 'not cleanly unmounted: its journal is replayed at the next mount'
+    return { status: 'True', reason: 'JournalPending', message }
+  }
+  if (before && !checked && verdictsOfChecks.includes(before.reason)) {
+    const { status, reason, message } = before
+    return { status, reason, message }
+  }
+  const message = ofVolume ? 'a directory of its volume: usage is that of the whole volume' : ''
+  return { status: 'True', reason: 'Clean', message }
+}
+
+const healthyOf = ({ status }: PersistentOverlay): Condition | undefined =>
+  status.conditions?.find(({ type }) => type === 'Healthy')
+
 /** The agent's part of an overlay's status: usage, health, and when it was last checked. */
-const reportedStatus = (
-  { metadata, status }: PersistentOverlay,
-  { figures, checked }: { figures: Figures; checked: boolean },
-  now: Date,
-) => {
-  const health = healthOf(figures)
-  const before = status.conditions?.find(({ type }) => type === 'Healthy')
+const reportedStatus = (overlay: PersistentOverlay, found: Found, now: Date) => {
+  const { metadata, status } = overlay
+  const before = healthyOf(overlay)
+  const health = healthOf(found, before)
   const lastTransitionTime = before?.status === health.status ? before.lastTransitionTime : timestamp(now)
-  const lastCheckTime = checked ? timestamp(now) : status.lastCheckTime
+  const lastCheckTime = found.checked ? timestamp(now) : status.lastCheckTime
   return {
-    usage: usageOf(figures, now),
+    usage: usageOf(found.figures, now),
     ...(lastCheckTime === undefined ? {} : { lastCheckTime }),
     conditions: [{ type: 'Healthy', ...health, lastTransitionTime, observedGeneration: metadata.generation }],
   }
 }
 
-/** Writes it, unless the overlay of that uid is gone. */
-export const reportOverlay = async (
-  client: KubeClient,
-  { namespace, name, uid }: { namespace: string; name: string; uid: string },
-  found: { figures: Figures; checked: boolean },
-  now: Date,
-): Promise<void> => {
-  const overlay = await client.get(persistentOverlays, { namespace, name })
-  if (overlay?.metadata.uid !== uid) return
-  const status = reportedStatus(overlay, found, now)
-  await client.apply(
-    persistentOverlays,
-    { metadata: { namespace, name, uid }, status },
-    { fieldManager, subresource: 'status' },
-  )
+interface Tidings {
+  reason: string
+  message: string
+}
+
+/** Verdicts that are told as Events too, by the reason of the condition. */
+const eventsOfHealth: Readonly<Record<string, string>> = {
+  FileSystemErrors: 'OverlayFileSystemErrors',
+  FileSystemDamaged: 'OverlayDamaged',
+  Repaired: 'OverlayRepaired',
+}
+
+const tidingsOf = (
+  overlay: PersistentOverlay,
+  { found, instance }: { found: Found; instance: string },
+  { usage, conditions }: ReturnType<typeof reportedStatus>,
+): Tidings[] => {
+  const before = found.level ?? (overlay.status.usage ? levelOf(fillOf(overlay.status.usage), 0) : 0)
+  const level = levelOf(fillOf(usage), before)
+  const full = found.used && level > before ? fullnessEvent(level, { instance, ...usage }) : undefined
+  const ill = conditions.flatMap(({ reason, message }) => {
+    const isNew = healthyOf(overlay)?.reason !== reason || (reason === 'Repaired' && found.checked)
+    const event = isNew ? eventsOfHealth[reason] : undefined
+    return event ? [{ reason: event, message: `used by instance "${instance}": ${message}` }] : []
+  })
+  return full ? [full, ...ill] : ill
+}
+
+/** An overlay, and the instance through which the node knows of it. */
+export interface OverlayInUse {
+  namespace: string
+  name: string
+  uid: string
+  instance: string
+}
+
+/**
+ * Tells in the overlay's status, and in Events where it matters, what the node
+ * has found out; nothing when the overlay of that uid is gone. One at a time for
+ * an overlay: what is told last is what was found last.
+ *
+ * @param decide what there is to tell, in view of what its status says; undefined for nothing
+ * @returns the overlay as it was before; undefined when it is gone
+ */
+export type OverlayReporter = (
+  overlay: OverlayInUse,
+  decide: (status: PersistentOverlay) => Found | undefined,
+) => Promise<PersistentOverlay | undefined>
+
+export const createOverlayReporter = ({
+  client,
+  events,
+  clock,
+}: {
+  client: Pick<KubeClient, 'get' | 'apply'>
+  events: EventRecorder
+  clock: Pick<Clock, 'now'>
+}): OverlayReporter => {
+  const onePerOverlay = createSerializer()
+  const report: OverlayReporter = async ({ namespace, name, uid, instance }, decide) => {
+    const overlay = await client.get(persistentOverlays, { namespace, name })
+    if (overlay?.metadata.uid !== uid) return undefined
+    const found = decide(overlay)
+    if (!found) return overlay
+    const status = reportedStatus(overlay, found, clock.now())
+    const body = { metadata: { namespace, name, uid }, status }
+    await client.apply(persistentOverlays, body, { fieldManager, subresource: 'status' })
+    const about = { apiVersion, kind: persistentOverlays.kind, metadata: overlay.metadata }
+    for (const { reason, message } of tidingsOf(overlay, { found, instance }, status))
+      events.event(about, 'Warning', reason, message)
+    return overlay
+  }
+  return (overlay, decide) => onePerOverlay(overlay.uid, () => report(overlay, decide))
 }

@@ -13,9 +13,13 @@ import { giveTicket, readTicket, refuse, revokeTicket, ticketOf } from './ticket
 const { reference, digest } = genResolved()
 const granted: Granted = {
   instance: genInstance('dev'),
-  image: { reference, digest },
+  image: { reference, digest, volume: null, allowExt3: false },
   overlays: [
-    { name: 'work', uid: 'uid-work', access: 'ReadWrite', mountPath: '/.lamina/overlays/0', size: 1, made: true },
+    {
+      ...{ name: 'work', uid: 'uid-work', access: 'ReadWrite', mountPath: '/.lamina/overlays/0' },
+      ...{ volumeMode: 'Filesystem', format: 'Image', path: 'overlay.img' },
+      ...{ size: 1, ext3: {}, existing: false, made: true },
+    },
   ],
   ephemeral: false,
 }
@@ -32,8 +36,13 @@ describe('what a ticket says', () => {
       pod: { namespace: 'team', name: 'dev', uid: 'uid-dev' },
       instance: { name: 'dev', uid: 'uid-dev' },
       bootID: currentBootID(),
-      image: { reference, digest },
-      overlays: [{ name: 'work', uid: 'uid-work', access: 'ReadWrite', mountPath: '/.lamina/overlays/0' }],
+      image: { reference, digest, volume: null, allowExt3: false },
+      overlays: [
+        {
+          ...{ name: 'work', uid: 'uid-work', access: 'ReadWrite', mountPath: '/.lamina/overlays/0' },
+          ...{ volumeMode: 'Filesystem', format: 'Image', path: 'overlay.img' },
+        },
+      ],
       ephemeral: null,
       user: '',
       podGroups: [],
@@ -44,6 +53,11 @@ describe('what a ticket says', () => {
 
   test('where the throw-away overlay is', () => {
     expect(ticket({}, '', { ephemeral: true }).ephemeral).toEqual({ mountPath: '/.lamina/ephemeral' })
+  })
+
+  test('where an image lies that is on a volume, and whether it may be ext3', () => {
+    const image = { reference, digest, volume: { mountPath: '/.lamina/base', path: 'a.sif' }, allowExt3: true }
+    expect(ticket({}, '', { image }).image).toEqual(image)
   })
 
   test.each<[string, object, string, string]>([

@@ -36,8 +36,11 @@ export const ticketOf = (
     pod: { namespace, name, uid },
     instance: { name: instance.metadata.name, uid: instance.metadata.uid },
     bootID: node.bootID,
-    image: { reference: image.reference, digest: image.digest },
-    overlays: overlays.map(({ size: _, made: __, ...overlay }) => overlay),
+    image,
+    overlays: overlays.map(({ name, uid, access, mountPath, volumeMode, format, path }) => ({
+      ...{ name, uid, access },
+      ...{ mountPath, volumeMode, format, path },
+    })),
     ephemeral: ephemeral ? { mountPath: ephemeralMountPath } : null,
     user: userOf(pod, node.imageUser),
     podGroups: [

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { sha256 } from './image.ts'
 
 const run = promisify(execFile)
 
@@ -20,6 +21,8 @@ export interface TestRegistry {
   push(dir: string, name: string, format?: 'v2s2'): Promise<void>
   /** Changes a byte of a blob. */
   corrupt(digest: string): Promise<void>
+  /** Puts a blob into a repository; gives back its digest. */
+  putBlob(repository: string, content: Buffer): Promise<string>
   /** Puts a manifest under a tag. */
   putManifest(repository: string, tag: string, mediaType: string, manifest: object): Promise<void>
   stop(): Promise<void>
@@ -76,6 +79,16 @@ export const startRegistry = async (): Promise<TestRegistry> => {
       const as = format ? ['--format', format] : ['--preserve-digests']
       const options = ['--quiet', ...as, '--dest-tls-verify=false', `--dest-creds=${user}:${password}`]
       await run('skopeo', ['copy', ...options, `dir:${image}`, `docker://${host}/${name}`])
+    },
+    putBlob: async (repository, content) => {
+      const digest = `sha256:${sha256(content)}`
+      const headers = { authorization: `Basic ${auth}`, 'content-type': 'application/octet-stream' }
+      const begun = await fetch(`http://${host}/v2/${repository}/blobs/uploads/`, { method: 'POST', headers })
+      const upload = new URL(begun.headers.get('location') ?? '')
+      upload.searchParams.set('digest', digest)
+      const ended = await fetch(upload, { method: 'PUT', headers, body: new Uint8Array(content) })
+      if (!ended.ok) throw new Error(`the registry answers ${ended.status}: ${await ended.text()}`)
+      return digest
     },
     putManifest: async (repository, tag, mediaType, manifest) => {
       const response = await fetch(`http://${host}/v2/${repository}/manifests/${tag}`, {

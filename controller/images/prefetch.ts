@@ -1,0 +1,140 @@
+import { createHash } from 'node:crypto'
+import type { V1DaemonSet } from '@kubernetes/client-node'
+import type { ContainerImage, ContainerImageStatus } from '../../crds/container-image.ts'
+import {
+  annotations,
+  apiVersion,
+  holdContainer,
+  labels,
+  managedByValue,
+  prefetchName,
+  readyNodeLabel,
+  runtimeClassName,
+} from '../../kube/names.ts'
+import type { DaemonSet } from '../../kube/resources.ts'
+import { type ConditionVerdict, verdict } from '../conditions.ts'
+import { pullSecretMounts, pullSecretVolumes } from '../instances/pod-volumes.ts'
+import { prepareContainer, restrictedContext } from '../unprivileged.ts'
+import type { Resolved } from './resolve.ts'
+
+type Prefetch = NonNullable<ContainerImageStatus['prefetch']>
+
+/** An idle process: a DaemonSet's pods may not end. */
+const hold = (image: string) => ({
+  name: holdContainer,
+  image,
+  imagePullPolicy: 'IfNotPresent',
+  command: ['catatonit', '-P'],
+  resources: { requests: { cpu: '1m', memory: '4Mi' } },
+  securityContext: restrictedContext,
+})
+
+const podTemplate = (image: ContainerImage, { reference, platform }: Resolved, operatorImage: string) => ({
+  metadata: {
+    labels: { [labels.prefetch]: image.metadata.name, [labels.managedBy]: managedByValue },
+    annotations: { [annotations.imageReference]: reference },
+  },
+  spec: {
+    runtimeClassName,
+    automountServiceAccountToken: false,
+    enableServiceLinks: false,
+    terminationGracePeriodSeconds: 5,
+    // A DaemonSet counts nodes by its own selector, and knows nothing of that of the RuntimeClass.
+    nodeSelector: {
+      ...image.spec.prefetch?.nodeSelector,
+      'kubernetes.io/os': platform.os,
+      'kubernetes.io/arch': platform.architecture,
+      [readyNodeLabel]: 'true',
+    },
+    initContainers: [prepareContainer(operatorImage, { volumeMounts: pullSecretMounts(image) })],
+    containers: [hold(operatorImage)],
+    volumes: pullSecretVolumes(image),
+  },
+})
+
+/**
+ * The DaemonSet by which the nodes fetch the image: on each, the agent sees a
+ * pod that is labelled with the image's name, and `prepare` waits for it.
+ */
+export const prefetchOf = (image: ContainerImage, resolved: Resolved, operatorImage: string) => {
+  const { name, namespace, uid } = image.metadata
+  const selector = { [labels.prefetch]: name }
+  const spec = {
+    selector: { matchLabels: selector },
+    // Nobody needs the pods of the image before.
+    updateStrategy: { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: '100%' } },
+    template: podTemplate(image, resolved, operatorImage),
+  }
+  const hash = createHash('sha256').update(JSON.stringify(spec)).digest('hex').slice(0, 16)
+  return {
+    metadata: {
+      name: prefetchName(name),
+      namespace,
+      labels: { ...selector, [labels.managedBy]: managedByValue },
+      annotations: { [annotations.templateHash]: hash },
+      ownerReferences: [{ apiVersion, kind: 'ContainerImage', name, uid, controller: true, blockOwnerDeletion: false }],
+    },
+    spec,
+  } satisfies V1DaemonSet
+}
+
+export const isOwnedBy = ({ metadata }: DaemonSet, image: ContainerImage): boolean =>
+  metadata.ownerReferences.some(({ uid, controller }) => controller === true && uid === image.metadata.uid)
+
+/** Whether the DaemonSet is what would be made now. */
+export const isAsDesired = ({ metadata }: DaemonSet, desired: ReturnType<typeof prefetchOf>): boolean =>
+  metadata.annotations[annotations.templateHash] === desired.metadata.annotations[annotations.templateHash]
+
+/** How far it is; nothing while the DaemonSet's controller has not looked at the newest template. */
+export const countsOf = ({ metadata, status }: DaemonSet): Prefetch => {
+  const observed = status?.observedGeneration === metadata.generation
+  const updated = observed ? (status?.updatedNumberScheduled ?? 0) : 0
+  return {
+    desiredNodes: status?.desiredNumberScheduled ?? 0,
+    readyNodes: Math.min(updated, status?.numberReady ?? 0),
+  }
+}
+
+/** How the prefetch stands. */
+export type PrefetchFinding =
+  | { kind: 'none' }
+  /** The image is not resolved. */
+  | { kind: 'waiting'; daemonSet: DaemonSet | undefined }
+  | { kind: 'there'; daemonSet: DaemonSet }
+  /** Another thing has the name, or the API server does not take ours. */
+  | { kind: 'refused'; reason: string; message: string }
+
+const fetched = (daemonSet: DaemonSet): ConditionVerdict => {
+  const { desiredNodes, readyNodes } = countsOf(daemonSet)
+  const isObserved = daemonSet.status?.observedGeneration === daemonSet.metadata.generation
+  if (isObserved && desiredNodes === 0) {
+    return verdict(
+      'Prefetched',
+      'False',
+      'NoNode',
+      'no node that can run instances has the labels of spec.prefetch.nodeSelector',
+    )
+  }
+  const message = `${readyNodes} of ${desiredNodes} nodes have the image`
+  return isObserved && readyNodes === desiredNodes
+    ? verdict('Prefetched', 'True', 'AllNodes', message)
+    : verdict(
+        'Prefetched',
+        'False',
+        'Fetching',
+        `${message}: kubectl logs -c prepare -l ${labels.prefetch}=${daemonSet.metadata.labels[labels.prefetch]} tells more`,
+      )
+}
+
+export const prefetchedVerdict = (finding: PrefetchFinding): ConditionVerdict => {
+  switch (finding.kind) {
+    case 'none':
+      return verdict('Prefetched', 'False', 'NotAsked')
+    case 'waiting':
+      return verdict('Prefetched', 'False', 'NotResolved', 'nodes fetch the image when it is resolved')
+    case 'refused':
+      return verdict('Prefetched', 'False', finding.reason, finding.message)
+    case 'there':
+      return fetched(finding.daemonSet)
+  }
+}

@@ -1,0 +1,99 @@
+import type { V1Container, V1Volume, V1VolumeMount } from '@kubernetes/client-node'
+import { type ContainerImage, pullSecretsOf } from '../../crds/container-image.ts'
+import type { InstanceSpec } from '../../crds/instance.ts'
+import type { OverlayBase, PersistentOverlay } from '../../crds/persistent-overlay.ts'
+import { parseVolumeReference } from '../../kube/image-source.ts'
+import {
+  baseMountPath,
+  baseVolume,
+  ephemeralMountPath,
+  ephemeralVolume,
+  overlayMountPath,
+  overlayVolume,
+  pullSecretMountPath,
+  pullSecretVolume,
+} from '../../kube/names.ts'
+
+/** An overlay with the claim that holds it. */
+export interface ClaimedOverlay {
+  overlay: PersistentOverlay
+  claimName: string
+}
+
+/** What the pod of an instance has for the runtime to mount. */
+export interface VolumeParts {
+  spec: InstanceSpec
+  image: ContainerImage
+  chosen: OverlayBase
+  overlays: readonly ClaimedOverlay[]
+}
+
+const writes = (spec: InstanceSpec): boolean => spec.overlays.some(({ access }) => access === 'ReadWrite')
+
+const ephemeralOf = ({ ephemeral }: InstanceSpec): V1Volume => ({
+  name: ephemeralVolume,
+  emptyDir: {
+    ...(ephemeral?.sizeLimit === undefined ? {} : { sizeLimit: ephemeral.sizeLimit }),
+    ...(ephemeral?.medium === 'Memory' ? { medium: 'Memory' } : {}),
+  },
+})
+
+/**
+ * Of the image that the pod really runs on: an overlay may keep it on an earlier
+ * one. Read-only as a whole, so that the kubelet gives no group its files; but it
+ * mounts a claim once, and as one of the pod's volumes says.
+ */
+const baseOf = ({ chosen: { reference }, overlays }: VolumeParts): V1Volume[] => {
+  const { claimName } = parseVolumeReference(reference) ?? {}
+  if (claimName === undefined) return []
+  const isWritten = overlays.some((overlay) => overlay.claimName === claimName)
+  const claim = { claimName, ...(isWritten ? {} : { readOnly: true }) }
+  return [{ name: baseVolume, persistentVolumeClaim: claim }]
+}
+
+/** The kubelet may read these secrets for the pod's node; nobody else there needs to. */
+export const pullSecretVolumes = ({ spec: { source } }: ContainerImage): V1Volume[] =>
+  pullSecretsOf(source).map(({ name }, index) => ({
+    name: pullSecretVolume(index),
+    secret: { secretName: name },
+  }))
+
+export const pullSecretMounts = ({ spec: { source } }: ContainerImage): V1VolumeMount[] =>
+  pullSecretsOf(source).map((_, index) => ({
+    name: pullSecretVolume(index),
+    mountPath: pullSecretMountPath(index),
+    readOnly: true,
+  }))
+
+export const ourVolumes = (parts: VolumeParts): V1Volume[] => [
+  ...parts.overlays.map(({ claimName }, index) => ({
+    name: overlayVolume(index),
+    persistentVolumeClaim: { claimName },
+  })),
+  ...(writes(parts.spec) ? [] : [ephemeralOf(parts.spec)]),
+  ...baseOf(parts),
+  ...pullSecretVolumes(parts.image),
+]
+
+const isBlock = ({ overlay }: ClaimedOverlay): boolean => overlay.spec.storage.volumeMode === 'Block'
+
+/** How a container has them; the runtime takes them from it again. */
+export const ourMounts = (
+  parts: VolumeParts,
+): Required<Pick<V1Container, 'volumeMounts'>> & Pick<V1Container, 'volumeDevices'> => {
+  const places = parts.overlays.map((claimed, index) => ({
+    block: isBlock(claimed),
+    name: overlayVolume(index),
+    path: overlayMountPath(index),
+  }))
+  const devices = places.filter(({ block }) => block).map(({ name, path }) => ({ name, devicePath: path }))
+  return {
+    volumeMounts: [
+      ...places.filter(({ block }) => !block).map(({ name, path }) => ({ name, mountPath: path })),
+      ...(writes(parts.spec) ? [] : [{ name: ephemeralVolume, mountPath: ephemeralMountPath }]),
+      ...baseOf(parts).map(({ name }) => ({ name, mountPath: baseMountPath, readOnly: true })),
+      ...pullSecretMounts(parts.image),
+    ],
+    ...(devices.length > 0 ? { volumeDevices: devices } : {}),
+  }
+}

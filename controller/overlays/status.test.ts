@@ -1,0 +1,98 @@
+import { describe, expect, test } from 'vitest'
+import { genClaim, genOverlay } from '../../test/gen/objects.ts'
+import type { ClaimFinding } from './observe-claim.ts'
+import { statusAfter } from './status.ts'
+
+const now = new Date('2026-01-01T12:00:00Z')
+const bound: ClaimFinding = { kind: 'bound', claim: genClaim('lamina-work') }
+const conditionsOf = (
+  spec: object,
+  {
+    finding = bound,
+    attachments = [],
+    ...more
+  }: Partial<{
+    finding: ClaimFinding
+    attachments: Parameters<typeof statusAfter>[1]['attachments']
+    status: object
+  }> = {},
+) => statusAfter(genOverlay('work', { spec, ...more }), { finding, attachments, base: undefined, now }).conditions ?? []
+const told = (...given: Parameters<typeof conditionsOf>) =>
+  Object.fromEntries(conditionsOf(...given).map(({ type, status, reason }) => [type, `${status} ${reason}`]))
+const messageOf = (type: string, ...given: Parameters<typeof conditionsOf>) =>
+  conditionsOf(...given).find((each) => each.type === type)?.message
+
+describe('how a claim stands', () => {
+  test.each<[string, ClaimFinding, Record<string, string>]>([
+    ['bound', bound, { Ready: 'True Bound' }],
+    [
+      'made when a pod asks',
+      { kind: 'waitsForConsumer', claim: genClaim('lamina-work') },
+      { Ready: 'True WaitingForFirstConsumer' },
+    ],
+    ['named, and not there', { kind: 'absent', message: 'm' }, { Ready: 'False ClaimNotFound', Stalled: 'False None' }],
+    ['not allowed', { kind: 'notAllowed', message: 'm' }, { Stalled: 'True SourceNotAllowed' }],
+    [
+      'of another mode',
+      { kind: 'unsuitable', reason: 'VolumeModeMismatch', message: 'm' },
+      { Stalled: 'True VolumeModeMismatch' },
+    ],
+    ["another overlay's", { kind: 'taken', message: 'm' }, { Stalled: 'True ClaimTaken' }],
+  ])('%s', (_, finding, expected) => {
+    expect(told({}, { finding })).toMatchObject(expected)
+  })
+})
+
+describe('Allocated: whether what was written can be lost for want of room', () => {
+  test.each([
+    ['full, by default', {}, 'True Full'],
+    ['sparse, as asked', { ext3: { allocation: 'Sparse' } }, 'False Sparse'],
+    ['a device', { storage: { volumeMode: 'Block' } }, 'True Device'],
+    ['plain directories', { format: 'Directory' }, 'True Directory'],
+    ['as it was found', { storage: { existingClaimName: 'mine' } }, 'Unknown AsFound'],
+  ])('%s', (_, spec, expected) => {
+    expect(told(spec)).toMatchObject({ Allocated: expected })
+  })
+
+  test('the risk is said', () => {
+    expect(messageOf('Allocated', { ext3: { allocation: 'Sparse' } })).toMatch(/full.*writes are lost/)
+  })
+})
+
+describe('Resizing', () => {
+  const status = {
+    usage: {
+      ...{ usedBytes: 1, usedInodes: 1, capacityBytes: 2 ** 29, capacityInodes: 2 },
+      observedTime: '2026-01-01T00:00:00Z',
+    },
+  }
+  test.each([
+    ['at the next start, when the spec asks for more than there is', {}, 'True AtNextStart'],
+    ['a device too', { storage: { volumeMode: 'Block' } }, 'True AtNextStart'],
+    ['not plain directories: they are as large as their volume', { format: 'Directory' }, 'False AsSpecified'],
+    ['not what was on a claim before', { storage: { existingClaimName: 'mine' } }, 'False AsSpecified'],
+  ])('%s', (_, spec, expected) => {
+    expect(told({ size: '1Gi', ...spec }, { status })).toMatchObject({ Resizing: expected })
+  })
+})
+
+describe('Attached says who has it, how, and since when', () => {
+  const at = '2026-01-01T11:00:00Z'
+  const attachment = (instanceName: string, access: 'ReadWrite' | 'ReadOnly') => ({
+    ...{ instanceUID: `uid-${instanceName}`, instanceName, access },
+    attachTime: at,
+  })
+  test.each([
+    ['nobody', [], 'False Free', ''],
+    ['a writer', [attachment('dev', 'ReadWrite')], 'True Writer', `dev has it for writing since ${at}`],
+    [
+      'readers',
+      [attachment('a', 'ReadOnly'), attachment('b', 'ReadOnly')],
+      'True Readers',
+      `for reading: a since ${at}, b since ${at}`,
+    ],
+  ])('%s', (_, attachments, expected, words) => {
+    expect(told({}, { attachments })).toMatchObject({ Attached: expected })
+    expect(messageOf('Attached', {}, { attachments })).toBe(words)
+  })
+})

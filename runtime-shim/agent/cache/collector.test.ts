@@ -1,0 +1,127 @@
+import { execFileSync } from 'node:child_process'
+import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { systemClock } from '../../../kube/clock.ts'
+import { mountSmallDisk } from '../../../test/node/small-disk.ts'
+import { flock, lockKind } from '../../mount/syscalls.ts'
+import { type NodeLayout, podPaths } from '../../node/layout.ts'
+import { createCollector } from './collector.ts'
+import { cacheRoot, evict, removeAside } from './entry.ts'
+import { digestsInUse, hold, letGo } from './in-use.ts'
+import type { CacheLimits } from './policy.ts'
+import { giveTicket, makeLayout, plant, removeLayout } from './testing/plant.ts'
+
+const digestOf = (letter: string) => `sha256:${letter.repeat(64)}`
+const hour = 3_600_000
+const tenBytes = Buffer.alloc(10, 1)
+const noLimits = { maxBytes: Number.POSITIVE_INFINITY, highPercent: 100, lowPercent: 100 }
+
+let layout: NodeLayout
+beforeEach(() => {
+  layout = makeLayout()
+})
+afterEach(() => removeLayout(layout))
+
+const letters = () => readdirSync(cacheRoot(layout)).map((name) => /^sha256-(.)/.exec(name)?.[1] ?? name)
+
+/** Collects once; the letters of what has gone. */
+const collect = (limits: Partial<CacheLimits>): string[] => {
+  const gone: string[] = []
+  createCollector({
+    ...{ layout, limits: { ...noLimits, ...limits }, clock: systemClock },
+    observer: { onCollected: ({ digest }) => gone.push(digest.slice(7, 8)), onContents: () => {} },
+  }).collect()
+  return gone
+}
+
+describe('images leave the cache', () => {
+  test('when it is larger than it may be, the longest unused first, and no more than needed', () => {
+    for (const [letter, hours] of Object.entries({ a: 1, b: 4, c: 2, d: 3 }))
+      plant(layout, digestOf(letter), tenBytes, hours * hour)
+    expect(collect({ maxBytes: 25 })).toEqual(['b', 'd'])
+    expect(letters()).toEqual(['a', 'c'])
+    expect(collect({ maxBytes: 25 })).toEqual([])
+  })
+
+  test('when their disk is fuller than it may be, by whatever', () => {
+    const root = cacheRoot(layout)
+    mkdirSync(root)
+    const unmount = mountSmallDisk(root, 16)
+    try {
+      const quarter = Buffer.alloc(3 * 2 ** 20, 1)
+      for (const [letter, hours] of Object.entries({ a: 2, b: 3 }))
+        plant(layout, digestOf(letter), quarter, hours * hour)
+      execFileSync('fallocate', ['-l', '6M', join(root, '.something-else')])
+      expect(collect({ highPercent: 95, lowPercent: 90 })).toEqual([])
+      expect(collect({ highPercent: 80, lowPercent: 70 })).toEqual(['b'])
+    } finally {
+      unmount()
+    }
+  })
+
+  test('never within moments of their last use: a start may have seen them and have no ticket yet', () => {
+    plant(layout, digestOf('a'), tenBytes, 60_000)
+    expect(collect({ maxBytes: 0 })).toEqual([])
+  })
+})
+
+describe('an image in use stays, however full the disk', () => {
+  test('with a lock on it, as every mount has', () => {
+    const { file } = plant(layout, digestOf('a'), tenBytes, hour)
+    const fd = openSync(file, 'r')
+    flock(fd, lockKind.shared, { wait: false })
+    expect(collect({ maxBytes: 0 })).toEqual([])
+    closeSync(fd)
+    expect(collect({ maxBytes: 0 })).toEqual(['a'])
+  })
+
+  test('attached to a loop device', () => {
+    const { file } = plant(layout, digestOf('a'), Buffer.alloc(4096), hour)
+    const device = execFileSync('losetup', ['--find', '--show', '--read-only', file], { encoding: 'utf8' }).trim()
+    try {
+      expect(digestsInUse(layout)).toContain(digestOf('a'))
+      expect(collect({ maxBytes: 0 })).toEqual([])
+    } finally {
+      execFileSync('losetup', ['-d', device])
+    }
+  })
+
+  test('named by a ticket; one for an image on a volume names none', () => {
+    for (const letter of ['a', 'b']) plant(layout, digestOf(letter), tenBytes, hour)
+    giveTicket(layout, 'uid-1', digestOf('a'))
+    giveTicket(layout, 'uid-2', digestOf('b'), { mountPath: '/.lamina/base', path: 'b.sif' })
+    expect(collect({ maxBytes: 0 })).toEqual(['b'])
+  })
+
+  test('held by a prefetch, until that lets go', () => {
+    plant(layout, digestOf('a'), tenBytes, hour)
+    mkdirSync(podPaths(layout, 'uid-1').dir, { recursive: true })
+    hold(layout, 'uid-1', digestOf('a'))
+    expect(collect({ maxBytes: 0 })).toEqual([])
+    letGo(layout, 'uid-1')
+    expect(collect({ maxBytes: 0 })).toEqual(['a'])
+  })
+})
+
+test('who has opened the file and locks it after the removal finds no link to it', () => {
+  const { file } = plant(layout, digestOf('a'), tenBytes, hour)
+  const opened = openSync(file, 'r')
+  collect({ maxBytes: 0 })
+  flock(opened, lockKind.shared, { wait: false })
+  expect(fstatSync(opened).nlink).toBe(0)
+  closeSync(opened)
+})
+
+test('what is evicted while in use makes room at once for another, and goes when it is free', () => {
+  const entry = plant(layout, digestOf('a'), tenBytes)
+  const mounted = openSync(entry.file, 'r')
+  flock(mounted, lockKind.shared, { wait: false })
+  expect(evict(entry)).toEqual({ inUse: true })
+  expect(existsSync(entry.dir)).toBe(false)
+  removeAside(layout)
+  expect(readdirSync(cacheRoot(layout))).toEqual([expect.stringMatching(/^\.aside-sha256-a/)])
+  closeSync(mounted)
+  removeAside(layout)
+  expect(readdirSync(cacheRoot(layout))).toEqual([])
+})

@@ -1,0 +1,57 @@
+import { existsSync, statfsSync } from 'node:fs'
+import type { Clock } from '../../../kube/clock.ts'
+import type { NodeLayout } from '../../node/layout.ts'
+import { bytesOf, type CachedFile, contentsOf, tellContents } from './contents.ts'
+import { cacheRoot, removeAside, removeIfFree } from './entry.ts'
+import { digestsInUse } from './in-use.ts'
+import type { CacheObserver } from './observer.ts'
+import { type CacheLimits, collectable, type Disk, surplusOf } from './policy.ts'
+
+/** Removes images that nobody needs now, the longest unused first. */
+export interface Collector {
+  /** Keeps to the limits. */
+  collect(): void
+  /** Frees so many bytes, as far as it can. @returns how many */
+  makeRoom(bytes: number): number
+}
+
+export interface CollectorParts {
+  layout: NodeLayout
+  limits: CacheLimits
+  clock: Pick<Clock, 'now'>
+  observer: Pick<CacheObserver, 'onCollected' | 'onContents'>
+}
+
+const diskOf = (path: string): Disk => {
+  const { blocks, bavail, bsize } = statfsSync(path)
+  return { size: blocks * bsize, available: bavail * bsize }
+}
+
+export const createCollector = ({ layout, limits, clock, observer }: CollectorParts): Collector => {
+  const remove = (images: readonly CachedFile[], bytes: number): number => {
+    let freed = 0
+    for (const { entry, digest, meta, sizeBytes } of images) {
+      if (freed >= bytes) break
+      if (!removeIfFree(entry)) continue
+      freed += sizeBytes
+      observer.onCollected({ digest, reference: meta.reference, sizeBytes })
+    }
+    if (freed > 0) tellContents(layout, observer)
+    return freed
+  }
+
+  const candidates = (images: readonly CachedFile[]): CachedFile[] =>
+    collectable(images, digestsInUse(layout), clock.now())
+
+  return {
+    collect: () => {
+      const root = cacheRoot(layout)
+      if (!existsSync(root)) return
+      removeAside(layout)
+      const images = contentsOf(layout)
+      const surplus = surplusOf(limits, bytesOf(images), diskOf(root))
+      if (surplus > 0) remove(candidates(images), surplus)
+    },
+    makeRoom: (bytes) => remove(candidates(contentsOf(layout)), bytes),
+  }
+}

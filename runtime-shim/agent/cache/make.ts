@@ -1,0 +1,75 @@
+import { mkdirSync, renameSync } from 'node:fs'
+import { mkdtemp, open, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Fetch, Fetched } from '../../image/fetch.ts'
+import { sha256Of } from '../../image/sha256.ts'
+import { currentBootID } from '../../node/boot.ts'
+import type { NodeLayout } from '../../node/layout.ts'
+import { cacheRoot, type Entry, evict, type Meta, stagingPrefix } from './entry.ts'
+
+/** `fetchImage`, with the signal of the agent's end. */
+export type FetchImage = (fetch: Omit<Fetch, 'signal' | 'web'>) => Promise<Fetched>
+
+const syncPath = async (path: string): Promise<void> => {
+  const handle = await open(path, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+/** The sum is taken while the disk is at work. */
+const syncAndSum = async (path: string, known: string | undefined): Promise<string> => {
+  const handle = await open(path, 'r')
+  try {
+    const [digest] = await Promise.all([known ?? sha256Of(handle), handle.sync()])
+    return digest
+  } finally {
+    await handle.close()
+  }
+}
+
+const fill = async (staging: string, fetch: FetchImage, wanted: Making): Promise<{ meta: Meta; fetched: Fetched }> => {
+  const { reference, digest, authFile, onProgress } = wanted
+  const target = join(staging, 'image')
+  const access = { authFile, scratchDir: staging }
+  const fetched = await fetch({ reference, digest, access, target, scratchDir: staging, onProgress })
+  const { sizeBytes, user } = fetched
+  const fileDigest = await syncAndSum(target, fetched.fileDigest)
+  const meta = { reference, sizeBytes, user, fileDigest }
+  await writeFile(join(staging, 'meta.json'), JSON.stringify(meta))
+  await writeFile(join(staging, 'verified'), currentBootID())
+  for (const path of [join(staging, 'meta.json'), staging]) await syncPath(path)
+  return { meta, fetched }
+}
+
+interface Making {
+  reference: string
+  digest: string
+  authFile: string | undefined
+  onProgress(line: string): void
+}
+
+/** Brings an image into the cache. Nothing of it is there when that fails. */
+export const makeEntry = async (
+  layout: Pick<NodeLayout, 'cacheDir'>,
+  entry: Entry,
+  wanted: Making,
+  fetch: FetchImage,
+): Promise<{ meta: Meta; fetched: Fetched }> => {
+  const root = cacheRoot(layout)
+  // The whole disk may have been replaced under a running agent.
+  mkdirSync(root, { recursive: true, mode: 0o700 })
+  const staging = await mkdtemp(join(root, stagingPrefix))
+  try {
+    const made = await fill(staging, fetch, wanted)
+    evict(entry)
+    renameSync(staging, entry.dir)
+    await syncPath(root)
+    return made
+  } catch (error) {
+    await rm(staging, { recursive: true, force: true })
+    throw error
+  }
+}

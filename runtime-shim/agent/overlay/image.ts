@@ -1,0 +1,166 @@
+import { closeSync, constants, fstatSync, ftruncateSync, openSync } from 'node:fs'
+import { BadImageError } from '../../mount/bad-image.ts'
+import { hasCode } from '../../mount/error-code.ts'
+import { identify, layerOf } from '../../mount/image-file.ts'
+import { LockHeldError, lockImage } from '../../mount/lock.ts'
+import { overlayImageName } from '../../mount/names.ts'
+import { type OpenFile, openFileOrDirectoryBelow, openRegularBelow } from '../../mount/open.ts'
+import type { ImageLayer } from '../../mount/parts.ts'
+import { Trouble } from '../trouble.ts'
+import { figuresOfDirectory, figuresOfSquashfs } from './figures.ts'
+import { format } from './format.ts'
+import { lockWithin, within } from './lock.ts'
+import type { Preparation, PreparedOverlay, Target } from './preparation.ts'
+import { makeFile, sweepStaging } from './publish.ts'
+import { mebibytes, reserve, withinRoom } from './reserve.ts'
+import { superblockCopy } from './superblock-copy.ts'
+import { figuresOfExt3, tend } from './tend.ts'
+import { noNote, noteInDirectory } from './undertaking.ts'
+
+/** Overlays of format Image in a volume with a file system. */
+
+interface Volume {
+  directory: string
+  /** Of the directory. */
+  dirfd: number
+}
+
+const undertakingName = `.${overlayImageName}.undertaking`
+
+const make = async ({ dirfd, directory }: Volume, preparation: Preparation): Promise<void> => {
+  const { overlay, size, ext3, onProgress } = preparation
+  const isSparse = ext3.allocation === 'Sparse'
+  onProgress(`overlay "${overlay}": making an ext3 file system of ${mebibytes(size)}`)
+  const where = { overlay, directory }
+  await withinRoom(where, () =>
+    makeFile(dirfd, overlayImageName, async (fd) => {
+      if (isSparse) ftruncateSync(fd, size)
+      else await reserve(fd, size, where)
+      await format({ fd }, size, preparation)
+      // The tool gives blocks back that it would have filled with zeros.
+      if (!isSparse) await reserve(fd, size, where)
+    }),
+  )
+}
+
+const missing = ({ overlay, path, made }: Preparation): Trouble =>
+  new Trouble(
+    'OverlayMissing',
+    made
+      ? `overlay "${overlay}" has no ${path} in its volume, although one was made there: restore it from a backup, or delete the PersistentOverlay and its PersistentVolumeClaim and make the overlay anew`
+      : `overlay "${overlay}": there is no ${path} in its volume: correct spec.storage.path in a new overlay, or put the image there`,
+  )
+
+interface Found extends OpenFile {
+  isNew: boolean
+}
+
+const openOrMake = async (volume: Volume, preparation: Preparation): Promise<Found> => {
+  const { access, made, path, lockWaitMs } = preparation
+  const what = `${volume.directory}/${path}`
+  const open = (): OpenFile =>
+    access === 'ReadWrite'
+      ? openRegularBelow(volume.dirfd, path, 'write', what)
+      : openFileOrDirectoryBelow(volume.dirfd, path, 'write', what)
+  const openIfThere = (): OpenFile | undefined => {
+    try {
+      return open()
+    } catch (error) {
+      if (hasCode(error, 'ENOENT')) return undefined
+      throw error
+    }
+  }
+  const canBeMade = !made && path === overlayImageName
+  const present = await within(lockWaitMs, () => {
+    const underWay = sweepStaging(volume.dirfd, overlayImageName)
+    const found = openIfThere()
+    if (!found && canBeMade && underWay > 0) throw new LockHeldError('another preparation of its image is under way')
+    return found
+  })
+  if (present) return { ...present, isNew: false }
+  if (!canBeMade) throw missing(preparation)
+  await make(volume, preparation)
+  return { ...open(), isNew: true }
+}
+
+/** The layer of a file, as the mount takes it; one that was made here may have lost its superblock, of which e2fsck knows copies. */
+const layerIn = (fd: number, { made, existing }: Preparation): ImageLayer => {
+  const { size } = fstatSync(fd)
+  try {
+    const image = identify(fd, size)
+    if (image.kind !== 'sif') return image
+    const overlays = image.partitions.filter(({ role }) => role === 'overlay')
+    const [overlay] = overlays
+    if (overlay && overlays.length === 1) return layerOf(fd, overlay, size)
+    throw new BadImageError(`it is a SIF with ${overlays.length} overlay partitions, and must have one`)
+  } catch (error) {
+    if (error instanceof BadImageError && made && !existing && superblockCopy(fd))
+      return { kind: 'ext3', extent: { offset: 0, size } }
+    throw error
+  }
+}
+
+/** Readers share it: one that somebody has has been prepared. */
+const isLocked = (fd: number, path: string): boolean => {
+  try {
+    lockImage(fd, 'exclusive', path)
+    return false
+  } catch (error) {
+    if (error instanceof LockHeldError) return true
+    throw error
+  }
+}
+
+const figuresAlone = (fd: number, preparation: Preparation): PreparedOverlay => {
+  const { kind, extent } = layerIn(fd, preparation)
+  const figures = kind === 'squashfs' ? figuresOfSquashfs(fd, extent) : figuresOfExt3({ fd, extent })
+  return { figures, checked: false }
+}
+
+const prepareFile = async (file: Found, volume: Volume, preparation: Preparation): Promise<PreparedOverlay> => {
+  const { fd, isNew } = file
+  const { overlay, uid, access, path, existing, size } = preparation
+  const { kind, extent } = layerIn(fd, preparation)
+  if (kind === 'squashfs') {
+    if (access === 'ReadOnly') return { figures: figuresOfSquashfs(fd, extent), checked: false }
+    throw new Trouble(
+      'OverlayReadOnly',
+      `overlay "${overlay}": ${path} is a squashfs, which cannot be written: use it with access ReadOnly`,
+    )
+  }
+  const grows = !existing && extent.offset === 0 && extent.size === fstatSync(fd).size
+  const target: Target = {
+    ...{ fd, extent, what: path, directory: volume.directory },
+    growsTo: grows ? Math.max(size, extent.size) : undefined,
+    undertaking: grows ? noteInDirectory(volume.dirfd, undertakingName, uid) : noNote,
+  }
+  return isNew ? { figures: figuresOfExt3(target), checked: false } : tend(target, preparation)
+}
+
+const prepareIn = async (volume: Volume, preparation: Preparation): Promise<PreparedOverlay> => {
+  const { directory } = volume
+  const { access, path, made, lockWaitMs } = preparation
+  const file = await openOrMake(volume, preparation)
+  const what = `${directory}/${path}`
+  try {
+    if (file.stats.isDirectory()) return { figures: figuresOfDirectory(file.fd), checked: false }
+    if (access === 'ReadOnly' && (made || isLocked(file.fd, what))) return figuresAlone(file.fd, preparation)
+    await lockWithin(file.fd, what, lockWaitMs)
+    return await prepareFile(file, volume, preparation)
+  } finally {
+    closeSync(file.fd)
+  }
+}
+
+/**
+ * Makes the image where there is none; looks over and imports what is new here; for a writer also
+ * grows it where it is smaller than asked. Never formats a file that is there.
+ */
+export const prepareImage = async (directory: string, preparation: Preparation): Promise<PreparedOverlay> => {
+  const dirfd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY)
+  try {
+    return await prepareIn({ directory, dirfd }, preparation)
+  } finally {
+    closeSync(dirfd)
+  }
+}

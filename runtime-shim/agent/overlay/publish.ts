@@ -1,0 +1,78 @@
+import { randomUUID } from 'node:crypto'
+import { closeSync, constants, existsSync, fsync, linkSync, readdirSync, renameSync, rmSync, unlinkSync } from 'node:fs'
+import { promisify } from 'node:util'
+import { hasCode } from '../../mount/error-code.ts'
+import { LockHeldError, lockImage } from '../../mount/lock.ts'
+import { descriptorPath, openBelow, openRegularBelow } from '../../mount/open.ts'
+
+const sync = promisify(fsync)
+
+/** Names of files that are on their way to `name`: a UUID follows. */
+const stagingPrefix = (name: string): string => `.${name}.new-`
+
+/**
+ * Removes files of earlier preparations that were cut off.
+ *
+ * @returns how many there are that are under way: on another node, or by a tool that has outlived its agent
+ */
+export const sweepStaging = (dirfd: number, name: string): number => {
+  const dir = descriptorPath(dirfd)
+  let underWay = 0
+  for (const staging of readdirSync(dir).filter((each) => each.startsWith(stagingPrefix(name)))) {
+    const { fd } = openRegularBelow(dirfd, staging, 'write', staging)
+    try {
+      lockImage(fd, 'exclusive', staging)
+      unlinkSync(`${dir}/${staging}`)
+    } catch (error) {
+      if (!(error instanceof LockHeldError)) throw error
+      underWay += 1
+    } finally {
+      closeSync(fd)
+    }
+  }
+  return underWay
+}
+
+/**
+ * The finished file gets its name only if nothing has it: another node may have
+ * made one meanwhile, and a foreign file is not replaced. Where the volume's file
+ * system has no hard links, the last look is a moment before.
+ */
+const publish = (dir: string, staging: string, name: string): void => {
+  const [from, to] = [`${dir}/${staging}`, `${dir}/${name}`]
+  try {
+    linkSync(from, to)
+  } catch (error) {
+    const hasNoLinks = hasCode(error, 'EPERM', 'ENOTSUP', 'ENOSYS', 'EMLINK')
+    if (!hasNoLinks && !hasCode(error, 'EEXIST')) throw error
+    if (hasNoLinks && !existsSync(to)) {
+      renameSync(from, to)
+      return
+    }
+  }
+  unlinkSync(from)
+}
+
+/**
+ * Makes the file `name` in the directory open at `dirfd`: filled under another
+ * name and under a lock, synced, then named. A crash leaves no file of that name
+ * or a whole one; a failure leaves nothing.
+ */
+export const makeFile = async (dirfd: number, name: string, fill: (fd: number) => Promise<void>): Promise<void> => {
+  const dir = descriptorPath(dirfd)
+  const staging = `${stagingPrefix(name)}${randomUUID()}`
+  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL
+  const fd = openBelow(dirfd, staging, flags, staging, 0o600)
+  try {
+    lockImage(fd, 'exclusive', staging)
+    await fill(fd)
+    await sync(fd)
+    publish(dir, staging, name)
+  } catch (error) {
+    rmSync(`${dir}/${staging}`, { force: true })
+    throw error
+  } finally {
+    closeSync(fd)
+  }
+  await sync(dirfd)
+}

@@ -1,0 +1,187 @@
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { prefetchOf } from '../../../controller/images/prefetch.ts'
+import type { ContainerImage } from '../../../crds/container-image.ts'
+import { allowedSourcesField } from '../../../kube/allowed-sources.ts'
+import { createAttempts } from '../../../kube/attempts.ts'
+import type { KubeClient } from '../../../kube/client.ts'
+import { systemClock } from '../../../kube/clock.ts'
+import { type Pod, pods } from '../../../kube/resources.ts'
+import { silentLog } from '../../../kube/testing/silent-log.ts'
+import { digestOf, genImage, genResolved } from '../../../test/gen/objects.ts'
+import { RegistryError } from '../../image/errors.ts'
+import { type NodeLayout, podPaths } from '../../node/layout.ts'
+import { createImageCache } from '../cache/images.ts'
+import { digestsInUse } from '../cache/in-use.ts'
+import type { FetchImage } from '../cache/make.ts'
+import { unobserved } from '../cache/observer.ts'
+import { makeLayout, removeLayout } from '../cache/testing/plant.ts'
+import { createEndings } from './endings.ts'
+import { createPrefetchReconciler, isPrefetch } from './prefetch.ts'
+
+const podUID = '5f0e0d2c-0000-4000-8000-000000000001'
+
+let layout: NodeLayout
+beforeEach(() => {
+  const made = makeLayout()
+  layout = { ...made, kubeletDir: join(made.stateDir, '..', 'kubelet') }
+})
+afterEach(() => removeLayout(layout))
+
+/** A pod of the DaemonSet that the controller makes for the image. */
+const podFor = (image: ContainerImage, { status, metadata = {} }: { status?: object; metadata?: object } = {}): Pod => {
+  const resolved = image.status.resolved ?? { ...genResolved(), resolveTime: '' }
+  const { template } = prefetchOf(image, resolved, 'lamina:1').spec
+  const named = { namespace: 'team', name: 'lamina-prefetch-debian-x', uid: podUID, ...metadata }
+  return pods.parse({ ...template, metadata: { ...template.metadata, ...named }, status })
+}
+
+const image = (given: Parameters<typeof genImage>[1] = {}) => genImage('debian', given)
+
+const create = (pod: Pod, live: ContainerImage | undefined, fetch?: FetchImage) => {
+  const fetches: Parameters<FetchImage>[0][] = []
+  const events: unknown[] = []
+  const conditions: unknown[] = []
+  const secretsSeen: string[] = []
+  let reads = 0
+  const client: Pick<KubeClient, 'get' | 'apply'> = {
+    get: async (resource) => {
+      reads += 1
+      return live && resource.parse(live)
+    },
+    apply: async (resource, body) => {
+      if ('status' in body) conditions.push(body.status)
+      return resource.parse(body)
+    },
+  }
+  const unasked = (): never => {
+    throw new Error('not asked for in this test')
+  }
+  const images = createImageCache({
+    ...{ layout, clock: systemClock, observer: unobserved, collector: { makeRoom: () => 0 } },
+    fetch: async (wanted) => {
+      fetches.push(wanted)
+      const { authFile } = wanted.access
+      if (authFile !== undefined) secretsSeen.push(readFileSync(authFile, 'utf8'))
+      if (fetch) return fetch(wanted)
+      wanted.onProgress('downloaded 1 of 1 MiB (100 %)')
+      await writeFile(wanted.target, 'squashfs')
+      return { sizeBytes: 8, fetchedBytes: 8, user: '', fileDigest: undefined }
+    },
+  })
+  const endings = createEndings()
+  const attempts = createAttempts(systemClock)
+  const state = { pod }
+  const pass = createPrefetchReconciler({
+    ...{ layout, images, attempts, log: silentLog, clock: systemClock },
+    client: {
+      ...client,
+      ...{ list: unasked, listPage: unasked, create: unasked, mergePatch: unasked, delete: unasked, watch: unasked },
+    },
+    allowedSources: allowedSourcesField.parse('{"file": ["other"]}'),
+    cache: { get: () => state.pod },
+    events: { event: ({ kind }, type, reason, message) => events.push({ kind, type, reason, message }) },
+    endingOf: endings.signalOf,
+    onTrouble: () => {},
+  })
+  return {
+    ...{ state, fetches, events, conditions, secretsSeen, attempts, endings, images },
+    pass: () => pass('team/pod'),
+    reads: () => reads,
+  }
+}
+
+const progress = (name: string) => readFileSync(join(podPaths(layout, podUID).progress, name), 'utf8')
+
+describe('a pod of a prefetch', () => {
+  test('is told by its label; an instance with that label is none', () => {
+    expect(isPrefetch(podFor(image()))).toBe(true)
+    expect(isPrefetch(podFor(image(), { metadata: { finalizers: ['lamina.dev/release'] } }))).toBe(false)
+  })
+
+  test('brings the image as it is resolved now, tells how far it is, and then costs nothing', async () => {
+    const agent = create(podFor(image()), image())
+    expect(await agent.pass()).toEqual({})
+    expect(agent.fetches).toMatchObject([{ reference: genResolved().reference, digest: digestOf('a') }])
+    expect(progress('log')).toBe('downloaded 1 of 1 MiB (100 %)\n')
+    expect(JSON.parse(progress('result.json'))).toEqual({ exitCode: 0, message: 'ready' })
+    expect([agent.events, agent.conditions]).toEqual([[], []])
+    const before = agent.reads()
+    expect(await agent.pass()).toEqual({})
+    expect(agent.reads()).toBe(before)
+  })
+
+  test('ends at once where the image is there, and keeps it there until it ends itself', async () => {
+    await create(podFor(image()), image()).pass()
+    const agent = create(podFor(image()), image())
+    await agent.pass()
+    expect(agent.fetches).toEqual([])
+    expect([...digestsInUse(layout)]).toEqual([digestOf('a')])
+    agent.state.pod = podFor(image(), { status: { phase: 'Failed' } })
+    await agent.pass()
+    expect([...digestsInUse(layout)]).toEqual([])
+  })
+
+  test("reads the registry with the pod's own secrets", async () => {
+    const secret = { spec: { source: { registry: { image: 'debian:12', pullSecrets: [{ name: 'one' }] } } } }
+    const volume = join(layout.kubeletDir, 'pods', podUID, 'volumes', 'kubernetes.io~secret', 'lamina-pull-0')
+    mkdirSync(join(volume, '..data'), { recursive: true })
+    await writeFile(join(volume, '.dockerconfigjson'), '{"auths":{"registry.example":{"auth":"eDp5"}}}')
+    const agent = create(podFor(image(secret)), image(secret))
+    expect(await agent.pass()).toEqual({})
+    expect(agent.secretsSeen).toEqual(['{"auths":{"registry.example":{"auth":"eDp5"}}}'])
+  })
+
+  test('that ends while it waits is left, and the work goes on', async () => {
+    const started = Promise.withResolvers<void>()
+    const may = Promise.withResolvers<void>()
+    const agent = create(podFor(image()), image(), async ({ target }) => {
+      started.resolve()
+      await may.promise
+      await writeFile(target, 'squashfs')
+      return { sizeBytes: 8, fetchedBytes: 8, user: '', fileDigest: undefined }
+    })
+    const pass = agent.pass()
+    await started.promise
+    agent.endings.end(podUID)
+    expect(await pass).toEqual({})
+    expect(existsSync(join(podPaths(layout, podUID).progress, 'result.json'))).toBe(false)
+    may.resolve()
+    await agent.images.ensure(
+      { ...genResolved(), withAuthFile: (act) => act(undefined), onProgress: () => {} },
+      new AbortController().signal,
+    )
+    expect(agent.fetches).toHaveLength(1)
+  })
+})
+
+describe('what keeps a prefetch', () => {
+  const oneFromFile = image({
+    status: { resolved: { ...genResolved(), reference: `https://files.example/a@${digestOf('a')}` } },
+  })
+  test.each<[string, ContainerImage | undefined, RegExp]>([
+    ['ImageGone', undefined, /there is no ContainerImage "debian" in namespace team/],
+    ['ImageNotResolved', image({ status: {} }), /is not resolved: see its conditions/],
+    ['ImageSourceNotAllowed', oneFromFile, /images from URLs are not allowed in namespace team/],
+  ])('%s is told on the pod and in its log, and tried again later', async (reason, live, words) => {
+    const agent = create(podFor(image()), live)
+    expect(await agent.pass()).toEqual({ requeueAfterMs: 1_000 })
+    const message = expect.stringMatching(words)
+    expect(agent.events).toEqual([{ kind: 'Pod', type: 'Warning', reason, message }])
+    expect(agent.conditions).toMatchObject([{ conditions: [{ type: 'lamina.dev/Prepared', status: 'False', reason }] }])
+    expect(progress('log')).toMatch(new RegExp(`^${reason}: `))
+    const before = agent.reads()
+    expect((await agent.pass()).requeueAfterMs).toBeGreaterThan(900)
+    expect(agent.reads()).toBe(before)
+  })
+
+  test('a registry that refuses it, likewise', async () => {
+    const agent = create(podFor(image()), image(), async () => {
+      throw new RegistryError('NotFound', 'it is not in the registry')
+    })
+    expect(await agent.pass()).toEqual({ requeueAfterMs: 1_000 })
+    expect(agent.events).toMatchObject([{ reason: 'ImageNotFound', message: 'it is not in the registry' }])
+  })
+})

@@ -1,0 +1,40 @@
+import type { Metrics } from '../../../kube/metrics.ts'
+import { usageOf } from '../pods/report.ts'
+import type { Probed } from './probe.ts'
+import type { RunningOverlay } from './running.ts'
+
+/** What Prometheus sees of the overlays in use on this node; of one that was let go, nothing. */
+export interface OverlayGauges {
+  /** @param dirty whether it was not cleanly unmounted before this mount, or will not be */
+  show(overlay: RunningOverlay, probed: Probed, dirty: boolean): void
+  forget(overlay: RunningOverlay): void
+}
+
+const labelNames = ['namespace', 'overlay', 'instance'] as const
+
+export const createOverlayGauges = (metrics: Metrics): OverlayGauges => {
+  const gauge = (name: string, help: string) => metrics.gauge(`lamina_overlay_${name}`, help, labelNames)
+  const usedBytes = gauge('used_bytes', 'Bytes in use; of format Directory, in the whole volume.')
+  const capacityBytes = gauge('capacity_bytes', 'Bytes that the file system can hold.')
+  const usedInodes = gauge('used_inodes', 'Inodes in use.')
+  const capacityInodes = gauge('capacity_inodes', 'Inodes that the file system can hold.')
+  const errors = gauge('errors', 'Errors that the kernel noted in the file system.')
+  const dirty = gauge('dirty', '1 where the last unmount was not clean, or an error has stopped all writing.')
+  const labelsOf = ({ namespace, name, instance }: RunningOverlay) => ({ namespace, overlay: name, instance })
+  return {
+    show: (overlay, { figures, readOnly }, wasDirty) => {
+      const labels = labelsOf(overlay)
+      const usage = usageOf(figures, new Date(0))
+      usedBytes.set(usage.usedBytes, labels)
+      capacityBytes.set(usage.capacityBytes, labels)
+      usedInodes.set(usage.usedInodes, labels)
+      capacityInodes.set(usage.capacityInodes, labels)
+      errors.set(figures.errorCount, labels)
+      dirty.set(wasDirty || readOnly ? 1 : 0, labels)
+    },
+    forget: (overlay) => {
+      const labels = labelsOf(overlay)
+      for (const each of [usedBytes, capacityBytes, usedInodes, capacityInodes, errors, dirty]) each.remove(labels)
+    },
+  }
+}

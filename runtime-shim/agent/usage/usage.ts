@@ -1,0 +1,65 @@
+import type { Clock } from '../../../kube/clock.ts'
+import type { Logger } from '../../../kube/log.ts'
+import type { Metrics } from '../../../kube/metrics.ts'
+import { createWorkQueue } from '../../../kube/work-queue.ts'
+import type { NodeLayout } from '../../node/layout.ts'
+import type { OverlayReporter } from '../pods/report.ts'
+import { createEphemeralWatch } from './ephemeral.ts'
+import { createOverlayGauges } from './gauges.ts'
+import { probe, readBlocks } from './probe.ts'
+import { observeRunning } from './running.ts'
+import { createUsageWatch } from './watch.ts'
+
+const everyMs = 10_000
+const longestMs = 60_000
+/** What looking may take of a core. */
+const share = 1 / 1000
+
+/** Until an API server that has been away is asked again. */
+const longestBackoffMs = 300_000
+
+/**
+ * Tells how full the overlays of running instances are, in metrics and in their
+ * status. Asks the kernel every ten seconds, less often where that would take
+ * more than a thousandth of a core, and the API server rarely.
+ */
+export const createUsage = ({
+  layout,
+  report,
+  metrics,
+  log,
+  clock,
+}: {
+  layout: NodeLayout
+  report: OverlayReporter
+  metrics: Metrics
+  log: Logger
+  clock: Clock
+}): { run(signal: AbortSignal): Promise<void> } => {
+  const ephemerals = createEphemeralWatch(metrics, clock)
+  const overlays = createUsageWatch({
+    ...{ report, clock, log, probe },
+    running: () => observeRunning(layout).overlays,
+    readBlocks: ({ record }) => readBlocks(record),
+    enqueue: (key) => tellQueue.add(key),
+    gauges: createOverlayGauges(metrics),
+  })
+  const look = async (): Promise<{ requeueAfterMs: number }> => {
+    const before = process.threadCpuUsage()
+    const running = observeRunning(layout)
+    await overlays.look(running.overlays)
+    await ephemerals.look(running.ephemerals)
+    const { user, system } = process.threadCpuUsage(before)
+    const takenMs = (user + system) / 1000
+    return { requeueAfterMs: Math.min(Math.max(everyMs, takenMs / share), longestMs) }
+  }
+  const queues = { log, metrics, maxBackoffMs: longestBackoffMs }
+  const lookQueue = createWorkQueue({ ...queues, name: 'usage', concurrency: 1, process: look })
+  const tellQueue = createWorkQueue({ ...queues, name: 'overlay', concurrency: 2, process: overlays.tell })
+  return {
+    run: async (signal) => {
+      lookQueue.add('node')
+      await Promise.all([lookQueue.run(signal), tellQueue.run(signal)])
+    },
+  }
+}

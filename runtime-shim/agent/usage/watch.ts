@@ -1,0 +1,151 @@
+import type { PersistentOverlay } from '../../../crds/persistent-overlay.ts'
+import { type Clock, pause } from '../../../kube/clock.ts'
+import type { Logger } from '../../../kube/log.ts'
+import { type Found, healthOf, type OverlayReporter, usageOf } from '../pods/report.ts'
+import { fillOf, levelOf } from './fullness.ts'
+import type { OverlayGauges } from './gauges.ts'
+import { isNews, type News, type Told, toldBy } from './news.ts'
+import type { Probed } from './probe.ts'
+import type { RunningOverlay } from './running.ts'
+
+export interface UsageParts {
+  running(): RunningOverlay[]
+  probe(overlay: RunningOverlay, blocks: number | undefined): Promise<Probed | undefined>
+  readBlocks(overlay: RunningOverlay): Promise<number | undefined>
+  report: OverlayReporter
+  /** Has `tell` called with the key soon, and again after a failure. */
+  enqueue(key: string): void
+  gauges: OverlayGauges
+  clock: Clock
+  log: Logger
+}
+
+/** Watches over the writable overlays that are mounted on this node. */
+export interface UsageWatch {
+  /** Looks at each once; asks the kernel alone. @param running those that there are now */
+  look(running: readonly RunningOverlay[]): Promise<void>
+  /** Reads what the status of one says, and writes it anew where that is due. @throws when the API server does not answer */
+  tell(key: string): Promise<void>
+}
+
+interface Watched {
+  overlay: RunningOverlay
+  /** Of the file system; read once a mount. */
+  blocks: number | undefined
+  probed: Probed
+  told: Told | undefined
+  /** It was not cleanly unmounted before this mount. */
+  wasDirty: boolean
+  /** Since when what is told is known, in ms since 1970. */
+  readAt: number
+  /** It is with the queue: that it was told to do so again would undo the pause after a failure. */
+  isTelling: boolean
+}
+
+/** So often the spec is read of an overlay of which there is nothing to tell: it may have been given another size. */
+const readEveryMs = 300_000
+
+/**
+ * statfs(2) may never come back: a process can change its root to a dead network
+ * volume. Node has four threads for such calls; so many may be lost.
+ */
+const stuckAtMost = 2
+const stuckAfterMs = 5_000
+
+const subject = ({ namespace, name, instance }: RunningOverlay) => ({ namespace, name, instance })
+
+const newsOf = (probed: Probed, told: Told | undefined, now: Date): News => {
+  const usage = usageOf(probed.figures, now)
+  const level = levelOf(fillOf(usage), told?.level ?? 0)
+  return { usage, level, health: healthOf(foundBy(probed), told?.health) }
+}
+
+const foundBy = ({ figures, readOnly, ofVolume }: Probed): Found => ({
+  figures,
+  ofVolume,
+  used: true,
+  mounted: { readOnly },
+})
+
+export const createUsageWatch = (parts: UsageParts): UsageWatch => {
+  const { clock, gauges } = parts
+  const watched = new Map<string, Watched>()
+  const stuck = new Set<string>()
+
+  const forget = (key: string): void => {
+    const known = watched.get(key)
+    if (!known) return
+    watched.delete(key)
+    gauges.forget(known.overlay)
+  }
+
+  const isDue = ({ told, probed, readAt }: Watched, now: Date): boolean =>
+    told === undefined || now.getTime() - readAt >= readEveryMs || isNews(told, newsOf(probed, told, now), now)
+
+  const note = (overlay: RunningOverlay, blocks: number | undefined, probed: Probed): void => {
+    const fresh = { told: undefined, wasDirty: false, readAt: 0, isTelling: false }
+    const known = { ...(watched.get(overlay.key) ?? fresh), overlay, blocks, probed }
+    watched.set(overlay.key, known)
+    gauges.show(overlay, probed, known.wasDirty)
+    if (known.isTelling || !isDue(known, clock.now())) return
+    known.isTelling = true
+    parts.enqueue(overlay.key)
+  }
+
+  const lookAt = async (overlay: RunningOverlay): Promise<void> => {
+    try {
+      const blocks = watched.get(overlay.key)?.blocks ?? (await parts.readBlocks(overlay))
+      const probed = await parts.probe(overlay, blocks)
+      if (probed) note(overlay, blocks, probed)
+      else forget(overlay.key)
+    } catch (error) {
+      parts.log.warn({ err: error, kind: 'PersistentOverlay', ...subject(overlay) }, 'its usage cannot be seen')
+    }
+  }
+
+  /** Waits for it no longer than it may take; it stays counted as stuck until it ends. */
+  const limited = async (key: string, work: Promise<void>): Promise<void> => {
+    const ended = new AbortController()
+    stuck.add(key)
+    const settled = work.finally(() => {
+      stuck.delete(key)
+      ended.abort()
+    })
+    await Promise.race([settled, pause(clock, stuckAfterMs, ended.signal)])
+  }
+
+  const look: UsageWatch['look'] = async (running) => {
+    const keys = new Set(running.map(({ key }) => key))
+    for (const key of watched.keys()) if (!keys.has(key)) forget(key)
+    for (const overlay of running) {
+      if (stuck.size >= stuckAtMost) return
+      if (!stuck.has(overlay.key)) await limited(overlay.key, lookAt(overlay))
+    }
+  }
+
+  /** What the release of a pod tells of an overlay is the last word: none comes after it. */
+  const isRunning = (key: string): boolean => parts.running().some((overlay) => overlay.key === key)
+
+  const tell = async (key: string): Promise<void> => {
+    const known = watched.get(key)
+    if (!known) return
+    const now = clock.now()
+    let told = known.told
+    const decide = (overlay: PersistentOverlay): Found | undefined => {
+      if (!isRunning(key)) return undefined
+      const said = toldBy(overlay, now)
+      if (!known.told && said.health?.reason === 'JournalPending') known.wasDirty = true
+      const before = { ...said, level: known.told?.level ?? said.level }
+      const news = newsOf(known.probed, before, now)
+      const isDueNow = isNews(before, news, now)
+      told = isDueNow ? { ...news, at: now.getTime() } : before
+      return isDueNow ? { ...foundBy(known.probed), level: before.level } : undefined
+    }
+    await parts.report(known.overlay, decide)
+    known.told = told
+    known.readAt = now.getTime()
+    known.isTelling = false
+  }
+
+  return { look, tell }
+}

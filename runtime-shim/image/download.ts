@@ -1,0 +1,157 @@
+import { createHash, type Hash } from 'node:crypto'
+import { type FileHandle, open, rm } from 'node:fs/promises'
+import type { IncomingMessage } from 'node:http'
+import { dirname } from 'node:path'
+import { FileError, NoSpaceError } from './errors.ts'
+import { openUrl, unreachable, type WebAnswer, type WebRequest } from './https.ts'
+import { downloaded, progressMs, stalledMs } from './progress.ts'
+import { assertRoom, freeBytes, isFullError } from './space.ts'
+
+export interface Download {
+  /** https:// */
+  url: string
+  /** `sha256:…` that the file must have. */
+  digest: string
+  /** File to write; must not exist. */
+  target: string
+  signal: AbortSignal
+  onProgress(line: string): void
+  /** Instead of the usual ones. */
+  web?: Partial<Pick<WebRequest, 'ca' | 'silenceMs'>> | undefined
+}
+
+/** The connection broke while the body came. */
+class InterruptedError extends Error {
+  override name = 'InterruptedError'
+}
+
+/** A server that ends the connection so often in a row without a byte more is given up. */
+const mostInterruptions = 5
+
+/** What has come so far. */
+interface Received {
+  hash: Hash
+  bytes: number
+  total: number | undefined
+  /** What the server calls this version of the file: only that may be continued. */
+  validator: string | undefined
+}
+
+const nothing = (): Received => ({ hash: createHash('sha256'), bytes: 0, total: undefined, validator: undefined })
+
+const lengthOf = (text: string | undefined): number | undefined =>
+  text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined
+
+/** If-Range takes no weak validator (RFC 9110, 13.1.5). */
+const validatorOf = ({ headers: { etag, 'last-modified': modified } }: IncomingMessage): string | undefined =>
+  etag === undefined || etag.startsWith('W/') ? modified : etag
+
+const rangeFrom = ({ bytes, validator }: Received): Record<string, string> =>
+  bytes === 0 || validator === undefined ? {} : { range: `bytes=${bytes}-`, 'if-range': validator }
+
+const continues = ({ status, response }: WebAnswer, { bytes }: Received): boolean =>
+  status === 206 && response.headers['content-range']?.startsWith(`bytes ${bytes}-`) === true
+
+/** A server may not know how to continue: then all begins anew. */
+const beginOrContinue = async (answer: WebAnswer, received: Received, file: FileHandle): Promise<void> => {
+  if (continues(answer, received)) return
+  if (answer.status === 206)
+    throw new FileError('Other', `${answer.url.host} gives another part of the file than it was asked for`)
+  await file.truncate(0)
+  const { response } = answer
+  const total = lengthOf(response.headers['content-length'])
+  Object.assign(received, nothing(), { total, validator: validatorOf(response) })
+}
+
+async function* piecesOf({ response }: WebAnswer): AsyncGenerator<Buffer, void, void> {
+  try {
+    yield* response
+  } catch (cause) {
+    throw new InterruptedError('the connection broke', { cause })
+  }
+}
+
+/** One write may take less than it was given. */
+const writeAll = async (file: FileHandle, piece: Buffer, position: number): Promise<void> => {
+  for (let done = 0; done < piece.length; ) {
+    const { bytesWritten } = await file.write(piece, done, piece.length - done, position + done)
+    done += bytesWritten
+  }
+}
+
+/** Writes what comes to the end of what is there. @throws InterruptedError, the system's errors of writing */
+const receive = async (
+  answer: WebAnswer,
+  received: Received,
+  file: FileHandle,
+  onProgress: Download['onProgress'],
+): Promise<void> => {
+  let toldAt = performance.now()
+  for await (const piece of piecesOf(answer)) {
+    await writeAll(file, piece, received.bytes)
+    received.hash.update(piece)
+    received.bytes += piece.length
+    if (performance.now() - toldAt < progressMs) continue
+    toldAt = performance.now()
+    onProgress(downloaded(received.bytes, received.total))
+  }
+}
+
+const receiveAll = async (
+  { url, target, signal, onProgress, web }: Download,
+  received: Received,
+  file: FileHandle,
+): Promise<void> => {
+  for (let interruptions = 0; ; ) {
+    const headers = rangeFrom(received)
+    const answer = await openUrl(url, { method: 'GET', headers, signal, silenceMs: stalledMs, ...web })
+    const before = received.bytes
+    try {
+      await beginOrContinue(answer, received, file)
+      assertRoom(dirname(target), (received.total ?? 0) - received.bytes)
+      return await receive(answer, received, file, onProgress)
+    } catch (error) {
+      answer.response.destroy()
+      signal.throwIfAborted()
+      if (!(error instanceof InterruptedError)) throw error
+      interruptions = received.bytes > before ? 1 : interruptions + 1
+      if (interruptions === mostInterruptions) throw unreachable(answer.url, error.cause)
+      onProgress(`the connection to ${answer.url.host} broke, and is made again`)
+    }
+  }
+}
+
+/** To be asked when the file is gone, and its room free. Of a file of unknown length more was to come. */
+const explain = (error: unknown, { target }: Download, { bytes, total = bytes + 2 ** 20 }: Received): unknown => {
+  if (!isFullError(error)) return error
+  const path = dirname(target)
+  return new NoSpaceError({ path, needed: total, free: freeBytes(path) }, { cause: error })
+}
+
+/**
+ * Fetches a file by https and checks it against its digest while it comes. A
+ * connection that breaks is continued where the server can. Nothing is left at
+ * `target` when it fails; the file is not synced to disk.
+ *
+ * @throws FileError, NoSpaceError
+ */
+export const downloadFile = async (download: Download): Promise<{ sizeBytes: number }> => {
+  const { url, digest, target } = download
+  const file = await open(target, 'wx', 0o600)
+  const received = nothing()
+  try {
+    await receiveAll(download, received, file)
+    const found = `sha256:${received.hash.digest('hex')}`
+    if (found === digest) return { sizeBytes: received.bytes }
+    throw new FileError(
+      'Mismatch',
+      `what ${url} gives has ${found}, and ${digest} is asked for: correct spec.source.file.sha256, or name another file`,
+    )
+  } catch (error) {
+    await file.truncate(0)
+    await rm(target)
+    throw explain(error, download, received)
+  } finally {
+    await file.close()
+  }
+}

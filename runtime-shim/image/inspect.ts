@@ -1,0 +1,117 @@
+import { createHash } from 'node:crypto'
+import { ExecaError, execa } from 'execa'
+import type { z } from 'zod'
+import { RegistryError } from './errors.ts'
+import { type ImageManifest, manifestSchema } from './manifest.ts'
+import { formatReference, type ImageReference, parseReference } from './reference.ts'
+import { registryError } from './registry-error.ts'
+
+/** How a registry is reached. registries.conf and policy.json are the system's, in /etc/containers. */
+export interface RegistryAccess {
+  /** Credentials, as `mergeDockerConfigs` makes them. Undefined: none, whatever the system may have. */
+  authFile?: string | undefined
+  /** For skopeo's temporary files. */
+  scratchDir: string
+}
+
+/** Something in a registry, and how it is reached. */
+export interface Remote {
+  reference: ImageReference
+  /** Which member of a ContainerImage's `spec.source` names it, for messages. */
+  source: 'registry' | 'file'
+  access: RegistryAccess
+}
+
+const inspectSeconds = 30
+
+export const credentials = ({ authFile }: RegistryAccess, prefix: '--' | '--src-'): string[] =>
+  authFile === undefined ? [`${prefix}no-creds`] : [`${prefix}authfile`, authFile]
+
+/**
+ * Runs skopeo; the answer is what it writes.
+ *
+ * @throws RegistryError
+ */
+export const skopeo = async (
+  remote: Remote,
+  args: readonly string[],
+  { signal, seconds }: { signal: AbortSignal; seconds?: number },
+): Promise<Buffer> => {
+  const limit = seconds === undefined ? {} : { timeout: seconds * 1000 }
+  try {
+    const { stdout } = await execa('skopeo', args, {
+      ...limit,
+      encoding: 'buffer',
+      // A manifest's digest is that of all its bytes.
+      stripFinalNewline: false,
+      stdin: 'ignore',
+      cancelSignal: signal,
+      env: { TMPDIR: remote.access.scratchDir },
+    })
+    return Buffer.from(stdout)
+  } catch (cause) {
+    signal.throwIfAborted()
+    if (!(cause instanceof ExecaError) || cause.code === 'ENOENT') throw cause
+    const said = cause.timedOut ? `no answer within ${seconds} s: timeout` : Buffer.from(cause.stderr ?? '').toString()
+    throw registryError(remote, said, cause)
+  }
+}
+
+/** @throws RegistryError when it is none */
+export const parseImageReference = (text: string): ImageReference => {
+  const reference = parseReference(text)
+  if (reference) return reference
+  throw new RegistryError(
+    'Other',
+    `"${text}" is not an image reference: write it as registry/repository:tag or repository@sha256:…, in lower case`,
+  )
+}
+
+const parseJson = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+interface Read<T> {
+  value: T
+  digest: string
+}
+
+const inspect = async (remote: Remote, what: readonly string[], signal: AbortSignal): Promise<Read<unknown>> => {
+  const { reference, access } = remote
+  const args = ['inspect', ...what, ...credentials(access, '--'), `docker://${formatReference(reference)}`]
+  const bytes = await skopeo(remote, args, { signal, seconds: inspectSeconds })
+  return { value: parseJson(bytes.toString()), digest: `sha256:${createHash('sha256').update(bytes).digest('hex')}` }
+}
+
+/** The manifest or index that the reference names, with its digest. @throws RegistryError */
+export const readManifest = async (remote: Remote, signal: AbortSignal): Promise<Read<unknown>> => {
+  const { reference } = remote
+  const read = await inspect(remote, ['--raw'], signal)
+  if (reference.digest?.startsWith('sha256:') && reference.digest !== read.digest) {
+    throw new RegistryError('Other', `the registry gave ${read.digest} for "${formatReference(reference)}"`)
+  }
+  return read
+}
+
+/** The configuration of an image of one platform. @throws RegistryError */
+export const readConfiguration = async (remote: Remote, signal: AbortSignal): Promise<unknown> =>
+  (await inspect(remote, ['--config', '--raw'], signal)).value
+
+/** @throws RegistryError when the registry has something else there */
+export const expectImage = <T>(schema: z.ZodType<T>, value: unknown, reference: ImageReference): T => {
+  const parsed = schema.safeParse(value)
+  if (parsed.success) return parsed.data
+  throw new RegistryError(
+    'Other',
+    `"${formatReference(reference)}" is no container image in OCI's format or Docker's schema 2: build or push it with a current tool`,
+    { cause: parsed.error },
+  )
+}
+
+/** The manifest of one image, which the reference names by its digest. @throws RegistryError */
+export const readImageManifest = async (remote: Remote, signal: AbortSignal): Promise<ImageManifest> =>
+  expectImage(manifestSchema, (await readManifest(remote, signal)).value, remote.reference)

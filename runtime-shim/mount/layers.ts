@@ -1,0 +1,190 @@
+import { closeSync, fstatSync, mkdirSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { assertUnclaimed } from './device.ts'
+import { hasCode } from './error-code.ts'
+import { LockHeldError, lockImage } from './lock.ts'
+import { attachLoop, isAttached, type LoopAttachment, type LoopFile, withSharedLoop } from './loop.ts'
+import { withNamedLock } from './named-lock.ts'
+import { lockFileName } from './names.ts'
+import { descriptorPath, openDirectoryBelow, withDirectory } from './open.ts'
+import { type DeviceNumbers, type ImageLayer, type OpenOverlay, type OverlayContent, OverlayError } from './parts.ts'
+import { mount, mountComplaint, mountFlags, umount } from './syscalls.ts'
+import { retrySync } from './wait.ts'
+
+/** Mounts single images, devices and directories; {@link ./root.ts} makes one root of them. */
+
+/**
+ * ext3's options. Never `discard`: it would undo the image's allocation. An image
+ * whose superblock says "panic on errors" must not take the node down.
+ */
+const ext3Options = 'errors=remount-ro,data_err=abort'
+const readOnlyExt3Options = 'errors=remount-ro'
+
+/** The ext4 driver mounts ext3 and sets no feature bit; its delayed allocation writes faster. */
+const ext3Driver = 'ext4'
+
+const readOnlyLayer = mountFlags.readOnly | mountFlags.nodev
+
+export const isWriter = ({ source }: OpenOverlay): boolean => source.access === 'ReadWrite'
+
+interface Image {
+  fd: number
+  path: string
+}
+
+const loopFile = ({ fd, path }: Image, { extent }: Pick<ImageLayer, 'extent'>, lockDir: string): LoopFile => ({
+  fd,
+  name: basename(path),
+  extent,
+  lockDir,
+})
+
+/** mount(2) has one number for an unknown compressor and for damage; the kernel's words tell them apart. */
+const explainSquashfs = (device: string, { path }: Image, cause: unknown): Error => {
+  const complaint = mountComplaint('squashfs', device)
+  const [, compressor] = /uses "(\w+)" compression.*not supported/.exec(complaint) ?? []
+  return compressor === undefined
+    ? new OverlayError(`${path}: the kernel finds its squashfs damaged (${complaint || String(cause)})`, { cause })
+    : new OverlayError(
+        `${path}: its squashfs is compressed with ${compressor}, which this node's kernel cannot read: build it with zstd or gzip`,
+        { cause },
+      )
+}
+
+const mountSquashfs = (device: string, at: string, image: Image): void => {
+  try {
+    mount(device, at, 'squashfs', readOnlyLayer, null)
+  } catch (error) {
+    throw explainSquashfs(device, image, error)
+  }
+}
+
+const mountExt3 = (device: string, at: string, access: 'read' | 'write', { path }: Image): void => {
+  try {
+    if (access === 'write') mount(device, at, ext3Driver, mountFlags.nodev, ext3Options)
+    else mount(device, at, ext3Driver, readOnlyLayer, readOnlyExt3Options)
+  } catch (cause) {
+    if (hasCode(cause, 'EBUSY')) throw new LockHeldError(`${path} is in use by another mount on this node`, { cause })
+    throw new OverlayError(
+      `${path}: the kernel does not mount its ext3 file system: run e2fsck on it (${String(cause)})`,
+      { cause },
+    )
+  }
+}
+
+/**
+ * Mounts a part of a file read-only over the empty directory `at`; everyone on the
+ * node who does so shares its loop device.
+ */
+export const mountImage = (image: Image, layer: ImageLayer, at: string, lockDir: string): LoopAttachment =>
+  withSharedLoop(loopFile(image, layer, lockDir), ({ path }) =>
+    layer.kind === 'squashfs' ? mountSquashfs(path, at, image) : mountExt3(path, at, 'read', image),
+  )
+
+/** Mounts read-write once and unmounts: the kernel replays the journal. Then the shared lock replaces the exclusive one. */
+const replayJournal = (overlay: OpenOverlay, replay: number, layer: ImageLayer, at: string, lockDir: string): void => {
+  const loop = attachLoop(loopFile({ fd: replay, path: overlay.path }, layer, lockDir), false)
+  try {
+    mountExt3(loop.path, at, 'write', overlay)
+    umount(at)
+  } finally {
+    closeSync(loop.fd)
+    closeSync(replay)
+  }
+  retrySync(
+    () => {
+      if (isAttached(loop)) throw new OverlayError(`${overlay.path}: its loop device stays after journal replay`)
+      lockImage(overlay.fd, 'shared', overlay.path)
+    },
+    () => true,
+    { forMs: 5_000, everyMs: 2 },
+  )
+}
+
+const mountOwnLoop = (file: LoopFile, readOnly: boolean, mountIt: (device: string) => void): LoopAttachment => {
+  const { fd, path, number, diskseq } = attachLoop(file, readOnly)
+  try {
+    mountIt(path)
+  } finally {
+    closeSync(fd)
+  }
+  return { number, diskseq }
+}
+
+/** The device's own lock is none that would outlive us: the look and the mount come under one of ours. */
+const mountDevice = (overlay: OpenOverlay, { major, minor }: DeviceNumbers, at: string, lockDir: string): void =>
+  withNamedLock(lockDir, `device-${major}-${minor}`, () => {
+    if (isWriter(overlay)) assertUnclaimed(overlay.fd, overlay.path)
+    mountExt3(descriptorPath(overlay.fd), at, isWriter(overlay) ? 'write' : 'read', overlay)
+  })
+
+/** Where an overlay's files are reached in the private namespace, and by what the kernel holds it. */
+export interface MountedParts {
+  /** Its top: of the file system, or the directory. */
+  top: string
+  /** Of format Directory: where its lock is mounted, a layer without meaning that must be in the root. */
+  lock: string | undefined
+  loop: LoopAttachment | null
+  device: DeviceNumbers | null
+}
+
+/**
+ * Opens the directory once more, by the private namespace's own mount: overlayfs
+ * takes no layer from another namespace.
+ *
+ * @param known the descriptor opened before, in the host's namespace
+ */
+export const reopenDirectory = (known: number, volume: string, path: string): string => {
+  const fd = withDirectory(volume, (dirfd) => openDirectoryBelow(dirfd, path, `${volume}/${path}`))
+  const [was, is] = [fstatSync(known, { bigint: true }), fstatSync(fd, { bigint: true })]
+  if (was.dev !== is.dev || was.ino !== is.ino)
+    throw new OverlayError(`${volume}/${path} is no longer the directory that it was a moment before`)
+  return descriptorPath(fd)
+}
+
+const directoryOf = ({ source, fd, content }: OpenOverlay): string => {
+  if (source.volume.kind !== 'directory') throw new OverlayError(`overlay "${source.name}" is not in a directory`)
+  const known = content.kind === 'directory' ? content.directory : fd
+  return reopenDirectory(known, source.volume.path, source.path)
+}
+
+const mountExt3Overlay = (
+  overlay: OpenOverlay,
+  { extent, replay }: Extract<OverlayContent, { kind: 'ext3' }>,
+  at: string,
+  lockDir: string,
+): LoopAttachment => {
+  const layer = { kind: 'ext3', extent } as const
+  if (isWriter(overlay))
+    return mountOwnLoop(loopFile(overlay, layer, lockDir), false, (device) => mountExt3(device, at, 'write', overlay))
+  if (replay !== undefined) replayJournal(overlay, replay, layer, at, lockDir)
+  return mountImage(overlay, layer, at, lockDir)
+}
+
+/** Of format Directory. */
+const mountLock = (overlay: OpenOverlay, at: string, lockDir: string): LoopAttachment => {
+  const image = { fd: overlay.fd, path: join(overlay.path, lockFileName) }
+  const layer = { kind: 'squashfs', extent: { offset: 0, size: Number(overlay.stats.size) } } as const
+  if (!isWriter(overlay)) return mountImage(image, layer, at, lockDir)
+  return mountOwnLoop(loopFile(image, layer, lockDir), true, (device) => mountSquashfs(device, at, image))
+}
+
+/** @param at a path of the private namespace at which nothing is yet */
+export const mountOverlay = (overlay: OpenOverlay, at: string, lockDir: string): MountedParts => {
+  const { content } = overlay
+  const parts = { top: at, lock: undefined, loop: null, device: null }
+  mkdirSync(at)
+  switch (content.kind) {
+    case 'plainDirectory':
+      return { ...parts, top: directoryOf(overlay) }
+    case 'directory':
+      return { ...parts, top: directoryOf(overlay), lock: at, loop: mountLock(overlay, at, lockDir) }
+    case 'device':
+      mountDevice(overlay, content, at, lockDir)
+      return { ...parts, device: { major: content.major, minor: content.minor } }
+    case 'squashfs':
+      return { ...parts, loop: mountImage(overlay, content, at, lockDir) }
+    case 'ext3':
+      return { ...parts, loop: mountExt3Overlay(overlay, content, at, lockDir) }
+  }
+}

@@ -1,0 +1,198 @@
+import { closeSync, fstatSync } from 'node:fs'
+import { join } from 'node:path'
+import { BadImageError } from './bad-image.ts'
+import { holding } from './descriptor.ts'
+import { assertUnclaimed, isClaimed, openDevice } from './device.ts'
+import { hasCode } from './error-code.ts'
+import { identify, layerOf } from './image-file.ts'
+import { LockHeldError, lockImage } from './lock.ts'
+import { lockFileName } from './names.ts'
+import {
+  type OpenFile,
+  openBelow,
+  openDirectoryBelow,
+  openFileOrDirectoryBelow,
+  openRegularBelow,
+  withDirectory,
+} from './open.ts'
+import { type ImageLayer, type OpenOverlay, OverlayError, type OverlaySource, type OverlayVolume } from './parts.ts'
+import { assertExt3, NotExt3Error, readSuperblock } from './superblock.ts'
+import { O_PATH } from './syscalls.ts'
+import { retrySync } from './wait.ts'
+
+type DirectoryVolume = Extract<OverlayVolume, { kind: 'directory' }>
+type DeviceVolume = Extract<OverlayVolume, { kind: 'device' }>
+
+const openPath = ({ path }: DirectoryVolume, source: OverlaySource, access: 'read' | 'write'): OpenFile =>
+  withDirectory(path, (dirfd) => openFileOrDirectoryBelow(dirfd, source.path, access, join(path, source.path)))
+
+/** To be called under the lock: before it, the node agent may have let the file grow. */
+const layerIn = (fd: number): ImageLayer => {
+  const { size } = fstatSync(fd)
+  const image = identify(fd, size)
+  if (image.kind !== 'sif') return image
+  const overlays = image.partitions.filter(({ role }) => role === 'overlay')
+  const [overlay] = overlays
+  if (!overlay || overlays.length > 1)
+    throw new BadImageError(`it is a SIF with ${overlays.length} overlay partitions, and must have one`)
+  return layerOf(fd, overlay, size)
+}
+
+const notWritable = (what: string): BadImageError =>
+  new BadImageError(`it is a ${what}, which cannot be written: use it with access ReadOnly`)
+
+const openForWriting = (source: OverlaySource, volume: DirectoryVolume): OpenOverlay => {
+  const path = join(volume.path, source.path)
+  const file = openPath(volume, source, 'write')
+  return holding(file.fd, () => {
+    if (file.stats.isDirectory()) throw notWritable('directory without a lock (format Image)')
+    lockImage(file.fd, 'exclusive', path)
+    const { kind, extent } = layerIn(file.fd)
+    if (kind === 'squashfs') throw notWritable('squashfs')
+    return { source, path, ...file, content: { kind, extent, replay: undefined } }
+  })
+}
+
+/** The superblock is read under the lock: before it, a writer may come and crash. */
+const openForReading = (source: OverlaySource, volume: DirectoryVolume): OpenOverlay => {
+  const path = join(volume.path, source.path)
+  const file = openPath(volume, source, 'read')
+  if (file.stats.isDirectory()) return { source, path, ...file, content: { kind: 'plainDirectory' } }
+  const { layer, clean } = holding(file.fd, () => {
+    lockImage(file.fd, 'shared', path)
+    const found = layerIn(file.fd)
+    return {
+      layer: found,
+      clean: found.kind === 'squashfs' || !readSuperblock(file.fd, found.extent.offset).needsRecovery,
+    }
+  })
+  const { kind, extent } = layer
+  if (kind === 'squashfs') return { source, path, ...file, content: { kind, extent } }
+  if (clean) return { source, path, ...file, content: { kind, extent, replay: undefined } }
+
+  // The own shared lock would refuse the exclusive one.
+  closeSync(file.fd)
+  const { fd: replay } = openPath(volume, source, 'write')
+  return holding(replay, () => {
+    lockImage(replay, 'exclusive', path)
+    return { source, path, ...openPath(volume, source, 'read'), content: { kind, extent, replay } }
+  })
+}
+
+/** Of format Directory. The lock's file needs to be open for writing to be locked exclusively. */
+const openDirectory = (source: OverlaySource, volume: DirectoryVolume): OpenOverlay => {
+  const path = join(volume.path, source.path)
+  const directory = withDirectory(volume.path, (dirfd) => openDirectoryBelow(dirfd, source.path, path))
+  return holding(directory, () => {
+    const [access, lock] =
+      source.access === 'ReadWrite' ? (['write', 'exclusive'] as const) : (['read', 'shared'] as const)
+    const file = openRegularBelow(directory, lockFileName, access, join(path, lockFileName))
+    return holding(file.fd, () => {
+      lockImage(file.fd, lock, path)
+      if (identify(file.fd, Number(file.stats.size)).kind !== 'squashfs')
+        throw new BadImageError(`its ${lockFileName} is not a squashfs: let the node agent prepare the overlay again`)
+      return { source, path, ...file, content: { kind: 'directory', directory } }
+    })
+  })
+}
+
+/**
+ * Whoever has it mounted for writing has marked the superblock as in need of
+ * recovery; readers have not. The mount itself is the last judge.
+ */
+const openBlock = (source: OverlaySource, { mapPath: path, major, minor }: DeviceVolume): OpenOverlay => {
+  if (source.format === 'Directory') throw new OverlayError('format Directory needs a volume with a file system')
+  const device = openDevice(path, { major, minor }, source.access === 'ReadWrite' ? 'write' : 'read')
+  return holding(device.fd, () => {
+    if (source.access === 'ReadWrite') assertUnclaimed(device.fd, path)
+    const superblock = readSuperblock(device.fd)
+    if (superblock.needsRecovery && isClaimed(device.fd))
+      throw new LockHeldError(`${path} is in use for writing by another mount on this node`)
+    assertExt3(superblock)
+    return { source, path, ...device, content: { kind: 'device', major, minor } }
+  })
+}
+
+const open = (source: OverlaySource): OpenOverlay => {
+  if (source.volume.kind === 'device') return openBlock(source, source.volume)
+  if (source.format === 'Directory') return openDirectory(source, source.volume)
+  return source.access === 'ReadWrite' ? openForWriting(source, source.volume) : openForReading(source, source.volume)
+}
+
+const hostPath = ({ volume, path }: OverlaySource): string =>
+  volume.kind === 'device' ? volume.mapPath : join(volume.path, path)
+
+const explain = (source: OverlaySource, error: unknown): Error => {
+  const { name, format, path, volume } = source
+  const cause = error instanceof Error ? error : new Error(String(error))
+  if (cause instanceof BadImageError || cause instanceof NotExt3Error)
+    return new OverlayError(`overlay "${name}": ${hostPath(source)}: ${cause.message}`, { cause })
+  if (hasCode(error, 'EROFS')) {
+    return new OverlayError(
+      `overlay "${name}": ${hostPath(source)} cannot be written, its volume is read-only here: use it with access ReadOnly (after an unclean end it must be written once before)`,
+      { cause },
+    )
+  }
+  if (volume.kind === 'device' || !hasCode(error, 'ENOENT'))
+    return new OverlayError(`overlay "${name}": ${cause.message}`, { cause })
+  const what = format === 'Directory' ? join(path, lockFileName) : path
+  return new OverlayError(
+    `overlay "${name}" has no ${what} in its volume, although one was made there: restore it from a backup, or delete the PersistentOverlay and its PersistentVolumeClaim and make the overlay anew`,
+    { cause },
+  )
+}
+
+/** What the source leads to, undefined where it leads nowhere: opening it will tell. */
+const identityOf = ({ volume, path }: OverlaySource): string | undefined => {
+  if (volume.kind === 'device') return `${volume.major}:${volume.minor}`
+  try {
+    return withDirectory(volume.path, (dirfd) => {
+      const fd = openBelow(dirfd, path, O_PATH, path)
+      const { dev, ino } = fstatSync(fd, { bigint: true })
+      closeSync(fd)
+      return `${dev} ${ino}`
+    })
+  } catch {
+    return undefined
+  }
+}
+
+/** Our own locks would let it be read twice, and let a second use wait for the first for ever. */
+const assertCompatible = (sources: readonly OverlaySource[]): void => {
+  const writers = sources.filter(({ access }) => access === 'ReadWrite').map(({ name }) => `"${name}"`)
+  if (writers.length > 1)
+    throw new OverlayError(`overlays ${writers.join(' and ')}: only one overlay can be ReadWrite, and it lies on top`)
+  const seen = new Map<string, string>()
+  for (const source of sources) {
+    const identity = identityOf(source)
+    if (identity === undefined) continue
+    const other = seen.get(identity)
+    if (other !== undefined)
+      throw new OverlayError(`overlays "${other}" and "${source.name}" are the same ${source.path}: use it once`)
+    seen.set(identity, source.name)
+  }
+}
+
+const openWaiting = (source: OverlaySource, waitMs: number): OpenOverlay => {
+  try {
+    return retrySync(
+      () => open(source),
+      (error) => error instanceof LockHeldError,
+      { forMs: waitMs, everyMs: 5 },
+    )
+  } catch (error) {
+    throw explain(source, error)
+  }
+}
+
+/**
+ * Opens and locks every overlay through the host's mounts: as long as one is
+ * open, the kubelet's unmount of the volume gets EBUSY and is tried again.
+ *
+ * @param waitMs how long the mount of a predecessor (a container restarted in place) may take to fall
+ * @throws OverlayError
+ */
+export const openOverlays = (sources: readonly OverlaySource[], waitMs: number): OpenOverlay[] => {
+  if (sources.length > 1) assertCompatible(sources)
+  return sources.map((source) => openWaiting(source, waitMs))
+}

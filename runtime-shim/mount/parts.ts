@@ -1,0 +1,117 @@
+import type { BigIntStats } from 'node:fs'
+import type { LoopAttachment } from './loop.ts'
+
+/** What a root is made of: where its parts lie, what they are once opened, and what became of them. */
+
+/** Block device numbers. */
+export interface DeviceNumbers {
+  major: number
+  minor: number
+}
+
+/** Where an overlay lies: a host directory of a volume, as the container runtime named it, or a block volume. */
+export type OverlayVolume =
+  | { kind: 'directory'; path: string }
+  /** `mapPath`: the kubelet's path of the device, a trusted one; it may be a link. What it leads to must have the numbers. */
+  | ({ kind: 'device'; mapPath: string } & DeviceNumbers)
+
+export interface OverlaySource {
+  name: string
+  uid: string
+  access: 'ReadWrite' | 'ReadOnly'
+  volume: OverlayVolume
+  /**
+   * `Image`: what lies at `path`, told by its bytes: an ext3 image, a SIF with an overlay partition; ReadOnly also a
+   * squashfs, or a directory whose `upper/`, else itself, is the layer. On a device: ext3 straight on it.
+   * `Directory`: `path` is a directory that holds `upper/`, `work/`, `lamina.json` and `lock.squashfs`, a 4 KiB
+   * squashfs (a copy of the skeleton will do) that must be there: its loop device bears the lock.
+   */
+  format: 'Image' | 'Directory'
+  /** In a directory volume, relative to it and never followed through a link; `.` is the volume itself. Of no meaning on a device. */
+  path: string
+}
+
+/** A part of an open file that is a file system by itself; `size` reaches to what follows it in the file. Bytes. */
+export interface Extent {
+  offset: number
+  size: number
+}
+
+/** How an open file is mounted as a layer. */
+export interface ImageLayer {
+  kind: 'squashfs' | 'ext3'
+  extent: Extent
+}
+
+/** What an overlay turned out to be. */
+export type OverlayContent =
+  | { kind: 'squashfs'; extent: Extent }
+  /** `replay`: of a reader's uncleanly unmounted image, open for writing under the exclusive lock, to replay the journal once. */
+  | { kind: 'ext3'; extent: Extent; replay: number | undefined }
+  | ({ kind: 'device' } & DeviceNumbers)
+  /** A foreign directory, ReadOnly; nothing locks it. */
+  | { kind: 'plainDirectory' }
+  /** Of format Directory; `fd` is its `lock.squashfs`. */
+  | { kind: 'directory'; directory: number }
+
+/** An overlay, open and locked; the locks go with the descriptors and the loop devices made from them. */
+export interface OpenOverlay {
+  source: OverlaySource
+  /** For messages: of the image, the device or the directory. */
+  path: string
+  /**
+   * The file whose loop device, or the device itself, bears witness to the mount: the image, `lock.squashfs`, the
+   * device. Of a plain directory the directory itself, to whose mount nothing bears witness.
+   */
+  fd: number
+  /** Of `fd`. */
+  stats: BigIntStats
+  content: OverlayContent
+}
+
+/** `file`: a trusted path, in the cache. `below`: a path in a volume, a file or a directory (a sandbox container). */
+export type BaseSource = { kind: 'file'; path: string } | { kind: 'below'; directory: string; path: string }
+
+export type BaseContent =
+  | ImageLayer
+  /** A sandbox container: the directory `path` below the volume's `directory`. */
+  | { kind: 'directory'; directory: string; path: string }
+
+/** A base, open, and locked for reading if it is a file. */
+export interface OpenBase {
+  /** For messages. */
+  path: string
+  fd: number
+  content: BaseContent
+  /** The overlay partition that a SIF brings with it: a read-only layer right above. */
+  embedded: ImageLayer | undefined
+}
+
+/** Everything that makes one root, opened and locked beforehand in the host's namespace. */
+export interface RootParts {
+  /** The host's empty directory over which the root is mounted. */
+  target: string
+  lockDir: string
+  /** The lowest layer: mount points that runc would otherwise create in the upper. Opened by `openBase`. */
+  skeleton: OpenBase
+  base: OpenBase & { reference: string; digest: string }
+  /** In the order of the spec: later ReadOnly ones lie higher. */
+  overlays: readonly OpenOverlay[]
+  /** Directory of the throw-away upper layer; given exactly when no overlay is ReadWrite. */
+  ephemeral: string | undefined
+  mountLabel: string
+}
+
+/** What the kernel holds of an overlay. Both null for a plain directory. */
+export interface MountedOverlay {
+  overlay: OpenOverlay
+  /** Of an image or of `lock.squashfs`. */
+  loop: LoopAttachment | null
+  /** A block volume, mounted itself: exactly while it cannot be opened exclusively (open(2), O_EXCL). */
+  device: DeviceNumbers | null
+}
+
+/** A base or an overlay cannot be mounted; the message names it and what to do. */
+export class OverlayError extends Error {
+  override name = 'OverlayError'
+}

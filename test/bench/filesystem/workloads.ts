@@ -1,0 +1,159 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { performance } from 'node:perf_hooks'
+import { execa } from 'execa'
+import { z } from 'zod'
+
+/** What the workloads take their data from, on the host and the same for all. */
+export interface Sources {
+  /** Many small files. */
+  tar: string
+  /** The same files as a git repository. */
+  repository: string
+  /** `package.json`, its lock file, and a cache that has all of it. */
+  npm: { project: string; cache: string }
+}
+
+export interface Outcome {
+  seconds: number
+  /** System calls of a job of fio; 1 for a whole command. */
+  operations: number
+}
+
+/** Work in a directory. */
+export interface Workload {
+  name: string
+  /** The ratio to the host directory's speed that it should reach. */
+  aim: number
+  run(dir: string, sources: Sources): Promise<Outcome>
+}
+
+const syncFileSystem = (dir: string) => execa('sync', ['--file-system', dir])
+
+/** Empties the page cache of the machine: the image's pages too, not only those of the file in it. */
+const dropCaches = async (dir: string): Promise<void> => {
+  await syncFileSystem(dir)
+  writeFileSync('/proc/sys/vm/drop_caches', '3')
+}
+
+const fioSide = z.object({ total_ios: z.number(), iops: z.number() })
+const fioSchema = z.object({ jobs: z.tuple([z.object({ read: fioSide, write: fioSide })]) })
+
+/** Runs one job of fio(1), all of whose operations read or all write. */
+const fio = async (dir: string, ...options: string[]): Promise<Outcome> => {
+  const always = ['--name=bench', `--directory=${dir}`, '--ioengine=psync', '--randseed=1', '--fallocate=none']
+  const { stdout } = await execa('fio', [...always, '--group_reporting', '--output-format=json', ...options])
+  const [{ read, write }] = fioSchema.parse(JSON.parse(stdout)).jobs
+  const { total_ios: operations, iops } = read.total_ios > 0 ? read : write
+  return { seconds: operations / iops, operations }
+}
+
+const seconds = async (act: () => Promise<unknown>): Promise<number> => {
+  const started = performance.now()
+  await act()
+  return (performance.now() - started) / 1000
+}
+
+/** Runs `act` in a fresh directory, with what was dirty before already on disk, until all of it is. */
+const untilSynced = async (dir: string, act: (at: string) => Promise<unknown>): Promise<Outcome> => {
+  const at = join(dir, 'tree')
+  mkdirSync(at)
+  await syncFileSystem(dir)
+  const took = await seconds(async () => {
+    await act(at)
+    await syncFileSystem(dir)
+  })
+  rmSync(at, { recursive: true })
+  return { seconds: took, operations: 1 }
+}
+
+const largeFile = 'large'
+const large = [`--filename=${largeFile}`, '--size=256M']
+
+export const workloads: readonly Workload[] = [
+  {
+    name: 'untar + sync',
+    aim: 0.9,
+    run: (dir, { tar }) => untilSynced(dir, (at) => execa('tar', ['--extract', '--file', tar, '--directory', at])),
+  },
+  {
+    name: 'git clone + sync',
+    aim: 0.9,
+    run: (dir, { repository }) =>
+      untilSynced(dir, (at) => execa('git', ['clone', '--quiet', '--no-local', repository, join(at, 'clone')])),
+  },
+  {
+    name: 'npm ci + sync',
+    aim: 0.9,
+    run: (dir, { npm }) =>
+      untilSynced(dir, async (at) => {
+        await execa('cp', ['--recursive', `${npm.project}/.`, at])
+        const options = ['--offline', '--ignore-scripts', '--no-audit', '--no-fund', '--omit=optional']
+        await execa('npm', ['ci', ...options, '--cache', npm.cache], { cwd: at, preferLocal: false })
+      }),
+  },
+  {
+    name: 'append 4k + fsync',
+    aim: 0.5,
+    run: (dir) => fio(dir, '--filename=log', '--rw=write', '--bs=4k', '--size=4M', '--fsync=1', '--unlink=1'),
+  },
+  {
+    name: 'new file 8k + fsync',
+    aim: 0.5,
+    run: async (dir) => {
+      const at = join(dir, 'mail')
+      mkdirSync(at)
+      const files = ['--nrfiles=500', '--filesize=8k', '--openfiles=1', '--file_service_type=sequential']
+      const outcome = await fio(at, ...files, '--rw=write', '--bs=8k', '--create_on_open=1', '--fsync_on_close=1')
+      rmSync(at, { recursive: true })
+      return outcome
+    },
+  },
+  {
+    name: 'sequential write',
+    aim: 1,
+    run: async (dir) => {
+      // Over a file that is cached it would be another workload.
+      rmSync(join(dir, largeFile), { force: true })
+      await syncFileSystem(dir)
+      return fio(dir, ...large, '--rw=write', '--bs=1M', '--end_fsync=1')
+    },
+  },
+  {
+    name: 'random write 4k',
+    aim: 0.95,
+    run: async (dir) => {
+      await syncFileSystem(dir)
+      return fio(dir, ...large, '--rw=randwrite', '--bs=4k', '--io_size=64M', '--end_fsync=1')
+    },
+  },
+  {
+    name: 'overwrite 4k + fsync',
+    aim: 0.5,
+    run: (dir) => fio(dir, ...large, '--rw=randwrite', '--bs=4k', '--io_size=6M', '--fsync=1'),
+  },
+  {
+    name: 'sequential read',
+    aim: 1,
+    run: async (dir) => {
+      await dropCaches(dir)
+      return fio(dir, ...large, '--rw=read', '--bs=1M')
+    },
+  },
+  {
+    name: 'random read 4k',
+    aim: 0.95,
+    run: async (dir) => {
+      await dropCaches(dir)
+      return fio(dir, ...large, '--rw=randread', '--bs=4k', '--io_size=16M')
+    },
+  },
+  {
+    name: 'random read 4k, 8 at once',
+    aim: 0.95,
+    run: async (dir) => {
+      await dropCaches(dir)
+      return fio(dir, ...large, '--rw=randread', '--bs=4k', '--io_size=8M', '--numjobs=8', '--thread')
+    },
+  },
+]
