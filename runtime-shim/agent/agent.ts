@@ -19,6 +19,7 @@ import { createCacheMetrics } from './cache/metrics.ts'
 import { createNodeCache } from './cache/node-cache.ts'
 import type { CacheLimits } from './cache/policy.ts'
 import { tellCorrupt } from './cache/tell.ts'
+import { workerProgram } from './overlay/run-worker.ts'
 import { createEndings } from './pods/endings.ts'
 import { sweepOtherBoot } from './pods/other-boot.ts'
 import { createPrefetchReconciler, isPrefetch } from './pods/prefetch.ts'
@@ -109,13 +110,17 @@ export const createAgent = (parts: Parts): NodeAgent => {
   })
   const { images } = imageCache
   const report = createOverlayReporter({ client, events, clock: systemClock })
-  const usage = createUsage({ layout, report, metrics, log, clock: systemClock })
+  const onePerOverlay = createSerializer()
+  const usage = createUsage({
+    ...{ layout, report, metrics, log, clock: systemClock, events, onePerOverlay },
+    worker: workerProgram(),
+  })
   const node = {
     ...{ client, allowedSources, layout, images, cache, attempts, log, clock: systemClock, events },
     endingOf: endings.signalOf,
     ...measured,
   }
-  const reconcile = createPodReconciler({ ...node, report, onePerOverlay: createSerializer() })
+  const reconcile = createPodReconciler({ ...node, report, onePerOverlay })
   const prefetch = createPrefetchReconciler(node)
   const pass = (key: string) => {
     const pod = cache.get(parseKey(key))

@@ -4,7 +4,7 @@ import { BadImageError } from './bad-image.ts'
 import { holding } from './descriptor.ts'
 import { identify, layerOf } from './image-file.ts'
 import { lockImage } from './lock.ts'
-import { type OpenFile, openFileOrDirectoryBelow, withDirectory } from './open.ts'
+import { type OpenFile, openFileOrDirectoryBelow, withDetachedDirectory, withDirectory } from './open.ts'
 import { type BaseContent, type BaseSource, type ImageLayer, type OpenBase, OverlayError } from './parts.ts'
 import type { SifPartition } from './sif.ts'
 import { NotExt3Error, readSuperblock } from './superblock.ts'
@@ -59,7 +59,9 @@ const rootOf = (fd: number, { allowExt3, architecture = process.arch }: BaseRule
 
 const openSource = (source: BaseSource, path: string): OpenFile => {
   if (source.kind === 'below')
-    return withDirectory(source.directory, (dirfd) => openFileOrDirectoryBelow(dirfd, source.path, 'read', path))
+    return withDetachedDirectory(source.directory, (dirfd) =>
+      openFileOrDirectoryBelow(dirfd, source.path, 'read', path),
+    )
   return withDirectory(dirname(path), (dirfd) => openFileOrDirectoryBelow(dirfd, basename(path), 'read', path))
 }
 

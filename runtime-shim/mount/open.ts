@@ -1,6 +1,6 @@
 import { type BigIntStats, closeSync, constants, fstatSync, openSync } from 'node:fs'
 import { hasCode } from './error-code.ts'
-import { O_PATH, openat2, resolveStrictly } from './syscalls.ts'
+import { O_PATH, openat2, openTree, resolveStrictly } from './syscalls.ts'
 
 /** A path inside a volume, an image or a root is not what it must be; nothing was mounted. */
 export class UnsafePathError extends Error {
@@ -33,6 +33,21 @@ export const openDirectoryBelow = (dirfd: number, path: string, what: string): n
 /** Runs `act` with a descriptor of the trusted directory at `path`. */
 export const withDirectory = <T>(path: string, act: (dirfd: number) => T): T => {
   const dirfd = openSync(path, O_PATH | constants.O_DIRECTORY)
+  try {
+    return act(dirfd)
+  } finally {
+    closeSync(dirfd)
+  }
+}
+
+/**
+ * The same, in a mount of the volume that is nobody's: what is opened keeps the
+ * file system, but not the mount of the pod that happened to come first. For
+ * readers, who share a loop device: the kubelet could not take that pod's volume
+ * down before the last of them has ended.
+ */
+export const withDetachedDirectory = <T>(path: string, act: (dirfd: number) => T): T => {
+  const dirfd = openTree(path)
   try {
     return act(dirfd)
   } finally {

@@ -13,6 +13,7 @@ import {
   openDirectoryBelow,
   openFileOrDirectoryBelow,
   openRegularBelow,
+  withDetachedDirectory,
   withDirectory,
 } from './open.ts'
 import { type ImageLayer, type OpenOverlay, OverlayError, type OverlaySource, type OverlayVolume } from './parts.ts'
@@ -23,8 +24,10 @@ import { retrySync } from './wait.ts'
 type DirectoryVolume = Extract<OverlayVolume, { kind: 'directory' }>
 type DeviceVolume = Extract<OverlayVolume, { kind: 'device' }>
 
-const openPath = ({ path }: DirectoryVolume, source: OverlaySource, access: 'read' | 'write'): OpenFile =>
-  withDirectory(path, (dirfd) => openFileOrDirectoryBelow(dirfd, source.path, access, join(path, source.path)))
+const openPath = ({ path }: DirectoryVolume, source: OverlaySource, access: 'read' | 'write'): OpenFile => {
+  const within = access === 'read' ? withDetachedDirectory : withDirectory
+  return within(path, (dirfd) => openFileOrDirectoryBelow(dirfd, source.path, access, join(path, source.path)))
+}
 
 /** To be called under the lock: before it, the node agent may have let the file grow. */
 const layerIn = (fd: number): ImageLayer => {
@@ -79,16 +82,22 @@ const openForReading = (source: OverlaySource, volume: DirectoryVolume): OpenOve
   })
 }
 
-/** Of format Directory. The lock's file needs to be open for writing to be locked exclusively. */
+/** The lock's file needs to be open for writing to be locked exclusively. */
+const openLockFile = (source: OverlaySource, volume: DirectoryVolume, directory: number, what: string): OpenFile =>
+  source.access === 'ReadWrite'
+    ? openRegularBelow(directory, lockFileName, 'write', what)
+    : withDetachedDirectory(volume.path, (dirfd) =>
+        openRegularBelow(dirfd, join(source.path, lockFileName), 'read', what),
+      )
+
+/** Of format Directory. */
 const openDirectory = (source: OverlaySource, volume: DirectoryVolume): OpenOverlay => {
   const path = join(volume.path, source.path)
   const directory = withDirectory(volume.path, (dirfd) => openDirectoryBelow(dirfd, source.path, path))
   return holding(directory, () => {
-    const [access, lock] =
-      source.access === 'ReadWrite' ? (['write', 'exclusive'] as const) : (['read', 'shared'] as const)
-    const file = openRegularBelow(directory, lockFileName, access, join(path, lockFileName))
+    const file = openLockFile(source, volume, directory, join(path, lockFileName))
     return holding(file.fd, () => {
-      lockImage(file.fd, lock, path)
+      lockImage(file.fd, source.access === 'ReadWrite' ? 'exclusive' : 'shared', path)
       if (identify(file.fd, Number(file.stats.size)).kind !== 'squashfs')
         throw new BadImageError(`its ${lockFileName} is not a squashfs: let the node agent prepare the overlay again`)
       return { source, path, ...file, content: { kind: 'directory', directory } }
@@ -186,8 +195,9 @@ const openWaiting = (source: OverlaySource, waitMs: number): OpenOverlay => {
 }
 
 /**
- * Opens and locks every overlay through the host's mounts: as long as one is
- * open, the kubelet's unmount of the volume gets EBUSY and is tried again.
+ * Opens and locks every overlay. A writer's is opened through the host's mount:
+ * as long as it is open, the kubelet's unmount of the volume gets EBUSY and is
+ * tried again, until all is on disk.
  *
  * @param waitMs how long the mount of a predecessor (a container restarted in place) may take to fall
  * @throws OverlayError

@@ -24,6 +24,7 @@ class SyscallError extends Error {
 const libc = koffi.load('libc.so.6')
 const native = {
   syscall: libc.func('long syscall(long, long, const char*, void*, size_t)'),
+  openTree: libc.func('long syscall(long, int, const char*, unsigned int)'),
   closeRange: libc.func('long syscall(long, unsigned int, unsigned int, unsigned int)'),
   unshare: libc.func('int unshare(int)'),
   mount: libc.func('int mount(const char*, const char*, const char*, unsigned long, const char*)'),
@@ -52,6 +53,7 @@ const check = (call: string, subject: string, result: number): number => {
   return result
 }
 
+const SYS_open_tree = 428
 const SYS_close_range = 436
 const SYS_openat2 = 437
 
@@ -82,6 +84,16 @@ export const openat2 = (
   how.writeBigUInt64LE(BigInt(resolveFlags), 16)
   return check('openat2', String(path), Number(native.syscall(SYS_openat2, dirfd, cString(path), how, how.length)))
 }
+
+const AT_FDCWD = -100
+const OPEN_TREE_CLONE = 1
+
+/**
+ * A mount of its own of what `path` leads to, attached nowhere (open_tree(2)): what is opened through it keeps no other
+ * mount busy.
+ */
+export const openTree = (path: string): number =>
+  check('open_tree', path, Number(native.openTree(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | O_CLOEXEC)))
 
 export const CLONE_NEWNS = 0x00020000
 

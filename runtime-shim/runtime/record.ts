@@ -31,11 +31,12 @@ export const recordOf = (
   createTime: createTime.toISOString(),
   pidFile,
   instance: { namespace: ticket.pod.namespace, name: ticket.instance.name },
-  overlays: overlays.map(({ overlay: { source, fd, stats, content }, loop, device }) => ({
+  overlays: overlays.map(({ overlay: { source, path, fd, stats, content }, loop, device }) => ({
     name: source.name,
     uid: source.uid,
     access: source.access,
-    path: readlinkSync(descriptorPath(fd)),
+    // A reader's descriptor is of a mount without a place.
+    path: source.access === 'ReadWrite' ? readlinkSync(descriptorPath(fd)) : path,
     dev: String(stats.dev),
     ino: String(stats.ino),
     loop,

@@ -129,6 +129,14 @@ describe('a device on which a making was cut off', () => {
     execFileSync('e2fsck', ['-f', '-n', device.mapPath], { stdio: 'pipe' })
   })
 
+  test('unless it was reported as made: then there is data', async () => {
+    await prepare()
+    editExt3(device.mapPath, 'write /etc/hostname kept')
+    write(64 * MiB - 4096, 'lamina.dev/undertaking making uid-work\n')
+    await again()
+    expect(await mounted((at) => readFileSync(join(at, 'kept'), 'utf8'))).toBe(readFileSync('/etc/hostname', 'utf8'))
+  })
+
   test('also when all but the taking back of the note was done', async () => {
     await prepare()
     write(64 * MiB - 4096, 'lamina.dev/undertaking making uid-work\n')

@@ -1,8 +1,6 @@
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { closeSync, fsync, openSync, readFileSync, readSync, unlinkSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { isClaimed, openDevice } from '../../mount/device.ts'
 import type { DeviceNumbers, OverlayVolume } from '../../mount/parts.ts'
@@ -25,12 +23,13 @@ const sync = promisify(fsync)
 const execute = promisify(execFile)
 
 /**
- * Opens the device by a node of our own, without a name: the tools run as nobody,
- * and whose node is made nobody's for the while must be known to nobody else.
+ * Opens the device by a node of our own that has no name any more: the tools run
+ * as nobody, and a node that is nobody's for the while must be found by nobody
+ * else. It is made in /dev, since other file systems may be mounted `nodev`.
  */
 const openPrivately = async ({ major, minor, mapPath }: DeviceVolume): Promise<number> => {
   closeSync(openDevice(mapPath, { major, minor }, 'read').fd)
-  const node = join(tmpdir(), `lamina-device-${randomUUID()}`)
+  const node = `/dev/.lamina-${randomUUID()}`
   await execute('mknod', ['--mode=600', node, 'b', String(major), String(minor)])
   try {
     return openSync(node, 'r+')
@@ -108,7 +107,8 @@ const prepare = async (device: Device, preparation: Preparation): Promise<Prepar
   const { fd } = file
   const { overlay, made, existing } = preparation
   const undertaking = note.read()
-  if (undertaking === 'making') return make(device, preparation)
+  // What was reported as made has been finished, whatever the note says.
+  if (undertaking === 'making' && !made) return make(device, preparation)
   if (!hasExt && !undertaking) {
     const blank = await isBlank(device)
     if (blank && !made) return make(device, preparation)

@@ -153,8 +153,9 @@ const prepareIn = async (volume: Volume, preparation: Preparation): Promise<Prep
 }
 
 /**
- * Makes the image where there is none; looks over and imports what is new here; for a writer also
- * grows it where it is smaller than asked. Never formats a file that is there.
+ * Makes the image where there is none; looks over and imports what is new here; for
+ * a writer also grows it where it is smaller than asked. Never formats a file that
+ * is there.
  */
 export const prepareImage = async (directory: string, preparation: Preparation): Promise<PreparedOverlay> => {
   const dirfd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY)

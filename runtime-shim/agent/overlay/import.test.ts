@@ -72,7 +72,7 @@ describe('an image that another tool wrote', () => {
         checked: true,
         figures: { errorCount: 0, needsRecovery: false },
       })
-      expect(workplace.lines).toContain('overlay "work": 2 marks of deleted files rewritten as the kernel knows them')
+      expect(workplace.lines).toContain('overlay "work": marks of deleted files rewritten as the kernel knows them: 2')
       mounted(image, expectNative, 'loop,ro')
       execFileSync('e2fsck', ['-f', '-n', image], { stdio: 'pipe' })
       expect(loops()).not.toContain(workplace.dir)

@@ -19,7 +19,7 @@ const importBy = async (
   const answer = await runWorker(worker, file, task)
   if (answer.error !== undefined) throw notImported(overlay, answer)
   if (answer.normalised > 0)
-    onProgress(`overlay "${overlay}": ${answer.normalised} marks of deleted files rewritten as the kernel knows them`)
+    onProgress(`overlay "${overlay}": marks of deleted files rewritten as the kernel knows them: ${answer.normalised}`)
 }
 
 /**

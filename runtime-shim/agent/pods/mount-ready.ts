@@ -1,4 +1,3 @@
-import { dirname, join } from 'node:path'
 import { type Clock, pause } from '../../../kube/clock.ts'
 import type { Pod } from '../../../kube/resources.ts'
 import { readJson } from '../../node/json-file.ts'
@@ -7,6 +6,7 @@ import { volumesSchema } from '../../node/ticket.ts'
 import type { CachedImage, ImageCache } from '../cache/images.ts'
 import type { Preparation } from '../overlay/preparation.ts'
 import { prepareOverlay } from '../overlay/prepare.ts'
+import { workerProgram } from '../overlay/run-worker.ts'
 import { volumeOf } from '../overlay/volume.ts'
 import type { NodeServices } from '../services.ts'
 import { Trouble } from '../trouble.ts'
@@ -84,16 +84,13 @@ export const ensureImage = async (
   )
 }
 
-/** Lies beside the agent's own program. */
-const worker = (): string => join(dirname(process.argv[1] ?? ''), 'overlay-worker.cjs')
-
 /** What `prepare` waits for: overlays that are written, and those that were never made. */
 const toPrepare = (overlays: readonly GrantedOverlay[]): GrantedOverlay[] =>
   overlays.filter(({ access, made }) => access === 'ReadWrite' || !made)
 
 /** Makes, grows and checks the overlays that need it; ends early when the pod does. */
 export const prepareOverlays = async (
-  { layout, clock, onePerOverlay, report }: MountPreparer,
+  { layout, clock, onePerOverlay, report }: Pick<MountPreparer, 'layout' | 'clock' | 'onePerOverlay' | 'report'>,
   { pod, progress, signal }: Readying,
   overlays: readonly GrantedOverlay[],
 ): Promise<void> => {
@@ -112,7 +109,7 @@ export const prepareOverlays = async (
       volume: volumeOf(layout, podUID, volumes, overlay),
       lockDir: lockDir(layout),
       skeleton: installedPaths(layout).skeleton,
-      worker: worker(),
+      worker: workerProgram(),
       onProgress: progress.line,
     }
     const found = await onePerOverlay(uid, () => prepareOverlay(preparation))

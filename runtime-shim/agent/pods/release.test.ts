@@ -14,9 +14,9 @@ import { silentLog } from '../../../kube/testing/silent-log.ts'
 import { condition, genOverlay, genPod } from '../../../test/gen/objects.ts'
 import { makeVolume } from '../../../test/node/images.ts'
 import { attachedFiles } from '../../mount/loop.ts'
-import { writeJson } from '../../node/json-file.ts'
+import { readJson, writeJson } from '../../node/json-file.ts'
 import { containerPaths, defaultLayout, type NodeLayout, podPaths, rootPath } from '../../node/layout.ts'
-import type { Figures, MountRecord, ReleaseRecord } from '../../node/ticket.ts'
+import { type Figures, type MountRecord, type ReleaseRecord, refusalSchema } from '../../node/ticket.ts'
 import { releasePod } from './release.ts'
 import { createOverlayReporter } from './report.ts'
 import { sweepPods } from './sweep.ts'
@@ -133,6 +133,13 @@ const recordRelease = (podUID: string, found: Partial<ReleaseRecord['overlays'][
 }
 
 describe('a pod that ends', () => {
+  test('while its container waits for a ticket: the wait is told to end, or the kubelet could not end the pod', async () => {
+    const { dir, refusal } = podPaths(layout, 'uid-dev')
+    mkdirSync(dir, { recursive: true })
+    await release(createServer())
+    expect(readJson(refusal, refusalSchema)).toMatchObject({ reason: 'PodEnding', final: true })
+  })
+
   test('after a clean end: usage and health are told, then the finalizer goes, and no other', async () => {
     recordRelease('uid-dev')
     const server = createServer()

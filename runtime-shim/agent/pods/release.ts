@@ -8,7 +8,7 @@ import { Trouble } from '../trouble.ts'
 import type { HeldMount } from './mounted.ts'
 import { awaitsDelete, type LeftOverlay, leftOverlays, markReleased, observeMounts, releasedSince } from './records.ts'
 import type { OverlayReporter } from './report.ts'
-import { revokeTicket } from './ticket.ts'
+import { refuse, revokeTicket } from './ticket.ts'
 
 /** What a release goes through. */
 export interface Releaser extends NodeServices {
@@ -37,10 +37,15 @@ const heldBy = (mounts: readonly HeldMount[]): Trouble => {
   )
 }
 
+/** Who waits for a ticket keeps the kubelet from ending the pod. */
+const ending = { reason: 'PodEnding', message: 'the pod is ending: nothing is mounted for it any more', final: true }
+
 /** Nothing is mounted, and nothing will be. From "none" to the mark nothing may come between: other pods' proofs rest on it. */
 const prove = ({ layout }: NodeServices, podUID: string): Trouble | undefined => {
   if (releasedSince(layout, podUID) !== undefined) return undefined
-  if (!revokeTicket(podPaths(layout, podUID))) return stillMounted('a mount is under way')
+  const paths = podPaths(layout, podUID)
+  if (existsSync(paths.dir)) refuse(paths, ending)
+  if (!revokeTicket(paths)) return stillMounted('a mount is under way')
   const held = observeMounts(layout, podUID)
   if (held.length > 0) return heldBy(held)
   markReleased(layout, podUID)

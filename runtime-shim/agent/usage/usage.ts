@@ -1,14 +1,14 @@
 import type { Clock } from '../../../kube/clock.ts'
-import type { Logger } from '../../../kube/log.ts'
 import type { Metrics } from '../../../kube/metrics.ts'
 import { createWorkQueue } from '../../../kube/work-queue.ts'
-import type { NodeLayout } from '../../node/layout.ts'
+import { lockDir, type NodeLayout } from '../../node/layout.ts'
 import type { OverlayReporter } from '../pods/report.ts'
 import { createEphemeralWatch } from './ephemeral.ts'
 import { createOverlayGauges } from './gauges.ts'
+import { createOverlayGrower, type GrowthParts } from './growth.ts'
 import { probe, readBlocks } from './probe.ts'
 import { observeRunning } from './running.ts'
-import { createUsageWatch } from './watch.ts'
+import { createUsageWatch, type UsageParts } from './watch.ts'
 
 const everyMs = 10_000
 const longestMs = 60_000
@@ -18,31 +18,30 @@ const share = 1 / 1000
 /** Until an API server that has been away is asked again. */
 const longestBackoffMs = 300_000
 
+export interface UsageOfNode extends Omit<GrowthParts, 'lockDir'> {
+  layout: NodeLayout
+  report: OverlayReporter
+  metrics: Metrics
+  clock: Clock
+}
+
 /**
  * Tells how full the overlays of running instances are, in metrics and in their
  * status. Asks the kernel every ten seconds, less often where that would take
  * more than a thousandth of a core, and the API server rarely.
  */
-export const createUsage = ({
-  layout,
-  report,
-  metrics,
-  log,
-  clock,
-}: {
-  layout: NodeLayout
-  report: OverlayReporter
-  metrics: Metrics
-  log: Logger
-  clock: Clock
-}): { run(signal: AbortSignal): Promise<void> } => {
+export const createUsage = (
+  { layout, report, metrics, clock, ...growth }: UsageOfNode,
+  kernel: Pick<UsageParts, 'probe' | 'readBlocks'> = { probe, readBlocks: ({ record }) => readBlocks(record) },
+): { run(signal: AbortSignal): Promise<void> } => {
+  const { log } = growth
   const ephemerals = createEphemeralWatch(metrics, clock)
   const overlays = createUsageWatch({
-    ...{ report, clock, log, probe },
+    ...{ report, clock, log, ...kernel },
     running: () => observeRunning(layout).overlays,
-    readBlocks: ({ record }) => readBlocks(record),
     enqueue: (key) => tellQueue.add(key),
     gauges: createOverlayGauges(metrics),
+    grower: createOverlayGrower({ ...growth, lockDir: lockDir(layout) }),
   })
   const look = async (): Promise<{ requeueAfterMs: number }> => {
     const before = process.threadCpuUsage()
@@ -53,7 +52,7 @@ export const createUsage = ({
     const takenMs = (user + system) / 1000
     return { requeueAfterMs: Math.min(Math.max(everyMs, takenMs / share), longestMs) }
   }
-  const queues = { log, metrics, maxBackoffMs: longestBackoffMs }
+  const queues = { log, metrics, clock, maxBackoffMs: longestBackoffMs }
   const lookQueue = createWorkQueue({ ...queues, name: 'usage', concurrency: 1, process: look })
   const tellQueue = createWorkQueue({ ...queues, name: 'overlay', concurrency: 2, process: overlays.tell })
   return {

@@ -44,6 +44,7 @@ const createNode = (status: object = { usage: usage(10), conditions: clean }) =>
     overlay: genOverlay('work', { status }),
     probed: async (_overlay: RunningOverlay): Promise<Probed | undefined> => at(10),
     isDown: false,
+    grows: async (): Promise<boolean> => false,
     reads: 0,
     blocksRead: 0,
     written: [] as Found[],
@@ -72,6 +73,7 @@ const createNode = (status: object = { usage: usage(10), conditions: clean }) =>
         node.shown.set(name, { used: figures.blocks - figures.freeBlocks, dirty }),
       forget: ({ name }) => node.shown.delete(name),
     },
+    grower: { grow: () => node.grows(), forget: () => {} },
   })
   /** One turn, as the queues make it. */
   const turn = async (): Promise<void> => {
@@ -154,6 +156,36 @@ describe('an API server that is away', () => {
     await node.watch.tell(work.key)
     expect(node.written).toMatchObject([{ figures: { freeBlocks: 40 }, level: 0 }])
     expect(node.shown.get('work')).toEqual({ used: 960, dirty: false })
+  })
+})
+
+describe('an overlay that is asked to grow', () => {
+  test('has its blocks read anew once it has', async () => {
+    const node = createNode()
+    node.grows = async () => true
+    await node.turn()
+    expect(node.blocksRead).toBe(2)
+    node.grows = async () => false
+    await node.turn()
+    expect(node.blocksRead).toBe(2)
+  })
+
+  test('is looked at meanwhile, and told of again after it', async () => {
+    const node = createNode()
+    let end = (): void => {}
+    const growing = new Promise<boolean>((resolve) => {
+      end = () => resolve(true)
+    })
+    node.grows = () => growing
+    await node.watch.look(node.running)
+    const told = node.watch.tell(work.key)
+    node.probed = async () => at(96)
+    await node.watch.look(node.running)
+    expect(node.shown.get('work')?.used).toBe(960)
+    end()
+    await told
+    await node.watch.look(node.running)
+    expect(node.queued).toHaveLength(2)
   })
 })
 

@@ -4,6 +4,7 @@ import type { Logger } from '../../../kube/log.ts'
 import { type Found, healthOf, type OverlayReporter, usageOf } from '../pods/report.ts'
 import { fillOf, levelOf } from './fullness.ts'
 import type { OverlayGauges } from './gauges.ts'
+import type { OverlayGrower } from './growth.ts'
 import { isNews, type News, type Told, toldBy } from './news.ts'
 import type { Probed } from './probe.ts'
 import type { RunningOverlay } from './running.ts'
@@ -16,6 +17,7 @@ export interface UsageParts {
   /** Has `tell` called with the key soon, and again after a failure. */
   enqueue(key: string): void
   gauges: OverlayGauges
+  grower: OverlayGrower
   clock: Clock
   log: Logger
 }
@@ -30,7 +32,7 @@ export interface UsageWatch {
 
 interface Watched {
   overlay: RunningOverlay
-  /** Of the file system; read once a mount. */
+  /** Of the file system; read at first sight, and when it has grown. */
   blocks: number | undefined
   probed: Probed
   told: Told | undefined
@@ -54,12 +56,6 @@ const stuckAfterMs = 5_000
 
 const subject = ({ namespace, name, instance }: RunningOverlay) => ({ namespace, name, instance })
 
-const newsOf = (probed: Probed, told: Told | undefined, now: Date): News => {
-  const usage = usageOf(probed.figures, now)
-  const level = levelOf(fillOf(usage), told?.level ?? 0)
-  return { usage, level, health: healthOf(foundBy(probed), told?.health) }
-}
-
 const foundBy = ({ figures, readOnly, ofVolume }: Probed): Found => ({
   figures,
   ofVolume,
@@ -67,38 +63,58 @@ const foundBy = ({ figures, readOnly, ofVolume }: Probed): Found => ({
   mounted: { readOnly },
 })
 
+const newsOf = (probed: Probed, told: Told | undefined, now: Date): News => {
+  const usage = usageOf(probed.figures, now)
+  const level = levelOf(fillOf(usage), told?.level ?? 0)
+  return { usage, level, health: healthOf(foundBy(probed), told?.health) }
+}
+
 export const createUsageWatch = (parts: UsageParts): UsageWatch => {
   const { clock, gauges } = parts
   const watched = new Map<string, Watched>()
+  /** Being looked at; of those that are waited for no longer, all but one. */
   const stuck = new Set<string>()
+  const unseen = new Set<string>()
 
   const forget = (key: string): void => {
+    unseen.delete(key)
     const known = watched.get(key)
     if (!known) return
     watched.delete(key)
     gauges.forget(known.overlay)
+    parts.grower.forget(key)
   }
 
   const isDue = ({ told, probed, readAt }: Watched, now: Date): boolean =>
     told === undefined || now.getTime() - readAt >= readEveryMs || isNews(told, newsOf(probed, told, now), now)
 
-  const note = (overlay: RunningOverlay, blocks: number | undefined, probed: Probed): void => {
-    const fresh = { told: undefined, wasDirty: false, readAt: 0, isTelling: false }
-    const known = { ...(watched.get(overlay.key) ?? fresh), overlay, blocks, probed }
-    watched.set(overlay.key, known)
+  const note = (overlay: RunningOverlay, probed: Probed, blocks: number | undefined): Watched => {
+    const known = watched.get(overlay.key)
+    if (known) return Object.assign(known, { overlay, probed })
+    const fresh = { overlay, probed, blocks, told: undefined, wasDirty: false, readAt: 0, isTelling: false }
+    watched.set(overlay.key, fresh)
+    return fresh
+  }
+
+  const lookAt = async (overlay: RunningOverlay): Promise<void> => {
+    const blocks = watched.get(overlay.key)?.blocks ?? (await parts.readBlocks(overlay))
+    const probed = await parts.probe(overlay, blocks)
+    if (!probed) return forget(overlay.key)
+    const known = note(overlay, probed, blocks)
     gauges.show(overlay, probed, known.wasDirty)
     if (known.isTelling || !isDue(known, clock.now())) return
     known.isTelling = true
     parts.enqueue(overlay.key)
   }
 
-  const lookAt = async (overlay: RunningOverlay): Promise<void> => {
+  /** Nothing of one overlay may hide the others. Said once, not every ten seconds. */
+  const tryToLookAt = async (overlay: RunningOverlay): Promise<void> => {
     try {
-      const blocks = watched.get(overlay.key)?.blocks ?? (await parts.readBlocks(overlay))
-      const probed = await parts.probe(overlay, blocks)
-      if (probed) note(overlay, blocks, probed)
-      else forget(overlay.key)
+      await lookAt(overlay)
+      unseen.delete(overlay.key)
     } catch (error) {
+      if (unseen.has(overlay.key)) return
+      unseen.add(overlay.key)
       parts.log.warn({ err: error, kind: 'PersistentOverlay', ...subject(overlay) }, 'its usage cannot be seen')
     }
   }
@@ -116,15 +132,20 @@ export const createUsageWatch = (parts: UsageParts): UsageWatch => {
 
   const look: UsageWatch['look'] = async (running) => {
     const keys = new Set(running.map(({ key }) => key))
-    for (const key of watched.keys()) if (!keys.has(key)) forget(key)
+    for (const key of [...watched.keys(), ...unseen]) if (!keys.has(key)) forget(key)
     for (const overlay of running) {
       if (stuck.size >= stuckAtMost) return
-      if (!stuck.has(overlay.key)) await limited(overlay.key, lookAt(overlay))
+      if (!stuck.has(overlay.key)) await limited(overlay.key, tryToLookAt(overlay))
     }
   }
 
   /** What the release of a pod tells of an overlay is the last word: none comes after it. */
   const isRunning = (key: string): boolean => parts.running().some((overlay) => overlay.key === key)
+
+  const growIfAsked = async (known: Watched, overlay: PersistentOverlay): Promise<void> => {
+    const hasGrown = await parts.grower.grow(known.overlay, known.probed, overlay)
+    if (hasGrown) known.blocks = await parts.readBlocks(known.overlay)
+  }
 
   const tell = async (key: string): Promise<void> => {
     const known = watched.get(key)
@@ -141,8 +162,9 @@ export const createUsageWatch = (parts: UsageParts): UsageWatch => {
       told = isDueNow ? { ...news, at: now.getTime() } : before
       return isDueNow ? { ...foundBy(known.probed), level: before.level } : undefined
     }
-    await parts.report(known.overlay, decide)
+    const overlay = await parts.report(known.overlay, decide)
     known.told = told
+    if (overlay && isRunning(key)) await growIfAsked(known, overlay)
     known.readAt = now.getTime()
     known.isTelling = false
   }

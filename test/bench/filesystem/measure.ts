@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { median } from '../statistics.ts'
 import { touchMemory, waitForQuiet } from './conditions.ts'
 import { medianOf, readDiskWork, since } from './disk.ts'
@@ -49,11 +50,13 @@ type Pairs = Map<string, Pair[]>
 const key = (variant: string, workload: string): string => `${variant}\n${workload}`
 
 const take = async (workload: Workload, { root, disk }: Stack, sources: Sources): Promise<Sample> => {
-  await touchMemory()
+  await workload.prepare(root)
   await waitForQuiet()
+  await touchMemory()
   const before = disk === undefined ? undefined : readDiskWork(disk)
   const { seconds, operations } = await workload.run(root, sources)
   const work = disk === undefined || before === undefined ? undefined : since(before, readDiskWork(disk), operations)
+  if (workload.remove !== undefined) rmSync(join(root, workload.remove), { recursive: true })
   return { rate: operations / seconds, disk: work }
 }
 

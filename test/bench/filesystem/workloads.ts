@@ -25,7 +25,11 @@ export interface Workload {
   name: string
   /** The ratio to the host directory's speed that it should reach. */
   aim: number
+  /** What comes before, untimed. */
+  prepare(dir: string): Promise<void>
   run(dir: string, sources: Sources): Promise<Outcome>
+  /** What of it must not stay. */
+  remove?: string
 }
 
 const syncFileSystem = (dir: string) => execa('sync', ['--file-system', dir])
@@ -54,17 +58,24 @@ const seconds = async (act: () => Promise<unknown>): Promise<number> => {
   return (performance.now() - started) / 1000
 }
 
-/** Runs `act` in a fresh directory, with what was dirty before already on disk, until all of it is. */
+/** A whole command, until all that it wrote is on disk. */
 const untilSynced = async (dir: string, act: (at: string) => Promise<unknown>): Promise<Outcome> => {
-  const at = join(dir, 'tree')
-  mkdirSync(at)
-  await syncFileSystem(dir)
   const took = await seconds(async () => {
-    await act(at)
+    await act(join(dir, 'tree'))
     await syncFileSystem(dir)
   })
-  rmSync(at, { recursive: true })
   return { seconds: took, operations: 1 }
+}
+
+const prepareTree = async (dir: string): Promise<void> => {
+  mkdirSync(join(dir, 'tree'))
+  await syncFileSystem(dir)
+}
+
+const tree = { aim: 0.9, prepare: prepareTree, remove: 'tree' }
+
+const prepareFile = async (dir: string): Promise<void> => {
+  await syncFileSystem(dir)
 }
 
 const largeFile = 'large'
@@ -72,19 +83,19 @@ const large = [`--filename=${largeFile}`, '--size=256M']
 
 export const workloads: readonly Workload[] = [
   {
+    ...tree,
     name: 'untar + sync',
-    aim: 0.9,
     run: (dir, { tar }) => untilSynced(dir, (at) => execa('tar', ['--extract', '--file', tar, '--directory', at])),
   },
   {
+    ...tree,
     name: 'git clone + sync',
-    aim: 0.9,
     run: (dir, { repository }) =>
       untilSynced(dir, (at) => execa('git', ['clone', '--quiet', '--no-local', repository, join(at, 'clone')])),
   },
   {
+    ...tree,
     name: 'npm ci + sync',
-    aim: 0.9,
     run: (dir, { npm }) =>
       untilSynced(dir, async (at) => {
         await execa('cp', ['--recursive', `${npm.project}/.`, at])
@@ -95,65 +106,58 @@ export const workloads: readonly Workload[] = [
   {
     name: 'append 4k + fsync',
     aim: 0.5,
-    run: (dir) => fio(dir, '--filename=log', '--rw=write', '--bs=4k', '--size=4M', '--fsync=1', '--unlink=1'),
+    prepare: prepareFile,
+    run: (dir) => fio(dir, '--filename=log', '--rw=write', '--bs=4k', '--size=4M', '--fsync=1'),
+    remove: 'log',
   },
   {
     name: 'new file 8k + fsync',
     aim: 0.5,
-    run: async (dir) => {
-      const at = join(dir, 'mail')
-      mkdirSync(at)
+    prepare: prepareTree,
+    run: (dir) => {
       const files = ['--nrfiles=500', '--filesize=8k', '--openfiles=1', '--file_service_type=sequential']
-      const outcome = await fio(at, ...files, '--rw=write', '--bs=8k', '--create_on_open=1', '--fsync_on_close=1')
-      rmSync(at, { recursive: true })
-      return outcome
+      return fio(join(dir, 'tree'), ...files, '--rw=write', '--bs=8k', '--create_on_open=1', '--fsync_on_close=1')
     },
+    remove: 'tree',
   },
   {
     name: 'sequential write',
     aim: 1,
-    run: async (dir) => {
+    prepare: async (dir) => {
       // Over a file that is cached it would be another workload.
       rmSync(join(dir, largeFile), { force: true })
       await syncFileSystem(dir)
-      return fio(dir, ...large, '--rw=write', '--bs=1M', '--end_fsync=1')
     },
+    run: (dir) => fio(dir, ...large, '--rw=write', '--bs=1M', '--end_fsync=1'),
   },
   {
     name: 'random write 4k',
     aim: 0.95,
-    run: async (dir) => {
-      await syncFileSystem(dir)
-      return fio(dir, ...large, '--rw=randwrite', '--bs=4k', '--io_size=64M', '--end_fsync=1')
-    },
+    prepare: prepareFile,
+    run: (dir) => fio(dir, ...large, '--rw=randwrite', '--bs=4k', '--io_size=64M', '--end_fsync=1'),
   },
   {
     name: 'overwrite 4k + fsync',
     aim: 0.5,
+    prepare: prepareFile,
     run: (dir) => fio(dir, ...large, '--rw=randwrite', '--bs=4k', '--io_size=6M', '--fsync=1'),
   },
   {
     name: 'sequential read',
     aim: 1,
-    run: async (dir) => {
-      await dropCaches(dir)
-      return fio(dir, ...large, '--rw=read', '--bs=1M')
-    },
+    prepare: dropCaches,
+    run: (dir) => fio(dir, ...large, '--rw=read', '--bs=1M'),
   },
   {
     name: 'random read 4k',
     aim: 0.95,
-    run: async (dir) => {
-      await dropCaches(dir)
-      return fio(dir, ...large, '--rw=randread', '--bs=4k', '--io_size=16M')
-    },
+    prepare: dropCaches,
+    run: (dir) => fio(dir, ...large, '--rw=randread', '--bs=4k', '--io_size=16M'),
   },
   {
     name: 'random read 4k, 8 at once',
     aim: 0.95,
-    run: async (dir) => {
-      await dropCaches(dir)
-      return fio(dir, ...large, '--rw=randread', '--bs=4k', '--io_size=8M', '--numjobs=8', '--thread')
-    },
+    prepare: dropCaches,
+    run: (dir) => fio(dir, ...large, '--rw=randread', '--bs=4k', '--io_size=8M', '--numjobs=8', '--thread'),
   },
 ]
