@@ -14,6 +14,20 @@ const nativeKoffiBeside: Plugin = {
   },
 }
 
+const leftOut = `
+function leftOut() { throw new Error('undici is not in this bundle: kube/transport.ts asks the API server') }
+Object.assign(exports, { Agent: leftOut, ProxyAgent: leftOut, fetch: leftOut })`
+
+/** Of client-node we use what knows kubeconfigs; its own requests go through undici, which takes 3 MB of memory for nothing. */
+const withoutUndici: Plugin = {
+  name: 'without-undici',
+  setup(build) {
+    const namespace = 'left-out'
+    build.onResolve({ filter: /^undici$/ }, ({ path }) => ({ path, namespace }))
+    build.onLoad({ filter: /.*/, namespace }, () => ({ contents: leftOut, loader: 'js' }))
+  },
+}
+
 /**
  * CommonJS has no top-level await; a program's last line is the only one, and
  * without it a failure ends the process all the same.
@@ -42,7 +56,7 @@ export const bundleOptions = (entryPoint: string, outfile: string) =>
     legalComments: 'linked',
     metafile: true,
     logLevel: 'warning',
-    plugins: [nativeKoffiBeside, programsLastLine(entryPoint)],
+    plugins: [nativeKoffiBeside, withoutUndici, programsLastLine(entryPoint)],
   }) satisfies BuildOptions
 
 const koffiPackages = new Map([

@@ -26,7 +26,11 @@ const forward = (name: string, from: string | number, to: string | number): Comp
 /** The node itself, and the outer ends of its ways out and in. */
 export const secondNodeComponents = (layout: ClusterLayout, bin: string): Component[] => {
   const { ports, secondNode } = layout
-  const namespaces = ['unshare', '--mount', '--pid', '--net', '--fork', '--kill-child=KILL', '--mount-proc'] as const
+  const namespaces = [
+    // The volumes that the provisioner mounts later must show.
+    ...(['unshare', '--mount', '--propagation', 'slave', '--pid', '--net'] as const),
+    ...['--fork', '--kill-child=KILL', '--mount-proc'],
+  ] as const
   const node = [process.execPath, join(import.meta.dirname, 'second-node.ts'), layout.name, bin]
   return [
     { name: 'second-node', command: [...namespaces, 'catatonit', '--', ...node], stopSignal: 'SIGKILL' },

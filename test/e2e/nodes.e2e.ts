@@ -3,10 +3,10 @@ import { type SecondNode, startSecondNode } from '../cluster/two-nodes.ts'
 import { imageReference, testCluster } from './support/cluster.ts'
 import { conditionOf, isReady } from './support/conditions.ts'
 import { createFixture, type Fixture } from './support/fixture.ts'
-import { loopsOf } from './support/node.ts'
 import { containerImage, instance, type OverlayUse, persistentOverlay } from './support/objects.ts'
 import { registrySecret, registrySecretName } from './support/registry.ts'
 import { until } from './support/until.ts'
+import { imageLoops } from './support/volumes.ts'
 
 const { cluster, kubectl } = await testCluster()
 const first = cluster.layout.node.name
@@ -37,9 +37,9 @@ describe('two nodes', () => {
     )
   })
   afterAll(async () => {
+    await fixture.destroy()
     await node.vanish()
     await kubectl.run(['delete', 'node', second, '--ignore-not-found'])
-    await fixture.destroy()
   })
 
   /** On that node, ending at once. */
@@ -103,7 +103,7 @@ describe('two nodes', () => {
     expect(await fixture.exec('rebooted', 'cat', '/text')).toBe('before')
     expect((await podOf('rebooted')).metadata.uid).toBe(uid)
     await fixture.end('rebooted')
-    expect(await loopsOf(fixture.namespace)).toEqual([])
+    expect(await imageLoops({ kubectl, fixture })).toEqual([])
   })
 
   test('a node that vanished frees nothing until it is said to be out of service; then the overlay moves, whole', async () => {

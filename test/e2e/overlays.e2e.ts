@@ -3,11 +3,10 @@ import { imageReference, testCluster } from './support/cluster.ts'
 import { conditionOf } from './support/conditions.ts'
 import { apptainerFile } from './support/files.ts'
 import { createFixture, type Fixture } from './support/fixture.ts'
-import { loopsOf } from './support/node.ts'
 import { containerImage, instance, persistentOverlay, promptly } from './support/objects.ts'
 import { registrySecret, registrySecretName } from './support/registry.ts'
 import { until } from './support/until.ts'
-import { inVolume, overlayVolume, type UserVolume, userVolume } from './support/volumes.ts'
+import { imageLoops, inVolume, overlayVolume, type UserVolume, userVolume } from './support/volumes.ts'
 
 const { cluster, kubectl } = await testCluster()
 
@@ -285,6 +284,6 @@ describe('how full it is', () => {
     expect(full.stderr).toContain('No space left on device')
     expect(await fixture.exec('filling', 'cat', '/etc/hostname')).toBe('filling')
     await fixture.end('filling')
-    expect(await loopsOf(fixture.namespace)).toEqual([])
+    expect(await imageLoops({ kubectl, fixture })).toEqual([])
   })
 })

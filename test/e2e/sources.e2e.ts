@@ -1,12 +1,11 @@
-import { randomBytes } from 'node:crypto'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { apiVersion } from '../../kube/names.ts'
 import { testCluster } from './support/cluster.ts'
 import { conditionOf } from './support/conditions.ts'
-import { apptainerFile, type FileServer, pushArtifact, serveFiles, sha256Of } from './support/files.ts'
+import { apptainerFile, type FileServer, freshCopy, pushArtifact, serveFiles, sha256Of } from './support/files.ts'
 import { createFixture, type Fixture } from './support/fixture.ts'
 import { loopsOf } from './support/node.ts'
 import { instance, persistentOverlay, promptly } from './support/objects.ts'
@@ -30,20 +29,25 @@ describe('images that are files', () => {
   let fixture: Fixture
   let server: FileServer
   let sum: string
+  let dir: string
   beforeAll(async () => {
     fixture = await createFixture(kubectl, 'sources')
+    dir = await mkdtemp(join(tmpdir(), 'lamina-sources-'))
+    const fresh = join(dir, 'minimal.sif')
+    await freshCopy('minimal.sif', fresh)
     server = await serveFiles(cluster, {
-      'minimal.sif': apptainerFile('minimal.sif'),
+      'minimal.sif': fresh,
       'minimal.simg': apptainerFile('minimal.simg'),
       'other.sif': apptainerFile('minimal.sif'),
       'text.sif': apptainerFile('merged.txt'),
     })
-    sum = await sha256Of(apptainerFile('minimal.sif'))
+    sum = await sha256Of(fresh)
     await fixture.apply(registrySecret(cluster))
   })
   afterAll(async () => {
     await fixture.destroy()
     await server.close()
+    await rm(dir, { recursive: true })
   })
 
   const refusal = (kind: string, name: string, reason: string) =>
@@ -79,7 +83,7 @@ describe('images that are files', () => {
   })
 
   test('a SIF from a registry by oras runs, with the namespace’s own pull secret', async () => {
-    await pushArtifact(cluster, apptainerFile('minimal.sif'), 'test/artifact:1')
+    await pushArtifact(cluster, join(dir, 'minimal.sif'), 'test/artifact:1')
     const url = `oras://${cluster.registry.host}/test/artifact:1`
     await fixture.apply(
       image('oras', { file: { url, sha256: sum, pullSecrets: [{ name: registrySecretName }] } }),
@@ -94,13 +98,14 @@ describe('images that are files', () => {
 
   test('a file with another sum is refused, with both sums', async () => {
     const wrong = '0'.repeat(64)
+    const otherSum = await sha256Of(apptainerFile('minimal.sif'))
     await fixture.apply(
       image('wrong', { file: { url: server.url('other.sif'), sha256: wrong } }),
       instance('wrong', { image: 'wrong', podTemplate: promptly }),
     )
     const message = await until('the sums are told', async () => {
       const condition = conditionOf(await fixture.get('instance', 'wrong'), 'ImageReady')
-      return condition.message?.includes(sum) && condition.message
+      return condition.message?.includes(otherSum) && condition.message
     })
     expect(message).toContain(wrong)
     await fixture.end('wrong')
@@ -190,7 +195,7 @@ describe('prefetch', () => {
     // No other test's: the node would have it already.
     const dir = await mkdtemp(join(tmpdir(), 'lamina-early-'))
     const file = join(dir, 'early.simg')
-    await writeFile(file, Buffer.concat([await readFile(apptainerFile('minimal.simg')), randomBytes(4096)]))
+    await freshCopy('minimal.simg', file)
     const server = await serveFiles(cluster, { 'early.simg': file })
     try {
       const sha256 = await sha256Of(file)

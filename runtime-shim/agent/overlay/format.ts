@@ -2,7 +2,7 @@ import type { LockedFile, Preparation } from './preparation.ts'
 import { runTool } from './tools.ts'
 
 /** Bytes; also of pages, so that whole blocks fit into the page cache. */
-export const blockSize = 4096
+const blockSize = 4096
 
 /**
  * Features of plain ext3, so that Apptainer opens it too. `nodiscard` keeps the

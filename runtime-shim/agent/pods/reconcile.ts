@@ -115,6 +115,8 @@ const mountReady = async (agent: Agent, pod: Pod): Promise<Result> => {
 const flushMs = 30_000
 /** An end without a deletion is told when so many tries have found the overlay mounted: about as long. */
 const heldTries = 36
+/** A proof reads the records of all pods of the node: who is given an hour to end is not asked each second. */
+const heldForLongMs = 5_000
 
 const isLate = ({ metadata: { deletionTimestamp } }: Pod, tries: number, now: Date): boolean =>
   deletionTimestamp === undefined ? tries > heldTries : now.getTime() - Date.parse(deletionTimestamp) > flushMs
@@ -136,7 +138,7 @@ const release = async (agent: Agent, pod: Pod): Promise<Result> => {
     const isNews = await tellTrouble(agent, pod, outcome.by, now)
     if (isNews) agent.log.warn({ ...subject(pod), reason: outcome.by.reason }, outcome.by.message)
   }
-  return { requeueAfterMs: waitMs }
+  return { requeueAfterMs: count > heldTries ? heldForLongMs : waitMs }
 }
 
 /** Whether the pod's main container could start now; the cache may have lost the image since (its disk was replaced). */

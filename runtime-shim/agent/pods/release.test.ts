@@ -239,6 +239,40 @@ describe('a pod that ends', () => {
   })
 })
 
+describe('a pod whose overlay is no image', () => {
+  test('but a block volume is held as long as that is mounted', async () => {
+    const at = join(layout.stateDir, '..', 'at')
+    mkdirSync(at)
+    const { number } = attach(join(volumeOf('elsewhere'), 'overlay.img'))
+    const path = `/dev/loop${number}`
+    recordMount('uid-dev', { path, device: { major: 7, minor: number }, access: 'ReadOnly' })
+    execFileSync('mount', ['-t', 'ext4', '-o', 'ro', path, at])
+    try {
+      expect(await release(createServer())).toMatchObject({ kind: 'held' })
+    } finally {
+      execFileSync('umount', [at])
+    }
+    expect(await release(createServer())).toEqual({ kind: 'released' })
+  })
+
+  test('but a directory is held as long as its lock is attached', async () => {
+    const lock = join(volumeOf('uid-dev'), 'lock.squashfs')
+    writeFileSync(lock, Buffer.alloc(4096))
+    recordMount('uid-dev', { path: lock, loop: attach(lock, '--read-only'), ext3Offset: null })
+    expect(await release(createServer())).toMatchObject({
+      kind: 'held',
+      by: { message: expect.stringContaining('overlay "work"') },
+    })
+  })
+})
+
+test('a pod whose image lies on a volume does not wait for those that use the same device on', async () => {
+  const image = join(volumeOf('uid-dev'), 'tools.sif')
+  writeFileSync(image, Buffer.alloc(4096))
+  attach(image, '--read-only')
+  expect(await release(createServer())).toEqual({ kind: 'released' })
+})
+
 describe('readers of one image', () => {
   const readers = () => {
     const image = join(volumeOf('uid-one'), 'overlay.img')

@@ -31,11 +31,16 @@ export interface Found {
   level?: number | undefined
 }
 
-export const usageOf = ({ blockSize, blocks, freeBlocks, inodes, freeInodes }: Figures, now: Date): Usage => ({
+/** How much is in use, and how much there is, in bytes. */
+export const amountsOf = ({ blockSize, blocks, freeBlocks, inodes, freeInodes }: Figures) => ({
   usedBytes: (blocks - freeBlocks) * blockSize,
   usedInodes: inodes - freeInodes,
   capacityBytes: blocks * blockSize,
   capacityInodes: inodes,
+})
+
+export const usageOf = (figures: Figures, now: Date): Usage => ({
+  ...amountsOf(figures),
   observedTime: timestamp(now),
 })
 

@@ -1,5 +1,5 @@
 import type { Metrics } from '../../../kube/metrics.ts'
-import { usageOf } from '../pods/report.ts'
+import { amountsOf } from '../pods/report.ts'
 import type { Probed } from './probe.ts'
 import type { RunningOverlay } from './running.ts'
 
@@ -24,11 +24,11 @@ export const createOverlayGauges = (metrics: Metrics): OverlayGauges => {
   return {
     show: (overlay, { figures, readOnly }, wasDirty) => {
       const labels = labelsOf(overlay)
-      const usage = usageOf(figures, new Date(0))
-      usedBytes.set(usage.usedBytes, labels)
-      capacityBytes.set(usage.capacityBytes, labels)
-      usedInodes.set(usage.usedInodes, labels)
-      capacityInodes.set(usage.capacityInodes, labels)
+      const amounts = amountsOf(figures)
+      usedBytes.set(amounts.usedBytes, labels)
+      capacityBytes.set(amounts.capacityBytes, labels)
+      usedInodes.set(amounts.usedInodes, labels)
+      capacityInodes.set(amounts.capacityInodes, labels)
       errors.set(figures.errorCount, labels)
       dirty.set(wasDirty || readOnly ? 1 : 0, labels)
     },

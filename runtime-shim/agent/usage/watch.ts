@@ -72,7 +72,7 @@ const newsOf = (probed: Probed, told: Told | undefined, now: Date): News => {
 export const createUsageWatch = (parts: UsageParts): UsageWatch => {
   const { clock, gauges } = parts
   const watched = new Map<string, Watched>()
-  /** Being looked at; of those that are waited for no longer, all but one. */
+  /** Looks that have not come back: the one that is waited for, and those that are not any more. */
   const stuck = new Set<string>()
   const unseen = new Set<string>()
 

@@ -1,4 +1,5 @@
 import { readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
 
@@ -29,14 +30,15 @@ export const waitForQuiet = async (): Promise<void> => {
   }
 }
 
-const touched = '/dev/shm/lamina-bench-touched'
-const touchedMebibytes = 512
+const touchedMebibytes = 384
 
 /**
- * Touches and frees memory, as much as a workload's page cache needs. A virtual machine gets its memory at the first
- * touch, which takes longer than writing to a disk: whoever came first would pay for whoever comes next.
+ * Fills and frees as much page cache as a workload needs, of the volume, whose pages are of the same kind. A virtual
+ * machine gets its memory at the first touch, which takes longer than writing to a disk: whoever came first would pay
+ * for whoever comes next.
  */
-export const touchMemory = async (): Promise<void> => {
-  await execa('dd', ['if=/dev/zero', `of=${touched}`, 'bs=1M', `count=${touchedMebibytes}`])
-  rmSync(touched)
+export const touchMemory = async (volume: string): Promise<void> => {
+  const file = join(volume, 'touched')
+  await execa('dd', ['if=/dev/zero', `of=${file}`, 'bs=1M', `count=${touchedMebibytes}`])
+  rmSync(file)
 }

@@ -14,8 +14,8 @@ const table = (head: readonly string[], rows: readonly string[][]): string =>
   [row(head), row(head.map(() => '---')), ...rows.map(row)].join('\n')
 
 /** Bold where the aim is missed. */
-const ratioCell = ({ median, lower, upper }: Ratio, aim: number): string => {
-  const spread = `(${number(lower)}–${number(upper)})`
+const ratioCell = ({ median, lower, upper, best }: Ratio, aim: number): string => {
+  const spread = `(${number(lower)}–${number(upper)}) · ${number(best)}`
   return median >= aim ? `${number(median)} ${spread}` : `**${number(median)}** ${spread}`
 }
 

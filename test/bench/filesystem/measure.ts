@@ -14,11 +14,18 @@ const quantile = (values: readonly number[], share: number): number => {
   return value
 }
 
-const ratioOf = (values: readonly number[]): Ratio => ({
-  median: median(values),
-  lower: quantile(values, 0.25),
-  upper: quantile(values, 0.75),
-})
+const fastest = (samples: readonly Sample[]): number => Math.max(...samples.map(({ rate }) => rate))
+
+/** Others on the machine only ever make a run slower: so the fastest ones are compared too. */
+const ratioOf = (pairs: readonly Pair[]): Ratio => {
+  const ratios = pairs.map(({ own, reference }) => own.rate / reference.rate)
+  return {
+    median: median(ratios),
+    lower: quantile(ratios, 0.25),
+    upper: quantile(ratios, 0.75),
+    best: fastest(pairs.map(({ own }) => own)) / fastest(pairs.map(({ reference }) => reference)),
+  }
+}
 
 const rotate = <T>(items: readonly T[], by: number): T[] => {
   const at = by % Math.max(items.length, 1)
@@ -49,10 +56,14 @@ type Pairs = Map<string, Pair[]>
 
 const key = (variant: string, workload: string): string => `${variant}\n${workload}`
 
-const take = async (workload: Workload, { root, disk }: Stack, sources: Sources): Promise<Sample> => {
+const take = async (
+  workload: Workload,
+  { root, disk }: Stack,
+  { sources, ground: { volume } }: Plan,
+): Promise<Sample> => {
   await workload.prepare(root)
   await waitForQuiet()
-  await touchMemory()
+  await touchMemory(volume)
   const before = disk === undefined ? undefined : readDiskWork(disk)
   const { seconds, operations } = await workload.run(root, sources)
   const work = disk === undefined || before === undefined ? undefined : since(before, readDiskWork(disk), operations)
@@ -65,12 +76,12 @@ const take = async (workload: Workload, { root, disk }: Stack, sources: Sources)
  * disturbs both.
  */
 const runRound = async (reference: Stack, stacks: readonly Stack[], plan: Plan, pairs: Pairs): Promise<void> => {
-  const { workloads, sources, report } = plan
+  const { workloads, report } = plan
   for (const [index, workload] of workloads.entries()) {
     for (const stack of rotate(stacks, index)) {
       const pair = {
-        reference: await take(workload, reference, sources),
-        own: await take(workload, stack, sources),
+        reference: await take(workload, reference, plan),
+        own: await take(workload, stack, plan),
       }
       const known = key(stack.variant.name, workload.name)
       pairs.set(known, [...(pairs.get(known) ?? []), pair])
@@ -89,9 +100,8 @@ const summarize = ({ variants, workloads }: Plan, pairs: Pairs): Result[] =>
   variants.flatMap(({ name: variant }) =>
     workloads.map(({ name: workload, aim }) => {
       const taken = pairs.get(key(variant, workload)) ?? []
-      const ratio = ratioOf(taken.map(({ own, reference }) => own.rate / reference.rate))
       const rate = median(taken.map(({ own }) => own.rate))
-      return { variant, workload, aim, ratio, rate, ...medianWork(taken) }
+      return { variant, workload, aim, ratio: ratioOf(taken), rate, ...medianWork(taken) }
     }),
   )
 

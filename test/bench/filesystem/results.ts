@@ -10,7 +10,8 @@ const workSchema = z.object({
   flushes: z.number(),
 })
 
-const ratioSchema = z.object({ median: z.number(), lower: z.number(), upper: z.number() })
+/** Over the rounds; `best` is the fastest of the variant against the fastest of the host directory. */
+const ratioSchema = z.object({ median: z.number(), lower: z.number(), upper: z.number(), best: z.number() })
 
 const resultSchema = z.object({
   variant: z.string(),

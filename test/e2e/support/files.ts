@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { readFile, stat } from 'node:fs/promises'
+import { readFile, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:https'
 import { basename, join } from 'node:path'
 import type { Cluster } from '../../cluster/cluster.ts'
@@ -9,6 +9,10 @@ import { clusterFiles } from '../../cluster/layout.ts'
 /** Files written by the real Apptainer (test/fixtures/README.md). */
 const fixtures = join(import.meta.dirname, '../../fixtures')
 export const apptainerFile = (name: string): string => join(fixtures, name)
+
+/** A copy with other bytes at its end, which no part of the image is in: no node has seen it. */
+export const freshCopy = async (name: string, path: string): Promise<void> =>
+  writeFile(path, Buffer.concat([await readFile(apptainerFile(name)), randomBytes(4096)]))
 
 export const sha256Of = async (path: string): Promise<string> =>
   createHash('sha256')

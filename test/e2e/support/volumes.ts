@@ -1,7 +1,7 @@
 import type { Cluster } from '../../cluster/cluster.ts'
 import type { Fixture } from './fixture.ts'
 import type { Kubectl } from './kubectl.ts'
-import { onNode } from './node.ts'
+import { loopsOf, onNode } from './node.ts'
 import { until } from './until.ts'
 
 /** A user's own claim, bound, and where its volume is on the node. */
@@ -54,4 +54,17 @@ export const overlayVolume = async (
     ...['-o', 'jsonpath={.spec.volumeName}'],
   ])
   return { claimName, path: await kubectl.run(['get', 'pv', volume, '-o', 'jsonpath={.spec.local.path}']) }
+}
+
+/** Loop devices over images in the namespace's volumes, and over any that a reader has: the path of theirs names no volume. */
+export const imageLoops = async ({ kubectl, fixture }: { kubectl: Kubectl; fixture: Fixture }): Promise<string[]> => {
+  const names = await kubectl.run([
+    ...['-n', fixture.namespace, 'get', 'pvc'],
+    ...['-o', 'jsonpath={range .items[*]}{.spec.volumeName}{"\\n"}{end}'],
+  ])
+  const volumes = names.split('\n').filter(Boolean)
+  const images = (await loopsOf(''))
+    .map(({ file }) => file)
+    .filter((file) => /\/(overlay\.img|lock\.squashfs)$/.test(file))
+  return images.filter((file) => /^\/[^/]+$/.test(file) || volumes.some((volume) => file.includes(`/${volume}/`)))
 }
