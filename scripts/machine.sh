@@ -6,7 +6,7 @@ node_packages='libatomic1'
 # The development cluster, and the programs that the code calls.
 cluster_packages='
   apache2-utils buildah busybox-static catatonit conmon containernetworking-plugins crun docker-registry
-  e2fsprogs fio iproute2 mmdebstrap mount openssl runc skopeo squashfs-tools-ng umoci
+  e2fsprogs fio git iproute2 mmdebstrap mount openssl runc skopeo squashfs-tools-ng umoci
   util-linux xfsprogs zstd
 '
 

@@ -5,12 +5,13 @@ import { timestamp } from '../../kube/clock.ts'
 import { formatVolumeReference, volumeDigest } from '../../kube/image-source.ts'
 import { claims } from '../../kube/resources.ts'
 import { DockerConfigError } from '../../runtime-shim/image/docker-config.ts'
+import { FileError, RegistryError } from '../../runtime-shim/image/errors.ts'
 import { resolveArtifact } from '../../runtime-shim/image/oras.ts'
 import { ownArchitecture } from '../../runtime-shim/image/platform.ts'
-import { RegistryError, resolveImage } from '../../runtime-shim/image/skopeo.ts'
+import { resolveImage } from '../../runtime-shim/image/skopeo.ts'
 import type { Context } from '../context.ts'
 import { PullSecretError, withRegistryAccess } from './pull-secrets.ts'
-import { FileError, lookAtFile } from './remote-file.ts'
+import { lookAtFile } from './remote-file.ts'
 
 export type Resolved = NonNullable<ContainerImageStatus['resolved']>
 
@@ -119,13 +120,18 @@ const fileReasons: Record<FileError['kind'], string> = {
   NotFound: 'ImageNotFound',
   Unauthorized: 'ImageUnauthorized',
   Unreachable: 'ImageUnreachable',
+  Mismatch: 'ResolveFailed',
   Other: 'ResolveFailed',
 }
+
+/** Of `AbortSignal.timeout`. */
+const isTimeout = (error: unknown): boolean => error instanceof DOMException && error.name === 'TimeoutError'
 
 const reasonOf = (error: unknown): string | undefined => {
   if (error instanceof RegistryError) return registryReasons[error.kind]
   if (error instanceof FileError) return fileReasons[error.kind]
   if (error instanceof ClaimError) return error.reason
+  if (isTimeout(error)) return 'ImageUnreachable'
   return error instanceof PullSecretError || error instanceof DockerConfigError ? 'PullSecretInvalid' : undefined
 }
 
@@ -149,6 +155,7 @@ export const find = async (context: Context, image: ContainerImage): Promise<Fin
   } catch (error) {
     const reason = reasonOf(error)
     if (reason === undefined || !(error instanceof Error)) throw error
-    return { kind: 'failed', reason, message: error.message }
+    const late = `no answer within ${longestMs / 1000} s; it is tried again`
+    return { kind: 'failed', reason, message: isTimeout(error) ? late : error.message }
   }
 }

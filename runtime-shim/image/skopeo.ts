@@ -21,7 +21,6 @@ import {
 import { choosePlatform, formatPlatform, isFor, ownArchitecture, platformsOf } from './platform.ts'
 import { formatReference, type ImageReference } from './reference.ts'
 
-export { RegistryError } from './errors.ts'
 export type { RegistryAccess } from './inspect.ts'
 
 /** An image for one platform, as a ContainerImage's `status.resolved` has it. */

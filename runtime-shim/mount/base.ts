@@ -3,7 +3,7 @@ import { basename, dirname, join } from 'node:path'
 import { BadImageError } from './bad-image.ts'
 import { holding } from './descriptor.ts'
 import { identify, layerOf } from './image-file.ts'
-import { lockImage } from './lock.ts'
+import { lockImage, lockListedImage } from './lock.ts'
 import { type OpenFile, openFileOrDirectoryBelow, withDetachedDirectory, withDirectory } from './open.ts'
 import { type BaseContent, type BaseSource, type ImageLayer, type OpenBase, OverlayError } from './parts.ts'
 import type { SifPartition } from './sif.ts'
@@ -71,7 +71,8 @@ const openRoot = (file: OpenFile, source: BaseSource, path: string, rules: BaseR
     const content: BaseContent = { kind: 'directory', directory: source.directory, path: source.path }
     return { path, fd: file.fd, content, embedded: undefined }
   }
-  lockImage(file.fd, 'shared', path)
+  const lock = source.kind === 'file' ? lockListedImage : lockImage
+  lock(file.fd, 'shared', path)
   return { path, fd: file.fd, ...rootOf(file.fd, rules) }
 }
 
@@ -86,7 +87,8 @@ const explain = (path: string, error: unknown): unknown =>
  * where that is allowed, or a directory on a volume. A file is locked for reading,
  * which keeps it from being collected and from being written by Apptainer.
  *
- * @throws OverlayError naming the file, when it is damaged or may not be mounted; the system's own ENOENT
+ * @throws OverlayError naming the file, when it is damaged or may not be mounted; ENOENT, also when a file of the cache
+ * is collected meanwhile
  */
 export const openBase = (source: BaseSource, rules: BaseRules): OpenBase => {
   const path = source.kind === 'file' ? source.path : join(source.directory, source.path)

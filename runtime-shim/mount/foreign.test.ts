@@ -145,6 +145,8 @@ describe('what has no equal is refused, and then nothing is changed', () => {
     ['.wh.dir: named like the mark', () => mkdir('.wh.dir')],
     ['.wh..wh.plnk: named like the mark', () => file('.wh..wh.plnk')],
     ['.wh.: named like the mark', () => file('.wh.')],
+    ['opt/.wh...: named like the mark', () => file('opt/.wh...')],
+    ['opt/.wh..: named like the mark', () => file('opt/.wh..')],
   ])('%s', (words, make) => {
     file('aaa/.wh.gone')
     file('zzz/.wh.gone')

@@ -110,10 +110,14 @@ const byXattr = {
   remove: (path: Buffer, xattr: string) => () => removeXattr(path, xattr),
 }
 
+/** Of `.` or `..`: those are no files that could have been deleted, and to mark them would reach the parent. */
+const isMarkOfDirectory = (name: Buffer): boolean =>
+  ['.', '..'].includes(name.toString('latin1', whiteoutPrefix.length))
+
 const formOfName = (directory: Directory, name: Buffer): Omit<ForeignForm, 'path'> | undefined => {
   if (!startsWith(name, whiteoutPrefix)) return undefined
   if (name.equals(stagingName)) return { what: 'left by a cut-off import', normalise: byMark.remove(directory, name) }
-  const isMark = isEmptyFile(entry(directory, name))
+  const isMark = isEmptyFile(entry(directory, name)) && !isMarkOfDirectory(name)
   if (isMark && name.equals(opaqueMark))
     return { what: 'an opaque directory as fuse-overlayfs marks it', normalise: byMark.opaque(directory, name) }
   if (isMark && !startsWith(name, metaPrefix) && name.length > whiteoutPrefix.length)

@@ -97,3 +97,19 @@ export const layerOf = (fd: number, { extent, fileSystem }: SifPartition, fileSi
   if (layer?.kind === fileSystem) return layer
   throw new BadImageError(`its partition at ${extent.offset} holds no ${fileSystem} (bad magic number): it is damaged`)
 }
+
+/**
+ * The file system of an overlay's file: the file itself, or the overlay partition of a SIF.
+ *
+ * @throws BadImageError
+ * @throws NotExt3Error
+ */
+export const overlayLayer = (fd: number, fileSize: number): ImageLayer => {
+  const image = identify(fd, fileSize)
+  if (image.kind !== 'sif') return image
+  const overlays = image.partitions.filter(({ role }) => role === 'overlay')
+  const [overlay] = overlays
+  if (!overlay || overlays.length > 1)
+    throw new BadImageError(`it is a SIF with ${overlays.length} overlay partitions, and must have one`)
+  return layerOf(fd, overlay, fileSize)
+}

@@ -3,11 +3,19 @@ import { basename, join } from 'node:path'
 import { assertUnclaimed } from './device.ts'
 import { hasCode } from './error-code.ts'
 import { LockHeldError, lockImage } from './lock.ts'
-import { attachLoop, isAttached, type LoopAttachment, type LoopFile, withSharedLoop } from './loop.ts'
+import { attachLoop, isAttached, type LoopAccess, type LoopAttachment, type LoopFile, withSharedLoop } from './loop.ts'
 import { withNamedLock } from './named-lock.ts'
 import { lockFileName } from './names.ts'
 import { descriptorPath, openDirectoryBelow, withDirectory } from './open.ts'
-import { type DeviceNumbers, type ImageLayer, type OpenOverlay, type OverlayContent, OverlayError } from './parts.ts'
+import {
+  type DeviceNumbers,
+  type Extent,
+  type ImageLayer,
+  type OpenOverlay,
+  type OverlayContent,
+  OverlayError,
+} from './parts.ts'
+import { readSuperblock } from './superblock.ts'
 import { mount, mountComplaint, mountFlags, umount } from './syscalls.ts'
 import { retrySync } from './wait.ts'
 
@@ -83,7 +91,7 @@ export const mountImage = (image: Image, layer: ImageLayer, at: string, lockDir:
 
 /** Mounts read-write once and unmounts: the kernel replays the journal. Then the shared lock replaces the exclusive one. */
 const replayJournal = (overlay: OpenOverlay, replay: number, layer: ImageLayer, at: string, lockDir: string): void => {
-  const loop = attachLoop(loopFile({ fd: replay, path: overlay.path }, layer, lockDir), false)
+  const loop = attachLoop(loopFile({ fd: replay, path: overlay.path }, layer, lockDir), { kind: 'write' })
   try {
     mountExt3(loop.path, at, 'write', overlay)
     umount(at)
@@ -101,8 +109,8 @@ const replayJournal = (overlay: OpenOverlay, replay: number, layer: ImageLayer, 
   )
 }
 
-const mountOwnLoop = (file: LoopFile, readOnly: boolean, mountIt: (device: string) => void): LoopAttachment => {
-  const { fd, path, number, diskseq } = attachLoop(file, readOnly)
+const mountOwnLoop = (file: LoopFile, access: LoopAccess, mountIt: (device: string) => void): LoopAttachment => {
+  const { fd, path, number, diskseq } = attachLoop(file, access)
   try {
     mountIt(path)
   } finally {
@@ -111,12 +119,21 @@ const mountOwnLoop = (file: LoopFile, readOnly: boolean, mountIt: (device: strin
   return { number, diskseq }
 }
 
+/** Who only looks whether a device is mounted claims it for a moment (`isClaimed`). */
+const looks = { forMs: 200, everyMs: 5 }
+
 /** The device's own lock is none that would outlive us: the look and the mount come under one of ours. */
 const mountDevice = (overlay: OpenOverlay, { major, minor }: DeviceNumbers, at: string, lockDir: string): void =>
-  withNamedLock(lockDir, `device-${major}-${minor}`, () => {
-    if (isWriter(overlay)) assertUnclaimed(overlay.fd, overlay.path)
-    mountExt3(descriptorPath(overlay.fd), at, isWriter(overlay) ? 'write' : 'read', overlay)
-  })
+  withNamedLock(lockDir, `device-${major}-${minor}`, () =>
+    retrySync(
+      () => {
+        if (isWriter(overlay)) assertUnclaimed(overlay.fd, overlay.path)
+        mountExt3(descriptorPath(overlay.fd), at, isWriter(overlay) ? 'write' : 'read', overlay)
+      },
+      (error) => error instanceof LockHeldError,
+      looks,
+    ),
+  )
 
 /** Where an overlay's files are reached in the private namespace, and by what the kernel holds it. */
 export interface MountedParts {
@@ -148,6 +165,12 @@ const directoryOf = ({ source, fd, content }: OpenOverlay): string => {
   return reopenDirectory(known, source.volume.path, source.path)
 }
 
+/** Larger sectors spare the loop device half-written pages; the kernel mounts no file system with smaller blocks on them. */
+const sectorSizeFor = (fd: number, { offset, size }: Extent): 512 | 4096 => {
+  const { blockSize } = readSuperblock(fd, offset)
+  return [blockSize, offset, size].every((bytes) => bytes % 4096 === 0) ? 4096 : 512
+}
+
 const mountExt3Overlay = (
   overlay: OpenOverlay,
   { extent, replay }: Extract<OverlayContent, { kind: 'ext3' }>,
@@ -155,8 +178,10 @@ const mountExt3Overlay = (
   lockDir: string,
 ): LoopAttachment => {
   const layer = { kind: 'ext3', extent } as const
-  if (isWriter(overlay))
-    return mountOwnLoop(loopFile(overlay, layer, lockDir), false, (device) => mountExt3(device, at, 'write', overlay))
+  if (isWriter(overlay)) {
+    const access = { kind: 'writeDirectly', sectorSize: sectorSizeFor(overlay.fd, extent) } as const
+    return mountOwnLoop(loopFile(overlay, layer, lockDir), access, (device) => mountExt3(device, at, 'write', overlay))
+  }
   if (replay !== undefined) replayJournal(overlay, replay, layer, at, lockDir)
   return mountImage(overlay, layer, at, lockDir)
 }
@@ -166,7 +191,7 @@ const mountLock = (overlay: OpenOverlay, at: string, lockDir: string): LoopAttac
   const image = { fd: overlay.fd, path: join(overlay.path, lockFileName) }
   const layer = { kind: 'squashfs', extent: { offset: 0, size: Number(overlay.stats.size) } } as const
   if (!isWriter(overlay)) return mountImage(image, layer, at, lockDir)
-  return mountOwnLoop(loopFile(image, layer, lockDir), true, (device) => mountSquashfs(device, at, image))
+  return mountOwnLoop(loopFile(image, layer, lockDir), { kind: 'read' }, (device) => mountSquashfs(device, at, image))
 }
 
 /** @param at a path of the private namespace at which nothing is yet */

@@ -1,3 +1,4 @@
+import { fstatSync } from 'node:fs'
 import { hasCode } from './error-code.ts'
 import { flock, lockKind, lockWholeRange } from './syscalls.ts'
 
@@ -5,6 +6,8 @@ import { flock, lockKind, lockWholeRange } from './syscalls.ts'
 export class LockHeldError extends Error {
   override name = 'LockHeldError'
 }
+
+type LockKind = 'shared' | 'exclusive'
 
 /**
  * Takes the two locks of an image on the descriptor that later goes to
@@ -14,7 +17,7 @@ export class LockHeldError extends Error {
  *
  * @throws LockHeldError
  */
-export const lockImage = (fd: number, kind: 'shared' | 'exclusive', path: string): void => {
+export const lockImage = (fd: number, kind: LockKind, path: string): void => {
   try {
     flock(fd, lockKind[kind], { wait: false })
     lockWholeRange(fd, kind === 'exclusive' ? 'write' : 'read')
@@ -23,4 +26,15 @@ export const lockImage = (fd: number, kind: 'shared' | 'exclusive', path: string
     const use = kind === 'exclusive' ? 'in use' : 'in use for writing'
     throw new LockHeldError(`${path} is ${use} by another mount on this node`, { cause })
   }
+}
+
+/**
+ * The same for an image of the cache, which may be collected between open and
+ * lock: a file without a name is none.
+ *
+ * @throws LockHeldError; ENOENT
+ */
+export const lockListedImage = (fd: number, kind: LockKind, path: string): void => {
+  lockImage(fd, kind, path)
+  if (fstatSync(fd).nlink === 0) throw Object.assign(new Error(`${path} has just been removed`), { code: 'ENOENT' })
 }

@@ -1,4 +1,4 @@
-import { type BigIntStats, closeSync, fstatSync, openSync, readdirSync, readFileSync } from 'node:fs'
+import { type BigIntStats, closeSync, fstatSync, openSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { hasCode } from './error-code.ts'
 import { withNamedLock } from './named-lock.ts'
@@ -32,10 +32,11 @@ const LOOP_CONFIGURE = 0x4c0a
 const LOOP_GET_STATUS64 = 0x4c05
 const LO_FLAGS_READ_ONLY = 1
 const LO_FLAGS_AUTOCLEAR = 4
+const LO_FLAGS_DIRECT_IO = 16
 
 /** Offsets in `struct loop_config` and `struct loop_info64` (linux/loop.h). */
 const info = { size: 232, device: 0, inode: 8, offset: 24, sizeLimit: 32, flags: 52, fileName: 56, fileNameLength: 63 }
-const config = { size: 304, info: 8 }
+const config = { size: 304, blockSize: 4, info: 8 }
 
 const sysBlock = '/sys/block'
 
@@ -73,22 +74,38 @@ const windowOf = ({ offset, size }: Extent, { size: fileSize }: BigIntStats): Wi
   sectors: BigInt(size) / sectorSize,
 })
 
+/** How a device passes on what is read and written. */
+export type LoopAccess =
+  | { kind: 'read' }
+  | { kind: 'write' }
+  /**
+   * Past the page cache, where the file's own file system lets it: what is written is cached once, above the device.
+   * `sectorSize`: of the device; both parts of its window must be multiples, and the file system's blocks as large.
+   */
+  | { kind: 'writeDirectly'; sectorSize: 512 | 4096 }
+
 interface Attachment {
   /** For those who look at loop devices: the file's. */
   name: string
-  readOnly: boolean
+  access: LoopAccess
   window: Window
 }
 
-const configure = (fd: number, { name, readOnly, window }: Attachment, number: number): OpenLoop => {
+const flagsOf = ({ kind }: LoopAccess): number => {
+  if (kind === 'read') return LO_FLAGS_AUTOCLEAR | LO_FLAGS_READ_ONLY
+  return kind === 'write' ? LO_FLAGS_AUTOCLEAR : LO_FLAGS_AUTOCLEAR | LO_FLAGS_DIRECT_IO
+}
+
+const configure = (fd: number, { name, access, window }: Attachment, number: number): OpenLoop => {
   const path = `/dev/loop${number}`
-  const device = openSync(path, readOnly ? 'r' : 'r+')
+  const device = openSync(path, access.kind === 'read' ? 'r' : 'r+')
   try {
     const bytes = Buffer.alloc(config.size)
     bytes.writeUInt32LE(fd, 0)
     bytes.writeBigUInt64LE(window.offset, config.info + info.offset)
     bytes.writeBigUInt64LE(window.sizeLimit, config.info + info.sizeLimit)
-    bytes.writeUInt32LE(LO_FLAGS_AUTOCLEAR | (readOnly ? LO_FLAGS_READ_ONLY : 0), config.info + info.flags)
+    if (access.kind === 'writeDirectly') bytes.writeUInt32LE(access.sectorSize, config.blockSize)
+    bytes.writeUInt32LE(flagsOf(access), config.info + info.flags)
     bytes.write(name.slice(0, info.fileNameLength), config.info + info.fileName)
     ioctl(device, LOOP_CONFIGURE, bytes)
     const diskseq = currentDiskseq(number)
@@ -126,10 +143,25 @@ export interface LoopFile {
 }
 
 /** Attaches a part of an open file to a free device. The device keeps `fd`'s open file description and its locks. */
-export const attachLoop = ({ fd, name, extent, lockDir }: LoopFile, readOnly: boolean): OpenLoop =>
-  attach(fd, lockDir, { name, readOnly, window: windowOf(extent, fstatSync(fd, { bigint: true })) })
+export const attachLoop = ({ fd, name, extent, lockDir }: LoopFile, access: LoopAccess): OpenLoop =>
+  attach(fd, lockDir, { name, access, window: windowOf(extent, fstatSync(fd, { bigint: true })) })
 
-const shows = (device: number, { dev, ino }: BigIntStats, window: Window): boolean => {
+/** What a shared device is called. Nodes may share a kernel, as containers that play nodes do; those who share devices share their locks. */
+const sharersOf = (lockDir: string): string => {
+  const { dev, ino } = statSync(lockDir, { bigint: true })
+  return `lamina ${dev}-${ino}`
+}
+
+const nameIn = (bytes: Buffer): string =>
+  bytes.toString('latin1', info.fileName, info.fileName + info.fileNameLength).replace(/\0.*/s, '')
+
+interface Shown {
+  file: BigIntStats
+  window: Window
+  sharers: string
+}
+
+const shows = (device: number, { file: { dev, ino }, window, sharers }: Shown): boolean => {
   const bytes = Buffer.alloc(info.size)
   try {
     ioctl(device, LOOP_GET_STATUS64, bytes)
@@ -141,7 +173,8 @@ const shows = (device: number, { dev, ino }: BigIntStats, window: Window): boole
     bytes.readBigUInt64LE(info.device) === dev &&
     bytes.readBigUInt64LE(info.inode) === ino &&
     bytes.readBigUInt64LE(info.offset) === window.offset &&
-    bytes.readBigUInt64LE(info.sizeLimit) === window.sizeLimit
+    bytes.readBigUInt64LE(info.sizeLimit) === window.sizeLimit &&
+    nameIn(bytes) === sharers
   )
 }
 
@@ -172,12 +205,12 @@ const candidates = (fileName: string, { sectors }: Window): number[] =>
     .filter((device) => attribute(device, 'ro') === '1')
     .map((device) => Number(device.slice('loop'.length)))
 
-const findReadOnly = (fileName: string, file: BigIntStats, window: Window): OpenLoop | undefined => {
-  for (const number of candidates(fileName, window)) {
+const findReadOnly = (fileName: string, shown: Shown): OpenLoop | undefined => {
+  for (const number of candidates(fileName, shown.window)) {
     const path = `/dev/loop${number}`
     const fd = openSync(path, 'r')
     const diskseq = currentDiskseq(number)
-    if (diskseq !== undefined && shows(fd, file, window)) return { number, diskseq, fd, path }
+    if (diskseq !== undefined && shows(fd, shown)) return { number, diskseq, fd, path }
     closeSync(fd)
   }
   return undefined
@@ -195,7 +228,10 @@ export const withSharedLoop = (
   const file = fstatSync(fd, { bigint: true })
   const window = windowOf(extent, file)
   return withNamedLock(lockDir, `${file.dev}-${file.ino}`, () => {
-    const loop = findReadOnly(name, file, window) ?? attach(fd, lockDir, { name, readOnly: true, window })
+    const sharers = sharersOf(lockDir)
+    const loop =
+      findReadOnly(name, { file, window, sharers }) ??
+      attach(fd, lockDir, { name: sharers, access: { kind: 'read' }, window })
     try {
       mountIt(loop)
     } finally {

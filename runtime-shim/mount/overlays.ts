@@ -1,10 +1,10 @@
-import { closeSync, fstatSync } from 'node:fs'
+import { type BigIntStats, closeSync, fstatSync } from 'node:fs'
 import { join } from 'node:path'
 import { BadImageError } from './bad-image.ts'
 import { holding } from './descriptor.ts'
 import { assertUnclaimed, isClaimed, openDevice } from './device.ts'
 import { hasCode } from './error-code.ts'
-import { identify, layerOf } from './image-file.ts'
+import { identify, overlayLayer } from './image-file.ts'
 import { LockHeldError, lockImage } from './lock.ts'
 import { lockFileName } from './names.ts'
 import {
@@ -30,16 +30,7 @@ const openPath = ({ path }: DirectoryVolume, source: OverlaySource, access: 'rea
 }
 
 /** To be called under the lock: before it, the node agent may have let the file grow. */
-const layerIn = (fd: number): ImageLayer => {
-  const { size } = fstatSync(fd)
-  const image = identify(fd, size)
-  if (image.kind !== 'sif') return image
-  const overlays = image.partitions.filter(({ role }) => role === 'overlay')
-  const [overlay] = overlays
-  if (!overlay || overlays.length > 1)
-    throw new BadImageError(`it is a SIF with ${overlays.length} overlay partitions, and must have one`)
-  return layerOf(fd, overlay, size)
-}
+const layerIn = (fd: number): ImageLayer => overlayLayer(fd, fstatSync(fd).size)
 
 const notWritable = (what: string): BadImageError =>
   new BadImageError(`it is a ${what}, which cannot be written: use it with access ReadOnly`)
@@ -54,6 +45,12 @@ const openForWriting = (source: OverlaySource, volume: DirectoryVolume): OpenOve
     if (kind === 'squashfs') throw notWritable('squashfs')
     return { source, path, ...file, content: { kind, extent, replay: undefined } }
   })
+}
+
+/** What was found in the one must hold for the others. */
+const assertSame = (path: string, first: BigIntStats, ...others: BigIntStats[]): void => {
+  if (others.some(({ dev, ino }) => dev !== first.dev || ino !== first.ino))
+    throw new OverlayError(`${path} is no longer the file that it was a moment before`)
 }
 
 /** The superblock is read under the lock: before it, a writer may come and crash. */
@@ -78,7 +75,11 @@ const openForReading = (source: OverlaySource, volume: DirectoryVolume): OpenOve
   const { fd: replay } = openPath(volume, source, 'write')
   return holding(replay, () => {
     lockImage(replay, 'exclusive', path)
-    return { source, path, ...openPath(volume, source, 'read'), content: { kind, extent, replay } }
+    const again = openPath(volume, source, 'read')
+    return holding(again.fd, () => {
+      assertSame(path, file.stats, again.stats, fstatSync(replay, { bigint: true }))
+      return { source, path, ...again, content: { kind, extent, replay } }
+    })
   })
 }
 

@@ -59,3 +59,17 @@ test("a writer's volume cannot go before the kernel has written all", async () =
   await writer.end()
   unmount(at)
 })
+
+test('nodes that share a kernel, but no locks, share no loop device: one could not tell when the other is done', async () => {
+  const volume = makeVolume(join(bench.dir, 'volume'))
+  await bench.run({ readWrite: volume, script: 'echo text > foo' })
+  const neighbour = createRootBench()
+  try {
+    const here = await bench.open({ readOnly: [volume], ephemeral: ephemeral('a'), script: 'cat foo' })
+    const there = await neighbour.open({ readOnly: [volume], ephemeral: ephemeral('b'), script: 'cat foo' })
+    expect([here.output, there.output]).toEqual(['text\n', 'text\n'])
+    expect(here.loops).not.toEqual(there.loops)
+  } finally {
+    await neighbour.close()
+  }
+})

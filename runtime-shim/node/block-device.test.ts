@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { attachBlockDevice, type BlockDevice, makeExt3 } from '../../test/node/images.ts'
-import { isDeviceMounted } from './block-device.ts'
+import { findMapPath, isDeviceMounted } from './block-device.ts'
 
 let dir: string
 let device: BlockDevice
@@ -44,5 +44,18 @@ describe('a block volume is mounted', () => {
 
   test('never when the machine has no such device', () => {
     expect(isDeviceMounted({ path: device.mapPath, device: { major: 4095, minor: 77 } })).toBe(false)
+  })
+})
+
+describe("the kubelet's path of a block volume", () => {
+  test('leads to its device, among those of one pod', () => {
+    const volumes = join(dir, 'volumeDevices', 'kubernetes.io~csi')
+    expect(findMapPath(dir, numbers())).toBeUndefined()
+    mkdirSync(volumes, { recursive: true })
+    symlinkSync('/dev/null', join(volumes, 'pvc-0'))
+    symlinkSync('/no/such/path', join(volumes, 'pvc-1'))
+    expect(findMapPath(dir, numbers())).toBeUndefined()
+    symlinkSync(device.mapPath, join(volumes, 'pvc-2'))
+    expect(findMapPath(dir, numbers())).toBe(join(volumes, 'pvc-2'))
   })
 })

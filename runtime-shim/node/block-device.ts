@@ -1,4 +1,5 @@
-import { closeSync, readFileSync } from 'node:fs'
+import { closeSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { isClaimed, openDevice } from '../mount/device.ts'
 import { hasCode } from '../mount/error-code.ts'
 import { type DeviceNumbers, OverlayError } from '../mount/parts.ts'
@@ -6,7 +7,7 @@ import { type DeviceNumbers, OverlayError } from '../mount/parts.ts'
 /** Block volumes, told by their numbers: names in /dev come and go. */
 
 /** Opens the device for reading if the path leads to it; undefined when it leads to another, or nowhere. */
-export const openIfDevice = (path: string, device: DeviceNumbers): number | undefined => {
+const openIfDevice = (path: string, device: DeviceNumbers): number | undefined => {
   try {
     return openDevice(path, device, 'read').fd
   } catch (error) {
@@ -14,6 +15,30 @@ export const openIfDevice = (path: string, device: DeviceNumbers): number | unde
     throw error
   }
 }
+
+const leadsTo = (path: string, device: DeviceNumbers): boolean => {
+  const fd = openIfDevice(path, device)
+  if (fd !== undefined) closeSync(fd)
+  return fd !== undefined
+}
+
+const entriesOf = (dir: string): string[] => {
+  try {
+    return readdirSync(dir).map((name) => join(dir, name))
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return []
+    throw error
+  }
+}
+
+/** Where the kubelet lays the block volumes of a pod down, by plugin and name: links to the devices, or their nodes. */
+export const mapDirOf = (kubeletPodDir: string): string => join(kubeletPodDir, 'volumeDevices')
+
+/** The kubelet's path of the device, which shows that it is a volume of that very pod; undefined when it is not. */
+export const findMapPath = (kubeletPodDir: string, device: DeviceNumbers): string | undefined =>
+  entriesOf(mapDirOf(kubeletPodDir))
+    .flatMap(entriesOf)
+    .find((path) => leadsTo(path, device))
 
 /** The kernel's own node in /dev; undefined when the machine has no such device any more. */
 const kernelName = ({ major, minor }: DeviceNumbers): string | undefined => {

@@ -47,7 +47,9 @@ const openImage = ({ reference, volume, allowExt3 }: Ticket['image'], source: Ba
   try {
     return openBase(source, { allowExt3 })
   } catch (error) {
-    if (volume || !hasCode(error, 'ENOENT')) throw error
+    // Whoever collects it has its lock until its name is gone.
+    const isLeaving = hasCode(error, 'ENOENT') || error instanceof LockHeldError
+    if (volume || !isLeaving) throw error
     throw new Error(`image ${reference} has left the node's cache: the node agent fetches it again`, { cause: error })
   }
 }

@@ -1,8 +1,6 @@
-import { closeSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { hasCode } from '../mount/error-code.ts'
 import type { BaseSource, DeviceNumbers, OverlaySource, OverlayVolume } from '../mount/parts.ts'
-import { openIfDevice } from '../node/block-device.ts'
+import { findMapPath, mapDirOf } from '../node/block-device.ts'
 import { imagePaths, type NodeLayout } from '../node/layout.ts'
 import type { Ticket } from '../node/ticket.ts'
 import { type OciConfig, ourDevices, ourVolumes } from './bundle.ts'
@@ -31,34 +29,16 @@ const kubeletPodDir = ({ kubeletDir }: NodeLayout, podUID: string, { mounts }: O
   return shown === undefined ? join(kubeletDir, 'pods', podUID) : shown.slice(0, shown.indexOf(middle) + middle.length)
 }
 
-const entriesOf = (dir: string): string[] => {
-  try {
-    return readdirSync(dir).map((name) => join(dir, name))
-  } catch (error) {
-    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return []
-    throw error
-  }
-}
-
-const leadsTo = (path: string, device: DeviceNumbers): boolean => {
-  const fd = openIfDevice(path, device)
-  if (fd !== undefined) closeSync(fd)
-  return fd !== undefined
-}
-
 /**
  * Where the kubelet has laid the pod's block volume down. The bundle has only
  * the device's numbers; that they belong to one of the pod's own volumes is
  * what this shows.
  */
 const mapPathOf = (podDir: string, device: DeviceNumbers): string => {
-  const dir = join(podDir, 'volumeDevices')
-  const found = entriesOf(dir)
-    .flatMap(entriesOf)
-    .find((path) => leadsTo(path, device))
-  if (found === undefined)
-    throw new Error(`the kubelet has no block volume ${device.major}:${device.minor} of this pod below ${dir}`)
-  return found
+  const found = findMapPath(podDir, device)
+  if (found !== undefined) return found
+  const { major, minor } = device
+  throw new Error(`the kubelet has no block volume ${major}:${minor} of this pod below ${mapDirOf(podDir)}`)
 }
 
 const volumeOf = (

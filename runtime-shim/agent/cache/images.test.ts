@@ -1,60 +1,36 @@
 import {
-  closeSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
-  openSync,
   readdirSync,
   readFileSync,
   rmSync,
   statSync,
   truncateSync,
-  utimesSync,
   writeFileSync,
-  writeSync,
 } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { systemClock } from '../../../kube/clock.ts'
-import { mountSmallDisk } from '../../../test/node/small-disk.ts'
 import { FileError, NoSpaceError, RegistryError } from '../../image/errors.ts'
 import { sha256 } from '../../image/testing/image.ts'
-import { hasCode } from '../../mount/error-code.ts'
-import { defaultLayout, type NodeLayout } from '../../node/layout.ts'
-import { createCollector } from './collector.ts'
-import { sweepImageCache } from './entry.ts'
-import { type CacheParts, createImageCache, type WantedImage } from './images.ts'
+import type { NodeLayout } from '../../node/layout.ts'
+import { cacheRoot, entryOf, sweepImageCache } from './entry.ts'
+import type { CacheParts } from './images.ts'
 import type { FetchImage } from './make.ts'
 import { type CacheObserver, type Corruption, unobserved } from './observer.ts'
+import { digestOf, forever, instantly, makeCache, wanted } from './testing/images.ts'
+import { makeLayout, removeLayout } from './testing/plant.ts'
 
 let layout: NodeLayout
-const images = () => join(layout.cacheDir, 'images')
+const images = () => cacheRoot(layout)
 beforeEach(() => {
-  const dir = mkdtempSync(join(tmpdir(), 'lamina-cache-'))
-  layout = { ...defaultLayout, cacheDir: join(dir, 'cache'), stateDir: join(dir, 'run') }
-  mkdirSync(layout.cacheDir)
+  layout = makeLayout()
 })
-afterEach(() => rmSync(join(layout.cacheDir, '..'), { recursive: true }))
+afterEach(() => removeLayout(layout))
 
-const digestOf = (letter: string) => `sha256:${letter.repeat(64)}`
-const directoryOf = (letter: string) => join(images(), digestOf(letter).replace(':', '-'))
-const wanted = (letter = 'a', more: Partial<WantedImage> = {}): WantedImage => ({
-  reference: `registry.example/debian@${digestOf(letter)}`,
-  digest: digestOf(letter),
-  withAuthFile: (act) => act(undefined),
-  onProgress: () => {},
-  ...more,
-})
-const forever = new AbortController().signal
-
+const directoryOf = (letter: string) => entryOf(layout, digestOf(letter)).dir
 const cacheOf = (fetch: FetchImage, observer: Partial<CacheObserver> = {}, more: Partial<CacheParts> = {}) =>
-  createImageCache({
-    ...{ layout, fetch, clock: systemClock, observer: { ...unobserved, ...observer } },
-    collector: { makeRoom: () => 0 },
-    ...more,
-  })
+  makeCache(layout, fetch, { observer: { ...unobserved, ...observer }, ...more })
 
 /** Conversions that end when the test says so. */
 const createConversions = (observer: Partial<CacheObserver> = {}) => {
@@ -72,12 +48,6 @@ const createConversions = (observer: Partial<CacheObserver> = {}) => {
   /** Waits until so many have started. */
   const settled = (count: number): Promise<void> => vi.waitFor(() => expect(started).toHaveLength(count), 5_000)
   return { started, ends, cache, settled }
-}
-
-/** Brings images whose bytes are their reference. */
-const instantly: FetchImage = async ({ target, reference }) => {
-  await writeFile(target, reference)
-  return { sizeBytes: reference.length, fetchedBytes: reference.length, user: '', fileDigest: undefined }
 }
 
 describe('an image that is not there', () => {
@@ -123,6 +93,34 @@ describe('an image that is not there', () => {
     ends[1]?.()
     ends[2]?.()
     expect(await Promise.all(asked)).toHaveLength(3)
+  })
+})
+
+describe('the digest of an image of a registry, said to be that of a file from a URL', () => {
+  const claimed = { reference: `https://files.example/a@${digestOf('a')}`, digest: digestOf('a') }
+
+  test('does not open it: what others fetched with their credentials stays theirs', async () => {
+    const cache = cacheOf(instantly)
+    await cache.ensure(wanted(), forever)
+    expect(cache.use(claimed)).toBeUndefined()
+    expect(cache.use(wanted())).toEqual({ user: '' })
+    const another: FetchImage = () => Promise.reject(new FileError('Mismatch', 'another sum'))
+    await expect(cacheOf(another).ensure(wanted('a', claimed), forever)).rejects.toMatchObject({
+      reason: 'ImageDigestMismatch',
+    })
+    expect(readFileSync(join(directoryOf('a'), 'image'), 'utf8')).toBe(wanted().reference)
+  })
+
+  test('is not opened by it either while it is being fetched', async () => {
+    const { cache, ends, settled } = createConversions()
+    const made = cache.ensure(wanted(), forever)
+    await settled(1)
+    const opened = cache.ensure(wanted('a', claimed), forever)
+    ends[0]?.()
+    expect(await made).toEqual({ user: 'worker' })
+    await settled(2)
+    ends[1]?.(new FileError('Mismatch', 'another sum'))
+    await expect(opened).rejects.toMatchObject({ reason: 'ImageDigestMismatch' })
   })
 })
 
@@ -202,101 +200,6 @@ describe('a conversion that fails', () => {
     ends[0]?.(error)
     await expect(made).rejects.toMatchObject({ reason })
   })
-
-  test('for want of room on the disk leaves that disk as it was', async () => {
-    await onSmallDisk(async () => {
-      const fetch: FetchImage = async ({ target }) => {
-        await writeFile(target, Buffer.alloc(16 * 2 ** 20))
-        return { sizeBytes: 0, fetchedBytes: 0, user: '', fileDigest: undefined }
-      }
-      await expect(cacheOf(fetch).ensure(wanted(), forever)).rejects.toMatchObject({ reason: 'ImageNoSpace' })
-      expect(readdirSync(images())).toEqual([])
-    })
-  })
-
-  test('because there is no room for what is known of it leaves nothing either', async () => {
-    await onSmallDisk(async () => {
-      const filler = join(images(), '.filler')
-      const fetch: FetchImage = async ({ target }) => {
-        await writeFile(target, 'squashfs')
-        // From here on the disk takes not even meta.json.
-        fill(filler)
-        return { sizeBytes: 8, fetchedBytes: 8, user: '', fileDigest: undefined }
-      }
-      await expect(cacheOf(fetch).ensure(wanted(), forever)).rejects.toMatchObject({ reason: 'ImageNoSpace' })
-      expect(readdirSync(images())).toEqual(['.filler'])
-    })
-  })
-})
-
-/** Writes until not one block is left. */
-const fill = (path: string): void => {
-  const fd = openSync(path, 'w')
-  try {
-    for (const size of [2 ** 20, 2 ** 10]) {
-      try {
-        for (;;) writeSync(fd, Buffer.alloc(size))
-      } catch (error) {
-        if (!hasCode(error, 'ENOSPC')) throw error
-      }
-    }
-  } finally {
-    closeSync(fd)
-  }
-}
-
-/** The cache on a disk of 8 MiB. */
-const onSmallDisk = async (act: () => Promise<void>): Promise<void> => {
-  mkdirSync(images(), { recursive: true })
-  const unmount = mountSmallDisk(images(), 8)
-  try {
-    rmSync(join(images(), 'lost+found'), { recursive: true })
-    await act()
-  } finally {
-    unmount()
-  }
-}
-
-describe('a disk without room', () => {
-  const megabytes =
-    (count: number): FetchImage =>
-    async ({ target }) => {
-      const sizeBytes = count * 2 ** 20
-      await writeFile(target, Buffer.alloc(sizeBytes, 1))
-      return { sizeBytes, fetchedBytes: sizeBytes, user: '', fileDigest: undefined }
-    }
-  const limits = { maxBytes: Number.POSITIVE_INFINITY, highPercent: 85, lowPercent: 75 }
-  const collecting = (observer: Partial<CacheObserver> = {}) =>
-    createCollector({ layout, limits, clock: systemClock, observer: { ...unobserved, ...observer } })
-  const longUnused = (letter: string) => {
-    const then = new Date(Date.now() - 3_600_000)
-    utimesSync(join(directoryOf(letter), 'meta.json'), then, then)
-  }
-
-  test('gets some from images that nobody uses, and the work is tried once more', async () => {
-    await onSmallDisk(async () => {
-      const collected: string[] = []
-      const collector = collecting({ onCollected: ({ digest }) => collected.push(digest) })
-      await cacheOf(megabytes(3)).ensure(wanted('a'), forever)
-      longUnused('a')
-      const lines: string[] = []
-      const cache = cacheOf(megabytes(4), {}, { collector })
-      const made = cache.ensure(wanted('b', { onProgress: (line) => lines.push(line) }), forever)
-      expect(await made).toEqual({ user: '' })
-      expect(collected).toEqual([digestOf('a')])
-      expect(cache.find(digestOf('a'))).toBeUndefined()
-      expect(lines).toEqual([expect.stringContaining('trying once more')])
-    })
-  })
-
-  test('gets none from images that were used a moment ago', async () => {
-    await onSmallDisk(async () => {
-      await cacheOf(megabytes(3)).ensure(wanted('a'), forever)
-      const cache = cacheOf(megabytes(4), {}, { collector: collecting() })
-      await expect(cache.ensure(wanted('b'), forever)).rejects.toMatchObject({ reason: 'ImageNoSpace' })
-      expect(cache.find(digestOf('a'))).toBeDefined()
-    })
-  })
 })
 
 describe('an image that is not as it was made', () => {
@@ -346,9 +249,9 @@ describe('a use', () => {
     const now = new Date('2027-01-01T00:00:00Z')
     const observer = { onRequest: (result: string) => requests.push(result) }
     const cache = cacheOf(instantly, observer, { clock: { now: () => now } })
-    expect(cache.use(digestOf('a'))).toBeUndefined()
+    expect(cache.use(wanted())).toBeUndefined()
     await cache.ensure(wanted(), forever)
-    expect(cache.use(digestOf('a'))).toEqual({ user: '' })
+    expect(cache.use(wanted())).toEqual({ user: '' })
     expect(requests).toEqual(['miss', 'hit'])
     expect(statSync(join(directoryOf('a'), 'meta.json')).mtime).toEqual(now)
   })

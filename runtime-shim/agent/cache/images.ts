@@ -1,4 +1,5 @@
 import { type Clock, unlessAborted } from '../../../kube/clock.ts'
+import { imageSourceOf } from '../../../kube/image-source.ts'
 import { NoSpaceError } from '../../image/errors.ts'
 import { isFullError } from '../../image/space.ts'
 import type { NodeLayout } from '../../node/layout.ts'
@@ -15,20 +16,23 @@ export interface CachedImage {
   user: string
 }
 
-export interface WantedImage {
+interface ImageName {
   /** `repository@sha256:…`, `https://…@sha256:…`, `oras://…@sha256:…` */
   reference: string
   digest: string
+}
+
+export interface WantedImage extends ImageName {
   /** Calls `act` with an auth file for the registry, where there are pull secrets; it is gone afterwards. */
   withAuthFile<T>(act: (authFile: string | undefined) => Promise<T>): Promise<T>
   onProgress(line: string): void
 }
 
 export interface ImageCache {
-  /** A look whether the image is there. */
+  /** A look whether an image is there under the digest. */
   find(digest: string): CachedImage | undefined
   /** The image for a start, if it is there: it counts as used from now on. */
-  use(digest: string): CachedImage | undefined
+  use(name: ImageName): CachedImage | undefined
   /**
    * The image, fetched if it is not there; once for a digest however many ask.
    * Undefined when the signal ends the wait: the work goes on.
@@ -58,6 +62,15 @@ interface Work {
   listeners: Set<WantedImage['onProgress']>
 }
 
+/**
+ * Whether what is there under the digest is what the reference means. That of a
+ * manifest was read with the namespace's credentials; that of a file from a URL
+ * is only what the spec says of it, and must not open what others have fetched
+ * from their registries.
+ */
+const isMeant = (meta: Meta, { reference }: ImageName): boolean =>
+  (imageSourceOf(meta.reference) === 'https') === (imageSourceOf(reference) === 'https')
+
 const userOf = ({ user }: Meta): CachedImage => ({ user })
 
 /** Where nobody can tell how much it takes. */
@@ -84,10 +97,14 @@ export const createImageCache = ({ layout, fetch, collector, clock, observer }: 
     return meta && userOf(meta)
   }
 
-  const use: ImageCache['use'] = (digest) => {
-    const entry = entryOf(layout, digest)
-    const meta = look(entry)
-    if (meta) noteUse(entry, clock.now())
+  const lookFor = (name: ImageName): Meta | undefined => {
+    const meta = look(entryOf(layout, name.digest))
+    return meta && isMeant(meta, name) ? meta : undefined
+  }
+
+  const use: ImageCache['use'] = (name) => {
+    const meta = lookFor(name)
+    if (meta) noteUse(entryOf(layout, name.digest), clock.now())
     observer.onRequest(meta ? 'hit' : 'miss')
     return meta && userOf(meta)
   }
@@ -165,8 +182,8 @@ export const createImageCache = ({ layout, fetch, collector, clock, observer }: 
     use,
     ensure: async (wanted, signal) => {
       for (;;) {
-        const present = find(wanted.digest)
-        if (present || signal.aborted) return present
+        const present = lookFor(wanted)
+        if (present || signal.aborted) return present && userOf(present)
         const others = underWay.get(wanted.digest)
         if (!others) return follow(begin(wanted), wanted, signal)
         // Its credentials are not ours: where it fails, we may not.

@@ -1,23 +1,14 @@
-import { readdirSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import * as z from 'zod/mini'
-import { hasCode } from '../../mount/error-code.ts'
 import { attachedFiles } from '../../mount/loop.ts'
 import { readJson, writeJson } from '../../node/json-file.ts'
 import { type NodeLayout, podPaths } from '../../node/layout.ts'
 import { type Ticket, ticketSchema } from '../../node/ticket.ts'
+import { recordedPods } from '../pods/records.ts'
 import { cacheRoot, digestOfDirectory } from './entry.ts'
 
 /** Who keeps an image in the cache: leave to mount it, a mount, or a prefetch. */
-
-const podUIDs = ({ stateDir }: NodeLayout): string[] => {
-  try {
-    return readdirSync(join(stateDir, 'pods'))
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return []
-    throw error
-  }
-}
 
 const ticketOf = (path: string): Ticket | undefined => {
   // One of another version counts for nothing, here as with the runtime.
@@ -27,7 +18,7 @@ const ticketOf = (path: string): Ticket | undefined => {
 
 /** Tickets of the node's pods. An ended pod has none any more. */
 export const ticketsIn = (layout: NodeLayout): Ticket[] =>
-  podUIDs(layout).flatMap((podUID) => ticketOf(podPaths(layout, podUID).ticket) ?? [])
+  recordedPods(layout).flatMap((podUID) => ticketOf(podPaths(layout, podUID).ticket) ?? [])
 
 const holdSchema = z.object({ digest: z.string() })
 
@@ -54,5 +45,5 @@ export const digestsInUse = (layout: NodeLayout): Set<string> =>
   new Set([
     ...attachedDigests(layout),
     ...ticketsIn(layout).flatMap(({ image }) => (image.volume ? [] : [image.digest])),
-    ...podUIDs(layout).flatMap((podUID) => heldBy(layout, podUID) ?? []),
+    ...recordedPods(layout).flatMap((podUID) => heldBy(layout, podUID) ?? []),
   ])

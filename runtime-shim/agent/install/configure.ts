@@ -59,22 +59,25 @@ const backUp = (dir: string, path: string, text: string): void => {
   writeFileSync(join(dir, path.slice(1).replaceAll('/', '-')), text, { mode: 0o600 })
 }
 
+/** What containerd would make of a file of this text at this place. @throws RefusedError where it would not start with it */
+const dumpBeside = async (files: HostFiles, path: string, text: string, dump: Dump): Promise<ContainerdConfig> => {
+  const proof = `${path}.lamina-proof`
+  files.write(proof, text, 0o600)
+  try {
+    return await dump(proof)
+  } finally {
+    files.remove(proof)
+  }
+}
+
 /** A distribution renders our text into a file at its restart: what that will be, containerd can tell before. */
 const provenRendered = async (files: HostFiles, edit: Edit, rendered: string, dump: Dump, launcher: string) => {
-  const proof = `${rendered}.lamina-proof`
   const text = withoutBlock(files.read(rendered) ?? '')
   const parsed = parseContainerd(text, rendered)
   const isMerged = criOf(parsed)?.containerd.runtimes[handlerName] !== undefined
   const base = isMerged ? stringify(withoutHandler(parsed)) : text
-  const dumped = (content: string): Promise<ContainerdConfig> => {
-    files.write(proof, content, 0o600)
-    return dump(proof)
-  }
-  try {
-    return addsOnlyHandler(await dumped(base), await dumped(withBlock(base, edit.tables)), launcher)
-  } finally {
-    files.remove(proof)
-  }
+  const before = await dumpBeside(files, rendered, base, dump)
+  return addsOnlyHandler(before, await dumpBeside(files, rendered, withBlock(base, edit.tables), dump), launcher)
 }
 
 /** Tries one way. Whatever containerd would not start with, or not read, is taken back at once. */
@@ -89,6 +92,8 @@ const attempt = async (options: ConfigureOptions, edit: Edit, others: readonly E
   if (edit.renderedIn !== undefined && !(await provenRendered(files, edit, edit.renderedIn, dump, launcher)))
     return undefined
   const clean = cleaned(edit, texts.get(edit.path))
+  // Without its main file no containerd starts: one that it cannot read is not there even for a moment, in which we may be killed.
+  if (edit.path === runtime.config) await dumpBeside(files, edit.path, wanted(edit, clean), dump)
   if (edit.as === 'block' && clean !== undefined) backUp(backupDir, edit.path, clean)
   try {
     for (const other of others) put(files, other.path, cleaned(other, texts.get(other.path)))

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import { silentLog } from '../../../kube/testing/silent-log.ts'
@@ -229,16 +229,18 @@ describe('a configuration that does not take the handler', () => {
   test.each([
     ['containerd 1', containerd1, fixture('containerd/v2.toml')],
     ['containerd 2', containerd2, fixture('containerd/v3.toml')],
-  ])('of %s is refused, and stays as it is', { timeout: 60_000 }, async (_name, bin, text) => {
+  ])('of %s is refused, and is not touched for a moment', { timeout: 60_000 }, async (_name, bin, text) => {
     // Inline tables cannot be added to.
     const inline = `plugins."io.containerd.cri.v1.runtime".containerd.runtimes = { runc = { runtime_type = "io.containerd.runc.v2" } }\n`
     const inlineV2 = inline.replace('cri.v1.runtime', 'grpc.v1.cri')
     const closed = text.startsWith('version = 2') ? `version = 2\n${inlineV2}` : `version = 3\n${inline}`
     const containerd = await started({ bin: await bin(), config, files: { [config]: closed } })
+    const { ino } = statSync(containerd.config)
     await expect(configure(optionsFor(containerd))).rejects.toThrow(
       new RegExp(`would not take the handler.*tried in ${containerd.config}`),
     )
     expect(readFileSync(containerd.config, 'utf8')).toBe(closed)
+    expect(statSync(containerd.config).ino).toBe(ino)
     expect(containerd.starts()).toBe(1)
   })
 

@@ -161,9 +161,11 @@ describe('files', () => {
     })
   })
 
-  test('are not taken away while pods of instances are on the node', () => {
+  test('are not taken away while pods of instances or prefetches are on the node', () => {
     mkdirSync(join(dir, 'run', 'pods', 'uid-dev'), { recursive: true })
-    expect(() => assertUnused({ stateDir: join(dir, 'run') })).toThrow(/uid uid-dev.*delete their Instances first/)
+    expect(() => assertUnused({ stateDir: join(dir, 'run') })).toThrow(
+      /uid uid-dev.*delete their Instances, and take spec\.prefetch out/,
+    )
     assertUnused({ stateDir: join(dir, 'elsewhere') })
   })
 })

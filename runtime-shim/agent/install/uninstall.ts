@@ -10,7 +10,7 @@ import { type Host, hostOf, observeRuntime, restartRuntime } from './host.ts'
 import { labelNode } from './label.ts'
 import type { NodeRuntime } from './node-runtime.ts'
 
-/** The node still has pods of instances: without the runtime they could not even be killed. */
+/** The node still has pods of instances or prefetches: without the runtime they could not even be killed. */
 class InUseError extends Error {
   override name = 'InUseError'
 }
@@ -20,7 +20,8 @@ export const assertUnused = (layout: Pick<NodeLayout, 'stateDir'>): void => {
   const present = recordedPods(layout)
   if (present.length === 0) return
   throw new InUseError(
-    `Lamina stays on this node: pods of instances are here (uid ${present.join(', ')}); delete their Instances first`,
+    `Lamina stays on this node: pods of instances or prefetches are here (uid ${present.join(', ')}); ` +
+      'delete their Instances, and take spec.prefetch out of their ContainerImages, first',
   )
 }
 

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { closeSync, mkdirSync, openSync, readFileSync, statSync, writeFileSync, writeSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { editExt3, makeExt3 } from '../../../test/node/images.ts'
@@ -111,6 +111,23 @@ describe('what e2fsck -p mends', () => {
     expect(isSound()).toBe(true)
     expect(kept()).toBe(readFileSync('/etc/hostname', 'utf8'))
   })
+
+  test('is told of at some length, and of a crafted image no further', async () => {
+    const files = Array.from({ length: 250 }, (_, index) => `upper/file-${index}`)
+    imageInError(
+      16,
+      ...files.map((path) => `write /etc/hostname ${path}`),
+      ...files.map((path) => `set_inode_field ${path} links_count 7`),
+    )
+    const { repaired = [] } = await prepare()
+    const told = workplace.lines.filter((line) => line.includes('ref count is 7'))
+    for (const lines of [told, repaired]) {
+      expect(lines.length).toBeGreaterThan(150)
+      expect(lines.length).toBeLessThanOrEqual(201)
+    }
+    expect(workplace.lines).toContain('(what it says from here on is left out)')
+    expect(isSound()).toBe(true)
+  })
 })
 
 describe('what e2fsck -p leaves to a person', () => {
@@ -131,6 +148,15 @@ describe('what e2fsck -p leaves to a person', () => {
     rootIsLost()
     await prepare()
     expect((await prepare()).damaged).toBeDefined()
+  })
+
+  test('is looked over once more when somebody has mended it: only that takes the verdict back', async () => {
+    rootIsLost()
+    await prepare()
+    rmSync(image)
+    makeExt3(image, 16, '-b', '4096')
+    expect(await prepare({ wasDamaged: true })).toMatchObject({ checked: true, figures: { errorCount: 0 } })
+    expect(await prepare()).toMatchObject({ checked: false })
   })
 
   test('is not grown', async () => {

@@ -142,8 +142,9 @@ export const prepareDevice = async (volume: DeviceVolume, preparation: Preparati
   try {
     const { hasExt } = observe({ fd }, deviceSize(volume), uid)
     const figures = () => ({ figures: figuresOf(readSuperblock(fd)), checked: false })
-    // Readers share it: one that somebody has has been prepared.
-    if (access === 'ReadOnly' && hasExt && (made || isClaimed(fd))) return figures()
+    if (access === 'ReadOnly' && hasExt && made) return figures()
+    // Readers share it.
+    if (access === 'ReadOnly' && hasExt && isClaimed(fd)) return { ...figures(), inUse: true }
     const lock = await lockDevice(fd, volume, { lockDir, waitMs: lockWaitMs })
     try {
       return await prepare(observe({ fd, lock }, deviceSize(volume), uid), preparation)

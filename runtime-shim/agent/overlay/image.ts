@@ -1,7 +1,7 @@
 import { closeSync, constants, fstatSync, ftruncateSync, openSync } from 'node:fs'
 import { BadImageError } from '../../mount/bad-image.ts'
 import { hasCode } from '../../mount/error-code.ts'
-import { identify, layerOf } from '../../mount/image-file.ts'
+import { overlayLayer } from '../../mount/image-file.ts'
 import { LockHeldError, lockImage } from '../../mount/lock.ts'
 import { overlayImageName } from '../../mount/names.ts'
 import { type OpenFile, openFileOrDirectoryBelow, openRegularBelow } from '../../mount/open.ts'
@@ -87,12 +87,7 @@ const openOrMake = async (volume: Volume, preparation: Preparation): Promise<Fou
 const layerIn = (fd: number, { made, existing }: Preparation): ImageLayer => {
   const { size } = fstatSync(fd)
   try {
-    const image = identify(fd, size)
-    if (image.kind !== 'sif') return image
-    const overlays = image.partitions.filter(({ role }) => role === 'overlay')
-    const [overlay] = overlays
-    if (overlay && overlays.length === 1) return layerOf(fd, overlay, size)
-    throw new BadImageError(`it is a SIF with ${overlays.length} overlay partitions, and must have one`)
+    return overlayLayer(fd, size)
   } catch (error) {
     if (error instanceof BadImageError && made && !existing && superblockCopy(fd))
       return { kind: 'ext3', extent: { offset: 0, size } }
@@ -100,7 +95,7 @@ const layerIn = (fd: number, { made, existing }: Preparation): ImageLayer => {
   }
 }
 
-/** Readers share it: one that somebody has has been prepared. */
+/** Readers share it: what another instance reads has been prepared, and what Apptainer reads can wait. */
 const isLocked = (fd: number, path: string): boolean => {
   try {
     lockImage(fd, 'exclusive', path)
@@ -144,7 +139,8 @@ const prepareIn = async (volume: Volume, preparation: Preparation): Promise<Prep
   const what = `${directory}/${path}`
   try {
     if (file.stats.isDirectory()) return { figures: figuresOfDirectory(file.fd), checked: false }
-    if (access === 'ReadOnly' && (made || isLocked(file.fd, what))) return figuresAlone(file.fd, preparation)
+    if (access === 'ReadOnly' && made) return figuresAlone(file.fd, preparation)
+    if (access === 'ReadOnly' && isLocked(file.fd, what)) return { ...figuresAlone(file.fd, preparation), inUse: true }
     await lockWithin(file.fd, what, lockWaitMs)
     return await prepareFile(file, volume, preparation)
   } finally {

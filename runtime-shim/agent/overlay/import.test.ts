@@ -1,5 +1,15 @@
 import { execFileSync } from 'node:child_process'
-import { closeSync, lstatSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { zstdDecompressSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -87,6 +97,16 @@ describe('an image that another tool wrote', () => {
     closeSync(fd)
   })
 
+  test('is taken over also when it was damaged at first, and somebody has mended it', async () => {
+    foreignImage()
+    editExt3(image, 'clri <2>')
+    expect((await prepare()).damaged).toBeDefined()
+    rmSync(image)
+    foreignImage()
+    expect(await prepare({ made: true, wasDamaged: true })).toMatchObject({ checked: true })
+    mounted(image, expectNative, 'loop,ro')
+  })
+
   test('is grown first where it is on a claim of ours', async () => {
     foreignImage()
     const { figures } = await prepare({ existing: false, size: 96 * MiB })
@@ -94,13 +114,13 @@ describe('an image that another tool wrote', () => {
     mounted(image, expectNative, 'loop,ro')
   })
 
-  test('that a reader has mounted already stays as it is for the next one', async () => {
+  test('that a reader has mounted already stays as it is for the next one, and does not count as taken over', async () => {
     foreignImage()
     const before = readFileSync(image)
     const fd = openSync(image, 'r')
     try {
       lockImage(fd, 'shared', image)
-      expect(await prepare({ access: 'ReadOnly' })).toMatchObject({ checked: false })
+      expect(await prepare({ access: 'ReadOnly' })).toMatchObject({ checked: false, inUse: true })
     } finally {
       closeSync(fd)
     }
@@ -128,12 +148,7 @@ describe('an image that another tool wrote', () => {
       mkdirSync(join(top, 'upper/many'))
       for (let index = 0; index < 40; index += 1) writeFileSync(join(top, `upper/many/.wh.${index}`), '')
       // Every inode is a file's: a whiteout needs one more for a moment.
-      for (let index = 0; ; index += 1)
-        try {
-          writeFileSync(join(top, `upper/${index}`), '')
-        } catch {
-          break
-        }
+      for (let index = 0; statfsSync(top).ffree > 0; index += 1) writeFileSync(join(top, `upper/${index}`), '')
     })
     await expect(prepare()).rejects.toMatchObject({ reason: 'OverlayNoSpace' })
     mounted(image, (top) => rmSync(join(top, 'upper/0')))

@@ -22,6 +22,8 @@ export interface Preparation {
   existing: boolean
   /** Whether it has been made or imported before: then what is missing is lost, and not made anew. */
   made: boolean
+  /** Whether errors were left to a person: then it is looked over anew, and taken over if it never was. */
+  wasDamaged: boolean
   /** Locks around attaching loop devices ({@link ../../node/layout.ts}). */
   lockDir: string
   /** Copied into directories, to bear their lock. */
@@ -35,6 +37,8 @@ export interface Preparation {
 
 export interface PreparedOverlay {
   figures: Figures
+  /** For a reader, of what others read: it was left as it is, and may not have been prepared by us. */
+  inUse?: boolean
   /** Whether all of it was looked through: by e2fsck. */
   checked: boolean
   /** What e2fsck corrected, in its words. */

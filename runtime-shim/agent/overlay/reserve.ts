@@ -1,4 +1,5 @@
 import { fstatSync, ftruncateSync, statfsSync, write } from 'node:fs'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { hasCode } from '../../mount/error-code.ts'
 import { fallocate } from '../../mount/syscalls.ts'
@@ -48,9 +49,15 @@ export const withinRoom = async (where: Where, act: () => Promise<void>): Promis
 
 const piece = 16 * mebibyte
 
-/** XFS asks for room for the whole range, also for what is allocated already: a piece at a time it asks for little. */
-const fallocatePieces = (fd: number, size: number): void => {
-  for (let offset = 0; offset < size; offset += piece) fallocate(fd, offset, Math.min(piece, size - offset))
+/**
+ * XFS asks for room for the whole range, also for what is allocated already: a
+ * piece at a time it asks for little. Between two pieces the agent serves others.
+ */
+const fallocatePieces = async (fd: number, size: number): Promise<void> => {
+  for (let offset = 0; offset < size; offset += piece) {
+    fallocate(fd, offset, Math.min(piece, size - offset))
+    await nextTurn()
+  }
 }
 
 /** For volumes whose file system has no fallocate(2), NFS before 4.2 among them. */
@@ -77,7 +84,7 @@ export const reserve = async (fd: number, size: number, where: Where): Promise<v
   if (freeBytes(where.directory) < missing) throw noSpace(where, missing)
   try {
     try {
-      fallocatePieces(fd, size)
+      await fallocatePieces(fd, size)
     } catch (error) {
       if (!hasCode(error, 'ENOTSUP', 'ENOSYS')) throw error
       await writeZeros(fd, length, size)

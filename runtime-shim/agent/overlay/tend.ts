@@ -27,20 +27,21 @@ const makeRoom = async (target: Target, { overlay, access, ext3 }: Preparation):
   ensureRoom(fd, extent.offset + bytes, written, where)
 }
 
-type Reason = 'new here' | 'growth' | 'errors noted' | 'growth cut off' | 'superblock lost'
+type Reason = 'new here' | 'growth' | 'errors noted' | 'damaged before' | 'growth cut off' | 'superblock lost'
 
 /** Why all of it is to be checked; offline growth asks for it, too. */
-const reasonToCheck = (target: Target, { made, access }: Preparation): Reason | undefined => {
+const reasonToCheck = (target: Target, { made, wasDamaged, access }: Preparation): Reason | undefined => {
   if (!hasSuperblock(target.fd, target.extent.offset)) return 'superblock lost'
   if (target.undertaking.read() === 'growing') return 'growth cut off'
   if (readSuperblock(target.fd, target.extent.offset).errorCount > 0) return 'errors noted'
+  if (wasDamaged) return 'damaged before'
   if (!made) return 'new here'
   return access === 'ReadWrite' && canGrow(target) ? 'growth' : undefined
 }
 
 /** Checks it where there is reason to, grows it for a writer, and imports what is new here. Pre: the exclusive lock. */
 export const tend = async (target: Target, preparation: Preparation): Promise<PreparedOverlay> => {
-  const { overlay, access, made, onProgress } = preparation
+  const { overlay, access, made, wasDamaged, onProgress } = preparation
   await makeRoom(target, preparation)
   const reason = reasonToCheck(target, preparation)
   if (!reason) return { figures: figuresOfExt3(target), checked: false }
@@ -55,7 +56,7 @@ export const tend = async (target: Target, preparation: Preparation): Promise<Pr
   if (repaired.length > 0) onProgress(`overlay "${overlay}": e2fsck has mended it (${repaired.length} lines above)`)
   if (isOurDoing) await target.undertaking.clear()
   if (access === 'ReadWrite' && canGrow(target)) await grow(target, preparation)
-  if (!made) await importImage(target, preparation)
+  if (!made || wasDamaged) await importImage(target, preparation)
   return {
     figures: figuresOfExt3(target),
     checked: true,

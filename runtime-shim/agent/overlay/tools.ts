@@ -32,18 +32,44 @@ interface ToolRun {
   onLine?(line: string): void
 }
 
+const longestLine = 4096
+
 /** Progress that overwrites itself counts as lines. */
 const tellLines = (stream: Readable, onLine: (line: string) => void): void => {
   let rest = ''
   const tell = (line: string): void => {
-    if (line.trim() !== '') onLine(line.trim())
+    if (line.trim() !== '') onLine(line.trim().slice(0, longestLine))
   }
   stream.setEncoding('utf8').on('data', (text: string) => {
     const lines = (rest + text).split(/[\n\r\b]+/)
-    rest = lines.pop() ?? ''
+    rest = (lines.pop() ?? '').slice(0, longestLine)
     for (const line of lines) tell(line)
   })
   stream.once('end', () => tell(rest))
+}
+
+/** Of what a tool says, so many lines from its beginning and from its end are kept. */
+const keptLines = 100
+
+interface Output {
+  lines: string[]
+  add(line: string): void
+}
+
+/** A crafted image can make a tool talk without end: in the agent's memory and in the node's tmpfs it gets little room. */
+const collectOutput = (onLine: ((line: string) => void) | undefined): Output => {
+  const lines: string[] = []
+  let count = 0
+  return {
+    lines,
+    add: (line) => {
+      count += 1
+      lines.push(line)
+      if (lines.length > 2 * keptLines) lines.splice(keptLines, 1)
+      if (count <= 2 * keptLines) onLine?.(line)
+      if (count === 2 * keptLines) onLine?.('(what it says from here on is left out)')
+    },
+  }
 }
 
 /** For a child, from 3 on. */
@@ -71,19 +97,15 @@ const run = (file: LockedFile, tool: Tool, args: readonly string[], onLine: (lin
 export const runTool = async (file: LockedFile, toolRun: ToolRun): Promise<{ exitCode: number; output: string[] }> => {
   const { fd } = file
   const { tool, options, offset = 0, blocks, accepted = [0], onLine } = toolRun
-  const output: string[] = []
-  const collect = (line: string): void => {
-    output.push(line)
-    onLine?.(line)
-  }
+  const output = collectOutput(onLine)
   const name = offset === 0 ? thirdDescriptor : `${thirdDescriptor}?offset=${offset}`
   const size = blocks === undefined ? [] : [String(blocks)]
   const { uid, gid } = fstatSync(fd)
   fchownSync(fd, unprivileged.uid, unprivileged.gid)
   try {
-    const exitCode = await run(file, tool, [...options, name, ...size], collect)
-    if (!accepted.includes(exitCode)) throw new ToolError(tool, exitCode, output)
-    return { exitCode, output }
+    const exitCode = await run(file, tool, [...options, name, ...size], output.add)
+    if (!accepted.includes(exitCode)) throw new ToolError(tool, exitCode, output.lines)
+    return { exitCode, output: output.lines }
   } finally {
     // Nobody's only if an earlier run was cut off.
     fchownSync(fd, uid === unprivileged.uid ? 0 : uid, gid === unprivileged.gid ? 0 : gid)

@@ -1,8 +1,6 @@
-import { closeSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { hasCode } from '../../mount/error-code.ts'
-import type { DeviceNumbers, OverlayVolume } from '../../mount/parts.ts'
-import { openIfDevice } from '../../node/block-device.ts'
+import type { OverlayVolume } from '../../mount/parts.ts'
+import { findMapPath, mapDirOf } from '../../node/block-device.ts'
 import type { NodeLayout } from '../../node/layout.ts'
 import type { Volumes } from '../../node/ticket.ts'
 import { Trouble } from '../trouble.ts'
@@ -27,31 +25,14 @@ const directoryOf = (podDir: string, { volumes }: Volumes, { name, mountPath }: 
   )
 }
 
-const entriesOf = (dir: string): string[] => {
-  try {
-    return readdirSync(dir).map((name) => join(dir, name))
-  } catch (error) {
-    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return []
-    throw error
-  }
-}
-
-const leadsTo = (path: string, device: DeviceNumbers): boolean => {
-  const fd = openIfDevice(path, device)
-  if (fd !== undefined) closeSync(fd)
-  return fd !== undefined
-}
-
 /** The device that the runtime was told of, if the kubelet has laid it down for this pod. */
 const deviceOf = (podDir: string, { devices }: Volumes, { name, mountPath }: OverlayInPod): OverlayVolume => {
   const device = devices.find((each) => each.mountPath === mountPath)?.device
   if (!device) throw unsuitable(name, `the container prepare has no device at ${mountPath}`)
-  const own = join(podDir, 'volumeDevices')
-  const mapPath = entriesOf(own)
-    .flatMap(entriesOf)
-    .find((path) => leadsTo(path, device))
+  const mapPath = findMapPath(podDir, device)
   if (mapPath !== undefined) return { kind: 'device', ...device, mapPath }
-  throw unsuitable(name, `the kubelet has no block volume ${device.major}:${device.minor} of this pod below ${own}`)
+  const { major, minor } = device
+  throw unsuitable(name, `the kubelet has no block volume ${major}:${minor} of this pod below ${mapDirOf(podDir)}`)
 }
 
 /**

@@ -22,6 +22,7 @@ describe('a genuine pod', () => {
           ext3: {},
           existing: false,
           made: false,
+          wasDamaged: false,
         },
       ],
       ephemeral: false,
@@ -33,6 +34,12 @@ describe('a genuine pod', () => {
       overlays: [{ access: 'ReadOnly' }],
       ephemeral: true,
     })
+  })
+
+  test('has its overlay looked over anew where errors were left in it', () => {
+    const damaged = { type: 'Healthy', status: 'False', reason: 'FileSystemDamaged', message: '' }
+    const left = flip(({ overlay }) => Object.assign(overlay?.status ?? {}, { conditions: [damaged] }))
+    expect(left).toMatchObject({ overlays: [{ wasDamaged: true }] })
   })
 
   test('may mount as granted although the spec asks for something else by now', () => {

@@ -26,6 +26,7 @@ import type { PersistentVolumeClaim, Pod } from '../../../kube/resources.ts'
 import { overlayImageName } from '../../mount/names.ts'
 import { Trouble } from '../trouble.ts'
 import { hasDeviceOnly, mountsOnly, strangerToVolumes, volumeOf } from './pod-volumes.ts'
+import { damagedReason, healthOfStatus } from './report.ts'
 
 /** All that leave to mount rests on (DESIGN §4, step 5), each read live. */
 export interface Chain {
@@ -55,6 +56,8 @@ export interface GrantedOverlay {
   existing: boolean
   /** Whether its status says that an image has been made. */
   made: boolean
+  /** Whether its status says that e2fsck left errors in it to a person, who may have mended them since. */
+  wasDamaged: boolean
 }
 
 export interface GrantedImage {
@@ -156,6 +159,7 @@ const checkOverlay = (
     path: storage.path ?? (format === 'Image' ? overlayImageName : '.'),
     size: parseQuantity(size),
     made: overlay.status.usage !== undefined,
+    wasDamaged: healthOfStatus(overlay)?.reason === damagedReason,
   }
 }
 

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -6,6 +6,7 @@ import { systemClock } from '../../../kube/clock.ts'
 import { createSerializer } from '../../../kube/serially.ts'
 import { genOverlay } from '../../../test/gen/objects.ts'
 import { editExt3, makeVolume } from '../../../test/node/images.ts'
+import { lockImage } from '../../mount/lock.ts'
 import { writeJson } from '../../node/json-file.ts'
 import { defaultLayout, type NodeLayout, podPaths } from '../../node/layout.ts'
 import { genuine, podUID, storedPod } from '../testing/genuine.ts'
@@ -39,7 +40,7 @@ const damagedVolume = (): void => {
 const overlay: GrantedOverlay = {
   ...{ name: 'work', uid: 'uid-work', access: 'ReadWrite', mountPath: '/.lamina/overlays/0' },
   ...{ volumeMode: 'Filesystem', format: 'Image', path: 'overlay.img', size: 16 * 2 ** 20, ext3: {} },
-  ...{ existing: false, made: true },
+  ...{ existing: false, made: true, wasDamaged: false },
 }
 
 const prepare = (changes: Partial<GrantedOverlay> = {}) => {
@@ -77,6 +78,21 @@ test('a reader gets it: it is reported, and mounted read-only', async () => {
   damagedVolume()
   await prepare({ access: 'ReadOnly', made: false })
   expect(found).toEqual([expect.objectContaining({ damaged: expect.any(String) })])
+})
+
+test('what others read just now is not told of: it may never have been taken over', async () => {
+  makeVolume(volume, 16, '-b', '4096')
+  const image = join(volume, 'overlay.img')
+  const fd = openSync(image, 'r')
+  try {
+    lockImage(fd, 'shared', image)
+    await prepare({ access: 'ReadOnly', made: false })
+  } finally {
+    closeSync(fd)
+  }
+  expect(found).toEqual([])
+  await prepare()
+  expect(found).toEqual([expect.objectContaining({ checked: false })])
 })
 
 test('of a reader nothing is prepared that was made before', async () => {

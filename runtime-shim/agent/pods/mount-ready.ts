@@ -67,7 +67,7 @@ export const ensureImage = async (
   { pod, progress, signal }: Readying,
   image: Granted['image'],
 ): Promise<CachedImage | undefined> => {
-  const present = image.volume ? onVolume : images.use(image.digest)
+  const present = image.volume ? onVolume : images.use(image)
   if (present) return present
   const late = new Trouble('ImagePullSecretPending', 'the kubelet has not laid down the pull secrets of the image yet')
   const secrets = await waitFor(clock, signal, () => readPullSecrets(layout, pod), late)
@@ -113,6 +113,8 @@ export const prepareOverlays = async (
       onProgress: progress.line,
     }
     const found = await onePerOverlay(uid, () => prepareOverlay(preparation))
+    // To tell of it would say that it has been made or taken over.
+    if (found.inUse) continue
     const ofVolume = format === 'Directory'
     await report({ namespace, name, uid, instance: pod.metadata.name }, () => ({ ...found, ofVolume }))
     if (found.damaged !== undefined && access === 'ReadWrite') throw new Trouble('OverlayDamaged', found.damaged)

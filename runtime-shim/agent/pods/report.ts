@@ -60,13 +60,16 @@ const repairsOf = (repaired: readonly string[]): string => {
   return `e2fsck has mended it: ${repaired.slice(0, shownRepairs).join('; ')}${more}`
 }
 
+/** Of the condition Healthy: e2fsck -p leaves it to a person. */
+export const damagedReason = 'FileSystemDamaged'
+
 /** Found by e2fsck: mounts and clean ends that follow tell nothing of it, and do not take it back. */
-const verdictsOfChecks: readonly string[] = ['Repaired', 'FileSystemDamaged']
+const verdictsOfChecks: readonly string[] = ['Repaired', damagedReason]
 
 /** The condition Healthy: the worst of what is known. */
 export const healthOf = (found: Found, before: Health | undefined): Health => {
   const { figures, checked, repaired, damaged, mounted, ofVolume } = found
-  if (damaged !== undefined) return { status: 'False', reason: 'FileSystemDamaged', message: damaged }
+  if (damaged !== undefined) return { status: 'False', reason: damagedReason, message: damaged }
   if (figures.errorCount > 0) return { status: 'False', reason: 'FileSystemErrors', message: errorsOf(found) }
   if (repaired?.length) return { status: 'True', reason: 'Repaired', message: repairsOf(repaired) }
   if (figures.needsRecovery && !mounted) {
@@ -81,13 +84,13 @@ export const healthOf = (found: Found, before: Health | undefined): Health => {
   return { status: 'True', reason: 'Clean', message }
 }
 
-const healthyOf = ({ status }: PersistentOverlay): Condition | undefined =>
+export const healthOfStatus = ({ status }: PersistentOverlay): Condition | undefined =>
   status.conditions?.find(({ type }) => type === 'Healthy')
 
 /** The agent's part of an overlay's status: usage, health, and when it was last checked. */
 const reportedStatus = (overlay: PersistentOverlay, found: Found, now: Date) => {
   const { metadata, status } = overlay
-  const before = healthyOf(overlay)
+  const before = healthOfStatus(overlay)
   const health = healthOf(found, before)
   const lastTransitionTime = before?.status === health.status ? before.lastTransitionTime : timestamp(now)
   const lastCheckTime = found.checked ? timestamp(now) : status.lastCheckTime
@@ -106,7 +109,7 @@ interface Tidings {
 /** Verdicts that are told as Events too, by the reason of the condition. */
 const eventsOfHealth: Readonly<Record<string, string>> = {
   FileSystemErrors: 'OverlayFileSystemErrors',
-  FileSystemDamaged: 'OverlayDamaged',
+  [damagedReason]: 'OverlayDamaged',
   Repaired: 'OverlayRepaired',
 }
 
@@ -119,7 +122,7 @@ const tidingsOf = (
   const level = levelOf(fillOf(usage), before)
   const full = found.used && level > before ? fullnessEvent(level, { instance, ...usage }) : undefined
   const ill = conditions.flatMap(({ reason, message }) => {
-    const isNew = healthyOf(overlay)?.reason !== reason || (reason === 'Repaired' && found.checked)
+    const isNew = healthOfStatus(overlay)?.reason !== reason || (reason === 'Repaired' && found.checked)
     const event = isNew ? eventsOfHealth[reason] : undefined
     return event ? [{ reason: event, message: `used by instance "${instance}": ${message}` }] : []
   })

@@ -34,7 +34,8 @@ export interface GrowthParts {
 /**
  * How many bytes the file system is to have; undefined when it is not to grow. On
  * a claim that Lamina did not make an image keeps its size; of a block volume all
- * is used.
+ * is used. A device that other nodes have too waits for the next start: nothing
+ * of ours holds it while it is grown, should its container end meanwhile.
  */
 export const wantedBytes = (
   { spec: { size, format, storage } }: PersistentOverlay,
@@ -42,6 +43,7 @@ export const wantedBytes = (
   { figures: { blocks, blockSize } }: Probed,
 ): number | undefined => {
   if (format !== 'Image' || storage.existingClaimName !== undefined) return undefined
+  if (record.device && storage.accessMode === 'ReadWriteMany') return undefined
   const wanted = record.device ? usableBytes(deviceSize(record.device)) : parseQuantity(size)
   return wanted - blocks * blockSize >= blockSize ? wanted : undefined
 }

@@ -1,5 +1,5 @@
 import type { PersistentOverlay, Usage } from '../../../crds/persistent-overlay.ts'
-import type { Health } from '../pods/report.ts'
+import { type Health, healthOfStatus } from '../pods/report.ts'
 import { fillOf, levelOf } from './fullness.ts'
 
 /** What an overlay's status says. */
@@ -26,13 +26,16 @@ const patienceMs = 600_000
 /** Of the capacity. */
 const largeChange = 0.05
 
-export const toldBy = ({ status: { usage, conditions } }: PersistentOverlay, now: Date): Told => ({
-  usage,
-  level: usage ? levelOf(fillOf(usage), 0) : 0,
-  health: conditions?.find(({ type }) => type === 'Healthy'),
-  // Another node may have told it, by a clock that is ahead.
-  at: usage ? Math.min(Date.parse(usage.observedTime), now.getTime()) : 0,
-})
+export const toldBy = (overlay: PersistentOverlay, now: Date): Told => {
+  const { usage } = overlay.status
+  return {
+    usage,
+    level: usage ? levelOf(fillOf(usage), 0) : 0,
+    health: healthOfStatus(overlay),
+    // Another node may have told it, by a clock that is ahead.
+    at: usage ? Math.min(Date.parse(usage.observedTime), now.getTime()) : 0,
+  }
+}
 
 const hasMovedFar = (before: Usage, now: Usage): boolean => {
   const bytes = Math.abs(now.usedBytes - before.usedBytes) / now.capacityBytes

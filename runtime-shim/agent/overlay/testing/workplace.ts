@@ -42,6 +42,7 @@ export const createWorkplace = (): Workplace => {
         access: 'ReadWrite',
         existing: false,
         made: false,
+        wasDamaged: false,
         lockDir: join(dir, 'locks'),
         skeleton,
         worker: join(import.meta.dirname, '../worker/main.ts'),

@@ -59,7 +59,7 @@ const normaliseOn = (device: string, mountAt: string): WorkerAnswer =>
   mounted(device, mountAt, () => withDirectory(mountAt, normalise))
 
 const importImage = (extent: Extent, lockDir: string): WorkerAnswer => {
-  const loop = attachLoop({ fd: overlay, name: 'import', extent, lockDir }, false)
+  const loop = attachLoop({ fd: overlay, name: 'import', extent, lockDir }, { kind: 'write' })
   try {
     return normaliseOn(loop.path, lockDir)
   } finally {

@@ -1,0 +1,116 @@
+import { closeSync, mkdirSync, openSync, readdirSync, rmSync, utimesSync, writeSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { systemClock } from '../../../kube/clock.ts'
+import { mountSmallDisk } from '../../../test/node/small-disk.ts'
+import { hasCode } from '../../mount/error-code.ts'
+import type { NodeLayout } from '../../node/layout.ts'
+import { createCollector } from './collector.ts'
+import { cacheRoot, entryOf } from './entry.ts'
+import type { FetchImage } from './make.ts'
+import { type CacheObserver, unobserved } from './observer.ts'
+import { digestOf, forever, makeCache, wanted } from './testing/images.ts'
+import { makeLayout, removeLayout } from './testing/plant.ts'
+
+let layout: NodeLayout
+const images = () => cacheRoot(layout)
+beforeEach(() => {
+  layout = makeLayout()
+})
+afterEach(() => removeLayout(layout))
+
+/** Writes until not one block is left. */
+const fill = (path: string): void => {
+  const fd = openSync(path, 'w')
+  try {
+    for (const size of [2 ** 20, 2 ** 10]) {
+      try {
+        for (;;) writeSync(fd, Buffer.alloc(size))
+      } catch (error) {
+        if (!hasCode(error, 'ENOSPC')) throw error
+      }
+    }
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** The cache on a disk of 8 MiB. */
+const onSmallDisk = async (act: () => Promise<void>): Promise<void> => {
+  mkdirSync(images(), { recursive: true })
+  const unmount = mountSmallDisk(images(), 8)
+  try {
+    rmSync(join(images(), 'lost+found'), { recursive: true })
+    await act()
+  } finally {
+    unmount()
+  }
+}
+
+const megabytes =
+  (count: number): FetchImage =>
+  async ({ target }) => {
+    const sizeBytes = count * 2 ** 20
+    await writeFile(target, Buffer.alloc(sizeBytes, 1))
+    return { sizeBytes, fetchedBytes: sizeBytes, user: '', fileDigest: undefined }
+  }
+const limits = { maxBytes: Number.POSITIVE_INFINITY, highPercent: 85, lowPercent: 75 }
+const collecting = (observer: Partial<CacheObserver> = {}) =>
+  createCollector({ layout, limits, clock: systemClock, observer: { ...unobserved, ...observer } })
+const longUnused = (letter: string) => {
+  const then = new Date(Date.now() - 3_600_000)
+  utimesSync(entryOf(layout, digestOf(letter)).meta, then, then)
+}
+
+describe('a disk without room', () => {
+  test('leaves it as it was when there is none for the image', async () => {
+    await onSmallDisk(async () => {
+      const fetch: FetchImage = async ({ target }) => {
+        await writeFile(target, Buffer.alloc(16 * 2 ** 20))
+        return { sizeBytes: 0, fetchedBytes: 0, user: '', fileDigest: undefined }
+      }
+      await expect(makeCache(layout, fetch).ensure(wanted(), forever)).rejects.toMatchObject({ reason: 'ImageNoSpace' })
+      expect(readdirSync(images())).toEqual([])
+    })
+  })
+
+  test('leaves it as it was when there is none for what is known of the image', async () => {
+    await onSmallDisk(async () => {
+      const filler = join(images(), '.filler')
+      const fetch: FetchImage = async ({ target }) => {
+        await writeFile(target, 'squashfs')
+        // From here on the disk takes not even meta.json.
+        fill(filler)
+        return { sizeBytes: 8, fetchedBytes: 8, user: '', fileDigest: undefined }
+      }
+      await expect(makeCache(layout, fetch).ensure(wanted(), forever)).rejects.toMatchObject({ reason: 'ImageNoSpace' })
+      expect(readdirSync(images())).toEqual(['.filler'])
+    })
+  })
+
+  test('gets some from images that nobody uses, and the work is tried once more', async () => {
+    await onSmallDisk(async () => {
+      const collected: string[] = []
+      const collector = collecting({ onCollected: ({ digest }) => collected.push(digest) })
+      await makeCache(layout, megabytes(3)).ensure(wanted('a'), forever)
+      longUnused('a')
+      const lines: string[] = []
+      const cache = makeCache(layout, megabytes(4), { collector })
+      const made = cache.ensure(wanted('b', { onProgress: (line) => lines.push(line) }), forever)
+      expect(await made).toEqual({ user: '' })
+      expect(collected).toEqual([digestOf('a')])
+      expect(cache.find(digestOf('a'))).toBeUndefined()
+      expect(lines).toEqual([expect.stringContaining('trying once more')])
+    })
+  })
+
+  test('gets none from images that were used a moment ago', async () => {
+    await onSmallDisk(async () => {
+      await makeCache(layout, megabytes(3)).ensure(wanted('a'), forever)
+      const cache = makeCache(layout, megabytes(4), { collector: collecting() })
+      await expect(cache.ensure(wanted('b'), forever)).rejects.toMatchObject({ reason: 'ImageNoSpace' })
+      expect(cache.find(digestOf('a'))).toBeDefined()
+    })
+  })
+})
