@@ -122,18 +122,27 @@ const mountOwnLoop = (file: LoopFile, access: LoopAccess, mountIt: (device: stri
 /** Who only looks whether a device is mounted claims it for a moment (`isClaimed`). */
 const looks = { forMs: 200, everyMs: 5 }
 
+/** A tool of the node agent's may have the device for long; the kubelet asks again. */
+const deviceWaitMs = 30_000
+
 /** The device's own lock is none that would outlive us: the look and the mount come under one of ours. */
-const mountDevice = (overlay: OpenOverlay, { major, minor }: DeviceNumbers, at: string, lockDir: string): void =>
-  withNamedLock(lockDir, `device-${major}-${minor}`, () =>
-    retrySync(
-      () => {
-        if (isWriter(overlay)) assertUnclaimed(overlay.fd, overlay.path)
-        mountExt3(descriptorPath(overlay.fd), at, isWriter(overlay) ? 'write' : 'read', overlay)
-      },
-      (error) => error instanceof LockHeldError,
-      looks,
-    ),
-  )
+const mountDevice = (overlay: OpenOverlay, { major, minor }: DeviceNumbers, at: string, lockDir: string): void => {
+  const mountIt = (): void => {
+    if (isWriter(overlay)) assertUnclaimed(overlay.fd, overlay.path)
+    mountExt3(descriptorPath(overlay.fd), at, isWriter(overlay) ? 'write' : 'read', overlay)
+  }
+  try {
+    withNamedLock(
+      lockDir,
+      `device-${major}-${minor}`,
+      () => retrySync(mountIt, (error) => error instanceof LockHeldError, looks),
+      deviceWaitMs,
+    )
+  } catch (cause) {
+    if (!hasCode(cause, 'EAGAIN')) throw cause
+    throw new LockHeldError(`${overlay.path} is being prepared or checked by the node agent`, { cause })
+  }
+}
 
 /** Where an overlay's files are reached in the private namespace, and by what the kernel holds it. */
 export interface MountedParts {

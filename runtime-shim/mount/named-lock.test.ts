@@ -25,6 +25,12 @@ test('locks that nobody has are removed once they are old enough', () => {
   expect(locks()).toEqual([])
 })
 
+test('who may not wait for ever gives up with EAGAIN', () => {
+  withNamedLock(lockDir, 'one', () => {
+    expect(() => withNamedLock(lockDir, 'one', () => {}, 20)).toThrow(/EAGAIN/)
+  })
+})
+
 test('one that somebody has stays', () => {
   withNamedLock(lockDir, 'one', () => sweepNamedLocks(lockDir, later()))
   expect(locks()).toEqual(['one'])

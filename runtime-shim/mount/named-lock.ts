@@ -2,22 +2,40 @@ import { closeSync, fstatSync, mkdirSync, openSync, readdirSync, unlinkSync } fr
 import { join } from 'node:path'
 import { hasCode } from './error-code.ts'
 import { flock, lockKind } from './syscalls.ts'
+import { retrySync } from './wait.ts'
 
 /** Locks by name, as empty files of one directory. Who has one is alone with the name, among all processes of the node. */
 
+const isHeld = (error: unknown): boolean => hasCode(error, 'EAGAIN')
+
+const lockWithin = (fd: number, waitMs: number | undefined): void => {
+  if (waitMs === undefined) flock(fd, lockKind.exclusive, { wait: true })
+  else retrySync(() => flock(fd, lockKind.exclusive, { wait: false }), isHeld, { forMs: waitMs, everyMs: 5 })
+}
+
 /** An unlinked file is no lock any more: who waited for it may not be alone with the next one's holder. */
-const acquire = (path: string): number => {
+const acquire = (path: string, waitMs: number | undefined): number => {
   for (;;) {
     const fd = openSync(path, 'a')
-    flock(fd, lockKind.exclusive, { wait: true })
-    if (fstatSync(fd).nlink > 0) return fd
+    try {
+      lockWithin(fd, waitMs)
+      if (fstatSync(fd).nlink > 0) return fd
+    } catch (error) {
+      closeSync(fd)
+      throw error
+    }
     closeSync(fd)
   }
 }
 
-export const withNamedLock = <T>(lockDir: string, name: string, act: () => T): T => {
+/**
+ * Calls `act` alone with the name.
+ *
+ * @param waitMs where a holder may take long, how long to wait; EAGAIN is thrown after that
+ */
+export const withNamedLock = <T>(lockDir: string, name: string, act: () => T, waitMs?: number): T => {
   mkdirSync(lockDir, { recursive: true })
-  const fd = acquire(join(lockDir, name))
+  const fd = acquire(join(lockDir, name), waitMs)
   try {
     return act()
   } finally {
@@ -33,7 +51,7 @@ const removeIfFree = (path: string, madeBefore: Date): void => {
     // Another's sweep may have been here first, and a new lock have the name.
     if (fstatSync(fd).nlink > 0) unlinkSync(path)
   } catch (error) {
-    if (!hasCode(error, 'EAGAIN')) throw error
+    if (!isHeld(error)) throw error
   } finally {
     closeSync(fd)
   }

@@ -29,7 +29,7 @@ const killWhenThere = async (pattern: string, known: readonly string[], afterMs:
       for pid in $(pgrep --full '${pattern}'); do
         case $known in *" $pid "*) continue ;; esac
         [ $pid = $$ ] && continue
-        sleep ${afterMs / 1000}; kill -KILL $pid 2>/dev/null && echo hit; exit 0
+        sleep ${afterMs / 1000}; kill -KILL $pid 2>/dev/null && echo hit && exit 0
       done
     done`,
   )
