@@ -31,7 +31,8 @@ const killWhenThere = async (pattern: string, known: readonly string[], afterMs:
         [ $pid = $$ ] && continue
         sleep ${afterMs / 1000}; kill -KILL $pid 2>/dev/null && echo hit && exit 0
       done
-    done`,
+    done
+    true`,
   )
   return said === 'hit'
 }
