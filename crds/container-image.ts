@@ -39,8 +39,8 @@ const fileSource = z.object({
       description: 'https://… of the file, or oras://registry/repository:tag of an artifact that holds it.',
       rules: [
         {
-          rule: "self.startsWith('https://') ? isURL(self) && url(self).getHost() != '' : self.startsWith('oras://')",
-          message: 'url must begin with https:// or oras://',
+          rule: "self.startsWith('https://') ? isURL(self) && url(self).getHost() != '' : self.matches('^oras://[^/]+/.+')",
+          message: 'url must be https://host/… or oras://registry/repository:tag',
         },
         {
           rule: "!self.matches('^[a-z]+://[^/?#]*@')",

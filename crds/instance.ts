@@ -62,8 +62,13 @@ const specSchema = z.object({
         .optional()
         .meta({
           description:
-            'Most that it may hold, as a quantity. In memory writes fail there; on disk the kubelet evicts the pod some seconds later.',
-          rules: [{ rule: 'isQuantity(self)', message: 'sizeLimit must be a quantity, such as 2Gi' }],
+            "Most that it may hold, as a quantity; when left out, what the node's disk or memory has. In memory writes fail there; on disk the kubelet evicts the pod some seconds later.",
+          rules: [
+            {
+              rule: 'isQuantity(self) && quantity(self).isGreaterThan(quantity("0"))',
+              message: 'sizeLimit must be a quantity above 0, such as 2Gi',
+            },
+          ],
         }),
       medium: z.enum(['Disk', 'Memory']).default('Disk').meta({ description: 'Where it is kept.' }),
     })

@@ -210,6 +210,15 @@ export const persistentOverlay: KindDefinition = {
       message: 'ext3 is for format: Image: leave one of the two out',
     },
     {
+      rule: '!has(self.spec.ext3) || !has(self.spec.storage.existingClaimName)',
+      message:
+        'ext3 says how a file system is made, and what is on an existing claim stays as it is: leave one of the two out',
+    },
+    {
+      rule: "!has(self.spec.ext3) || !has(self.spec.ext3.allocation) || self.spec.storage.volumeMode == 'Filesystem'",
+      message: 'ext3.allocation is for an image in a volume with a file system: leave it out with volumeMode: Block',
+    },
+    {
       rule: "!has(self.spec.storage.existingClaimName) || self.spec.reclaimPolicy == 'Retain'",
       message: 'an existing claim is never deleted by Lamina: set reclaimPolicy: Retain',
     },

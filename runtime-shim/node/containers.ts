@@ -1,10 +1,11 @@
-import { readdirSync, readlinkSync, rmdirSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, readlinkSync, rmdirSync, rmSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { hasCode } from '../mount/error-code.ts'
 import { attachedFiles, isAttached } from '../mount/loop.ts'
 import { isDeviceMounted } from './block-device.ts'
 import { readJson } from './json-file.ts'
 import { containerPaths, type NodeLayout, podPaths, rootPath } from './layout.ts'
+import { killOrphans } from './orphans.ts'
 import { mountRecordSchema, type RecordedOverlay } from './ticket.ts'
 
 /**
@@ -38,6 +39,19 @@ export const forgetContainer = (layout: NodeLayout, containerID: string): void =
     if (!hasCode(error, 'ENOENT')) throw error
   }
   rmSync(containerPaths(layout, containerID).dir, { recursive: true, force: true })
+}
+
+/**
+ * Ends containers of the pod that still have something mounted although the
+ * kubelet believes them to have ended: it starts one only after the other's end.
+ */
+export const endPredecessors = (layout: NodeLayout, podUID: string): void => {
+  const { mounts } = podPaths(layout, podUID)
+  if (!existsSync(mounts)) return
+  for (const name of readdirSync(mounts).filter((each) => each.endsWith('.json'))) {
+    const record = readJson(join(mounts, name), mountRecordSchema)
+    if (record?.overlays.some(isMounted)) killOrphans(record.containerID)
+  }
 }
 
 /**

@@ -8,7 +8,7 @@ import { openOverlays } from '../mount/overlays.ts'
 import { type BaseSource, type OpenBase, OverlayError } from '../mount/parts.ts'
 import { mountRoot } from '../mount/root.ts'
 import { O_PATH } from '../mount/syscalls.ts'
-import { forgetUnmounted } from '../node/containers.ts'
+import { endPredecessors, forgetUnmounted } from '../node/containers.ts'
 import { contentionOver } from '../node/holders.ts'
 import { writeJson } from '../node/json-file.ts'
 import { containerPaths, installedPaths, lockDir, type NodeLayout, podPaths, rootPath } from '../node/layout.ts'
@@ -47,6 +47,11 @@ const openImage = ({ reference, volume, allowExt3 }: Ticket['image'], source: Ba
   try {
     return openBase(source, { allowExt3 })
   } catch (error) {
+    if (volume && hasCode(error, 'ENOENT'))
+      throw new Error(
+        `the volume of image ${reference} has no "${volume.path}": correct spec.source.volume.path of the ContainerImage, or put the image there`,
+        { cause: error },
+      )
     // Whoever collects it has its lock until its name is gone.
     const isLeaving = hasCode(error, 'ENOENT') || error instanceof LockHeldError
     if (volume || !isLeaving) throw error
@@ -104,6 +109,7 @@ const createMain = (
   const lockMs = Math.max(0, Math.min(waits.lockMs, started + waits.totalMs - performance.now()))
   const sources = sourcesOf(layout, ticket, config)
   const base = openImage(ticket.image, sources.base)
+  endPredecessors(layout, podUID)
   const overlays = namingHolders(layout, { id, ticket }, () => openOverlays(sources.overlays, lockMs))
 
   const pod = podPaths(layout, podUID)

@@ -160,9 +160,9 @@ const creations: { message: string; allowed: KubeObject[]; refused: KubeObject[]
     refused: [running({ overlays: ['mine', 'yours'] })],
   },
   {
-    message: 'sizeLimit must be a quantity, such as 2Gi',
+    message: 'sizeLimit must be a quantity above 0, such as 2Gi',
     allowed: [running({ ephemeral: { sizeLimit: '2Gi' } }), running({ ephemeral: { medium: 'Memory' } })],
-    refused: [running({ ephemeral: { sizeLimit: 'two' } })],
+    refused: ['two', '0', '-5Mi'].map((sizeLimit) => running({ ephemeral: { sizeLimit } })),
   },
   {
     message: 'ephemeral is for an instance without a ReadWrite overlay: leave one of the two out',

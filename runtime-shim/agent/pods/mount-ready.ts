@@ -14,6 +14,7 @@ import type { Granted, GrantedOverlay } from './chain.ts'
 import type { Progress } from './progress.ts'
 import { readPullSecrets, withAuthFile } from './pull-secrets.ts'
 import type { OverlayReporter } from './report.ts'
+import { refuse } from './ticket.ts'
 
 /** Makes ready on the node what a pod has been granted: its image in the cache, its overlays made, grown and checked. */
 export interface MountPreparer extends NodeServices {
@@ -69,6 +70,12 @@ export const ensureImage = async (
 ): Promise<CachedImage | undefined> => {
   const present = image.volume ? onVolume : images.use(image)
   if (present) return present
+  const paths = podPaths(layout, pod.metadata.uid)
+  // The runtime repeats it when a fetch takes longer than it may wait.
+  const tell = (line: string): void => {
+    progress.line(line)
+    refuse(paths, { reason: 'ImagePending', message: `the image is being fetched: ${line}`, final: false })
+  }
   const late = new Trouble('ImagePullSecretPending', 'the kubelet has not laid down the pull secrets of the image yet')
   const secrets = await waitFor(clock, signal, () => readPullSecrets(layout, pod), late)
   return (
@@ -77,7 +84,7 @@ export const ensureImage = async (
       {
         ...image,
         withAuthFile: (act) => withAuthFile(secrets, layout, act),
-        onProgress: progress.line,
+        onProgress: tell,
       },
       signal,
     )

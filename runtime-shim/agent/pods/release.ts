@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs'
 import { ApiError, hasReason } from '../../../kube/client.ts'
-import { releaseFinalizer } from '../../../kube/names.ts'
+import { containers, releaseFinalizer } from '../../../kube/names.ts'
 import { type Pod, pods } from '../../../kube/resources.ts'
+import { endPredecessors } from '../../node/containers.ts'
 import { podPaths } from '../../node/layout.ts'
 import type { NodeServices } from '../services.ts'
 import { Trouble } from '../trouble.ts'
@@ -37,16 +38,22 @@ const heldBy = (mounts: readonly HeldMount[]): Trouble => {
   )
 }
 
+/** Whether the kubelet says that the instance's container has ended, and its status is not that of a start to come. */
+const believedEnded = ({ status }: Pod): boolean =>
+  status?.containerStatuses?.find(({ name }) => name === containers.main)?.state?.terminated !== undefined
+
 /** Who waits for a ticket keeps the kubelet from ending the pod. */
 const ending = { reason: 'PodEnding', message: 'the pod is ending: nothing is mounted for it any more', final: true }
 
 /** Nothing is mounted, and nothing will be. From "none" to the mark nothing may come between: other pods' proofs rest on it. */
-const prove = ({ layout }: NodeServices, podUID: string): Trouble | undefined => {
+const prove = ({ layout }: NodeServices, pod: Pod): Trouble | undefined => {
+  const podUID = pod.metadata.uid
   if (releasedSince(layout, podUID) !== undefined) return undefined
   const paths = podPaths(layout, podUID)
   if (existsSync(paths.dir)) refuse(paths, ending)
   if (!revokeTicket(paths)) return stillMounted('a mount is under way')
   const held = observeMounts(layout, podUID)
+  if (held.length > 0 && believedEnded(pod)) endPredecessors(layout, podUID)
   if (held.length > 0) return heldBy(held)
   markReleased(layout, podUID)
   return undefined
@@ -100,7 +107,7 @@ export const isReleased = ({ layout }: NodeServices, { metadata }: Pod): boolean
  */
 export const releasePod = async (node: Releaser, pod: Pod): Promise<Release> => {
   const { uid: podUID } = pod.metadata
-  const by = prove(node, podUID)
+  const by = prove(node, pod)
   if (by) return { kind: 'held', by }
   if (isSettling(node, podUID)) return { kind: 'settling' }
   const live = await node.client.get(pods, pod.metadata)

@@ -28,7 +28,7 @@ const ratioTable = (run: Run): string => {
   const rows = namesOf(run, 'workload').map((workload) => {
     const results = variants.map((variant) => find(run, variant, workload))
     const aim = results[0]?.aim ?? Number.NaN
-    return [workload, String(aim), ...results.map((result) => (result ? ratioCell(result.ratio, aim) : ''))]
+    return [workload, String(aim), ...results.map((result) => (result ? ratioCell(result.ratio, result.aim) : ''))]
   })
   return table(['', 'aim', ...variants], rows)
 }

@@ -97,11 +97,11 @@ const medianWork = (pairs: readonly Pair[]): Pick<Result, 'disk'> => {
 }
 
 const summarize = ({ variants, workloads }: Plan, pairs: Pairs): Result[] =>
-  variants.flatMap(({ name: variant }) =>
-    workloads.map(({ name: workload, aim }) => {
+  variants.flatMap(({ name: variant, aim }) =>
+    workloads.map(({ name: workload, aim: usual }) => {
       const taken = pairs.get(key(variant, workload)) ?? []
       const rate = median(taken.map(({ own }) => own.rate))
-      return { variant, workload, aim, ratio: ratioOf(taken), rate, ...medianWork(taken) }
+      return { variant, workload, aim: aim ?? usual, ratio: ratioOf(taken), rate, ...medianWork(taken) }
     }),
   )
 

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { execa } from 'execa'
 import { z } from 'zod'
+import { npmOptions } from './sources.ts'
 
 /** What the workloads take their data from, on the host and the same for all. */
 export interface Sources {
@@ -32,7 +33,9 @@ export interface Workload {
   remove?: string
 }
 
-const syncFileSystem = (dir: string) => execa('sync', ['--file-system', dir])
+const syncFileSystem = async (dir: string): Promise<void> => {
+  await execa('sync', ['--file-system', dir])
+}
 
 /** Empties the page cache of the machine: the image's pages too, not only those of the file in it. */
 const dropCaches = async (dir: string): Promise<void> => {
@@ -74,10 +77,6 @@ const prepareTree = async (dir: string): Promise<void> => {
 
 const tree = { aim: 0.9, prepare: prepareTree, remove: 'tree' }
 
-const prepareFile = async (dir: string): Promise<void> => {
-  await syncFileSystem(dir)
-}
-
 const largeFile = 'large'
 const large = [`--filename=${largeFile}`, '--size=256M']
 
@@ -99,14 +98,13 @@ export const workloads: readonly Workload[] = [
     run: (dir, { npm }) =>
       untilSynced(dir, async (at) => {
         await execa('cp', ['--recursive', `${npm.project}/.`, at])
-        const options = ['--offline', '--ignore-scripts', '--no-audit', '--no-fund', '--omit=optional']
-        await execa('npm', ['ci', ...options, '--cache', npm.cache], { cwd: at, preferLocal: false })
+        await execa('npm', ['ci', ...npmOptions, '--offline', '--cache', npm.cache], { cwd: at })
       }),
   },
   {
     name: 'append 4k + fsync',
     aim: 0.5,
-    prepare: prepareFile,
+    prepare: syncFileSystem,
     run: (dir) => fio(dir, '--filename=log', '--rw=write', '--bs=4k', '--size=4M', '--fsync=1'),
     remove: 'log',
   },
@@ -133,13 +131,13 @@ export const workloads: readonly Workload[] = [
   {
     name: 'random write 4k',
     aim: 0.95,
-    prepare: prepareFile,
+    prepare: syncFileSystem,
     run: (dir) => fio(dir, ...large, '--rw=randwrite', '--bs=4k', '--io_size=64M', '--end_fsync=1'),
   },
   {
     name: 'overwrite 4k + fsync',
     aim: 0.5,
-    prepare: prepareFile,
+    prepare: syncFileSystem,
     run: (dir) => fio(dir, ...large, '--rw=randwrite', '--bs=4k', '--io_size=6M', '--fsync=1'),
   },
   {
