@@ -80,9 +80,16 @@ const creations: { message: string; allowed: KubeObject[]; refused: KubeObject[]
     refused: [imageFrom({}), imageFrom({ registry: { image: 'debian' }, volume: { claimName: 'images' } })],
   },
   {
-    message: 'url must begin with https:// or oras://',
+    message: 'url must be https://host/… or oras://registry/repository:tag',
     allowed: [file('https://example.com:8443/a/b.sif?version=1'), file('oras://ghcr.io/owner/name:1', {})],
-    refused: [file('http://example.com/tools.sif'), file('docker://debian'), file('https://'), file('/tools.sif')],
+    refused: [
+      'http://example.com/tools.sif',
+      'docker://debian',
+      'https://',
+      '/tools.sif',
+      'oras://',
+      'oras://host',
+    ].map((url) => file(url)),
   },
   {
     message: 'url has no place for credentials: use pullSecrets with oras, or a file that is open to all',
@@ -148,6 +155,17 @@ const creations: { message: string; allowed: KubeObject[]; refused: KubeObject[]
     message: 'ext3 is for format: Image: leave one of the two out',
     allowed: [overlay('tuned', { ext3: { bytesPerInode: 4096, reservedPercent: 1, allocation: 'Sparse' } })],
     refused: [overlay('both', { format: 'Directory', ext3: {} })],
+  },
+  {
+    message:
+      'ext3 says how a file system is made, and what is on an existing claim stays as it is: leave one of the two out',
+    allowed: [onClaim({})],
+    refused: [onClaim({}, { ext3: { reservedPercent: 1 } })],
+  },
+  {
+    message: 'ext3.allocation is for an image in a volume with a file system: leave it out with volumeMode: Block',
+    allowed: [overlay('block', { storage: { volumeMode: 'Block' }, ext3: { reservedPercent: 1 } })],
+    refused: [overlay('block', { storage: { volumeMode: 'Block' }, ext3: { allocation: 'Sparse' } })],
   },
   {
     message: 'an existing claim is never deleted by Lamina: set reclaimPolicy: Retain',

@@ -34,11 +34,12 @@ const ratioTable = (run: Run): string => {
 }
 
 const workCell = (work: DiskWork | undefined): string =>
-  work === undefined
-    ? ''
-    : `${work.writes.toFixed(1)} · ${work.kibibytesWritten.toFixed(0)} · ${work.flushes.toFixed(1)}`
+  work === undefined ? '' : `${work.kibibytesWritten.toFixed(0)} KiB, ${work.flushes.toFixed(1)}`
 
-/** What one fsync makes the disk do: writes, KiB, flushes. */
+/**
+ * What one fsync makes the disk do: what it writes, and how often it empties its cache. Requests would mislead: an empty
+ * flush counts as one.
+ */
 const diskTable = (run: Run): string => {
   const workloads = namesOf(run, 'workload').filter((workload) => workload.endsWith('fsync'))
   const variants = namesOf(run, 'variant')

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { execa } from 'execa'
@@ -38,8 +38,7 @@ const syncFileSystem = async (dir: string): Promise<void> => {
 }
 
 /** Empties the page cache of the machine: the image's pages too, not only those of the file in it. */
-const dropCaches = async (dir: string): Promise<void> => {
-  await syncFileSystem(dir)
+const dropCaches = (): void => {
   writeFileSync('/proc/sys/vm/drop_caches', '3')
 }
 
@@ -79,6 +78,17 @@ const tree = { aim: 0.9, prepare: prepareTree, remove: 'tree' }
 
 const largeFile = 'large'
 const large = [`--filename=${largeFile}`, '--size=256M']
+
+/** The file as a sequential write leaves it, on disk. */
+const prepareLarge = async (dir: string): Promise<void> => {
+  if (!existsSync(join(dir, largeFile))) await fio(dir, ...large, '--rw=write', '--bs=1M')
+  await syncFileSystem(dir)
+}
+
+const prepareCold = async (dir: string): Promise<void> => {
+  await prepareLarge(dir)
+  dropCaches()
+}
 
 export const workloads: readonly Workload[] = [
   {
@@ -131,31 +141,31 @@ export const workloads: readonly Workload[] = [
   {
     name: 'random write 4k',
     aim: 0.95,
-    prepare: syncFileSystem,
+    prepare: prepareLarge,
     run: (dir) => fio(dir, ...large, '--rw=randwrite', '--bs=4k', '--io_size=64M', '--end_fsync=1'),
   },
   {
     name: 'overwrite 4k + fsync',
     aim: 0.5,
-    prepare: syncFileSystem,
+    prepare: prepareLarge,
     run: (dir) => fio(dir, ...large, '--rw=randwrite', '--bs=4k', '--io_size=6M', '--fsync=1'),
   },
   {
     name: 'sequential read',
     aim: 1,
-    prepare: dropCaches,
+    prepare: prepareCold,
     run: (dir) => fio(dir, ...large, '--rw=read', '--bs=1M'),
   },
   {
     name: 'random read 4k',
     aim: 0.95,
-    prepare: dropCaches,
+    prepare: prepareCold,
     run: (dir) => fio(dir, ...large, '--rw=randread', '--bs=4k', '--io_size=16M'),
   },
   {
     name: 'random read 4k, 8 at once',
     aim: 0.95,
-    prepare: dropCaches,
+    prepare: prepareCold,
     run: (dir) => fio(dir, ...large, '--rw=randread', '--bs=4k', '--io_size=8M', '--numjobs=8', '--thread'),
   },
 ]
