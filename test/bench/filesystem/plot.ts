@@ -73,6 +73,7 @@ export const plot = (run: Run): string => {
   })
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${size.width} ${size.height}" font-family="sans-serif" font-size="12" fill="${colour.text}">`,
+    '<title>Speed of each way to keep what is written, against the host directory</title>',
     `<rect width="100%" height="100%" fill="white"/>`,
     ...panels,
     '</svg>',
