@@ -18,6 +18,7 @@ export interface Context {
     pods: Reflector<Pod>
     claims: Reflector<PersistentVolumeClaim>
     daemonSets: Reflector<DaemonSet>
+    prefetchPods: Reflector<Pod>
   }
   events: EventRecorder
   clock: Clock

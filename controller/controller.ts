@@ -71,7 +71,15 @@ const createCaches = ({ client, log, metrics }: Parts, triggers: ReturnType<type
       ...shared,
       resource: daemonSets,
       labelSelector: labels.prefetch,
-      onChange: ({ object }) => triggers.daemonSet(object),
+      onChange: ({ object }) => triggers.prefetch(object),
+    }),
+    prefetchPods: createReflector({
+      ...shared,
+      resource: pods,
+      name: 'prefetch-pods',
+      labelSelector: labels.prefetch,
+      indexes: indexes.prefetchPods,
+      onChange: ({ object }) => triggers.prefetch(object),
     }),
   }
 }

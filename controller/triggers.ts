@@ -15,10 +15,16 @@ export type Queues = Record<'images' | 'overlays' | 'instances' | 'pods', WorkQu
 
 const byNamespace = { namespace: ({ metadata }: KubeObject): string[] => [metadata.namespace] }
 
+const prefetchedImage = ({ metadata: { namespace, labels: labelled } }: KubeObject): string[] => {
+  const name = labelled[labels.prefetch]
+  return name === undefined ? [] : [formatKey({ namespace, name })]
+}
+
 /** The indexes that {@link triggersOf} and the reconcilers look things up by. */
 export const indexes = {
   overlays: byNamespace,
   pods: byNamespace,
+  prefetchPods: { image: prefetchedImage },
   instances: {
     ...byNamespace,
     image: ({ metadata: { namespace }, spec }: Instance): string[] => [
@@ -78,11 +84,12 @@ export const triggersOf = (current: () => { caches: Context['caches']; queues: Q
     pod: (pod: Pod, gone: boolean): void => {
       add('instances', keyOf(pod))
       add('pods', keyOf(pod))
-      if (gone || !isUnreleased(pod)) addOverlaysHeldBy(pod.metadata.namespace, pod.metadata.name)
+      if (gone || !isUnreleased(pod) || pod.metadata.deletionTimestamp)
+        addOverlaysHeldBy(pod.metadata.namespace, pod.metadata.name)
     },
-    daemonSet: ({ metadata: { namespace, labels: labelled } }: DaemonSet): void => {
-      const name = labelled[labels.prefetch]
-      if (name !== undefined) add('images', formatKey({ namespace, name }))
+    /** The DaemonSet of a prefetch, or a pod of it. */
+    prefetch: (part: DaemonSet | Pod): void => {
+      for (const image of prefetchedImage(part)) add('images', image)
     },
     claim: ({ metadata: { namespace, labels: labelled } }: PersistentVolumeClaim): void => {
       const name = labelled[labels.overlay]

@@ -36,7 +36,8 @@ const fileSource = z.object({
     .string()
     .max(1900)
     .meta({
-      description: 'https://… of the file, or oras://registry/repository:tag of an artifact that holds it.',
+      description:
+        'https://… of the file, or oras://registry/repository:tag of an artifact that holds it. A query (?…), which may be a signature, is repeated nowhere: not in status, Events or logs.',
       rules: [
         {
           rule: "self.startsWith('https://') ? isURL(self) && url(self).getHost() != '' : self.matches('^oras://[^/]+/.+')",
@@ -50,7 +51,7 @@ const fileSource = z.object({
     }),
   sha256: z
     .string()
-    .regex(/^[0-9a-f]{64}$/)
+    .regex(/^[0-9a-fA-F]{64}$/)
     .max(64)
     .optional()
     .meta({ description: 'SHA-256 of the file in hexadecimal; what else comes is refused. Required with https.' }),
@@ -128,7 +129,7 @@ const statusSchema = z.object({
     .object({
       reference: z.string().max(2048).meta({
         description:
-          'repository@digest of the image for the platform; of a file its URL, of a volume its claim and path, each with @digest.',
+          'repository@digest of the image for the platform; of a file its URL without the query, of a volume its claim and path, each with @digest.',
       }),
       digest: digestField(
         'Digest of the image manifest for the platform, or of the file; of an image on a volume it stands for the place alone.',
@@ -138,6 +139,9 @@ const statusSchema = z.object({
         .int()
         .min(0)
         .meta({ description: 'Size of what is fetched: compressed layers, or the file; 0 when that is not known.' }),
+      sourceHash: z.string().max(64).optional().meta({
+        description: 'Of what in the spec says which image it is: while it is the same, nothing is looked up again.',
+      }),
       resolveTime: z.string().meta({ format: 'date-time', description: 'When the reference was last resolved.' }),
       config: imageConfigSchema.meta({ description: 'What of the image configuration concerns running it.' }),
     })

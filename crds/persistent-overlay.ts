@@ -27,7 +27,8 @@ const specSchema = z.object({
     .max(32)
     .default('1Gi')
     .meta({
-      description: 'Size of the overlay file system, as a quantity (1Gi). It can grow, not shrink.',
+      description:
+        'Size of the overlay file system, as a quantity (1Gi). It can grow, not shrink. What is on an existing claim keeps the size that it has; plain directories (format: Directory) are limited by their volume, which is made this large.',
       rules: [
         {
           rule: "isQuantity(self) && quantity(self).compareTo(quantity('16Mi')) >= 0",
@@ -151,6 +152,10 @@ const statusSchema = z.object({
     .optional()
     .meta({ description: 'The PersistentVolumeClaim that holds the data.' }),
   base: overlayBaseSchema.optional().meta({ description: 'The image that the overlay was first written upon.' }),
+  size: z.string().max(32).optional().meta({
+    description:
+      'Size of the file system: as the node last saw it; before that as the spec has it, unless it is on an existing claim.',
+  }),
   capacity: z.string().max(32).optional().meta({ description: 'Capacity of the claim.' }),
   usage: usageSchema.optional().meta({ description: 'How full it was when the node last looked.' }),
   lastCheckTime: z
@@ -229,7 +234,7 @@ export const persistentOverlay: KindDefinition = {
     },
   ],
   columns: [
-    { name: 'Size', type: 'string', jsonPath: '.spec.size' },
+    { name: 'Size', type: 'string', jsonPath: '.status.size' },
     readyColumn,
     reasonColumn,
     { name: 'Holder', type: 'string', jsonPath: '.status.attachments[*].instanceName' },

@@ -25,6 +25,13 @@ export const volumeDigest = (namespace: string, claimUID: string, path: string):
 export const formatVolumeReference = ({ claimName, path }: VolumeImage, digest: string): string =>
   `volume://${claimName}/${path}@${digest}`
 
+/**
+ * Of a file from a web server, without the query of its URL: that may be a
+ * signature, by which everybody can read the file for a while, and references are
+ * shown in many places. The digest says which file it is.
+ */
+export const formatFileReference = (url: string, digest: string): string => `${url.replace(/[?#].*$/s, '')}@${digest}`
+
 /** Undefined for a reference of another source. */
 export const parseVolumeReference = (reference: string): VolumeImage | undefined => {
   const [, claimName, path] = /^volume:\/\/([^/]+)\/(.*)@[^@]*$/s.exec(reference) ?? []

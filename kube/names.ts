@@ -36,6 +36,16 @@ export const annotations = {
   imageReference: `${group}/image-reference`,
 } as const
 
+/** Reasons of an overlay's condition Healthy that is False. */
+export const unhealthy = {
+  /** The kernel noted errors; e2fsck is to go over it. */
+  errorsNoted: 'FileSystemErrors',
+  /** It could not be mounted, or only in spite of damage; e2fsck is to go over it. */
+  checkNeeded: 'CheckNeeded',
+  /** e2fsck -p leaves it to a person. */
+  damaged: 'FileSystemDamaged',
+} as const
+
 /** Containers of an instance's pod that the runtime changes; every other container passes through untouched. */
 export const containers = { main: 'main', prepare: 'prepare' } as const
 /** What a prefetch's pods run after `prepare`: nothing, from the operator's own image. */

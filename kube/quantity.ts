@@ -9,3 +9,9 @@ export const parseQuantity = (text: string): number => {
   if (number === undefined || factor === undefined) throw new Error(`"${text}" is not a quantity such as 1Gi`)
   return Math.ceil(Number(number) * factor)
 }
+
+/** Bytes as a quantity that says them exactly, in the largest unit that can: `1Gi`, `1025Mi`, `1000`. */
+export const formatQuantity = (bytes: number): string => {
+  const [unit, factor] = Object.entries(binary).findLast(([, each]) => bytes > 0 && bytes % each === 0) ?? ['', 1]
+  return `${bytes / factor}${unit}`
+}

@@ -31,6 +31,8 @@ export interface Reflector<T extends KubeObject> {
 export interface ReflectorOptions<T extends KubeObject> extends Selection {
   client: Pick<KubeClient, 'listPage' | 'watch'>
   resource: Resource<T>
+  /** In logs and metrics; that of the resource when left out. */
+  name?: string
   indexes?: Indexes<T>
   /** Called once for each change that shows in the copy, also those of `note`; must not be async. */
   onChange?: (change: Change<T>) => void
@@ -82,7 +84,7 @@ export const createReflector = <T extends KubeObject>(options: ReflectorOptions<
     labelSelector: options.labelSelector,
     fieldSelector: options.fieldSelector,
   }
-  const name = resource.plural
+  const name = options.name ?? resource.plural
   const log = options.log.child({ reflector: name })
   const cache = createCache(options.indexes)
   let lastSync = 0

@@ -19,6 +19,7 @@ const made = (image = asks, letter = 'a'): DaemonSet =>
 /** What a pass does where this DaemonSet is. */
 const pass = async (image: typeof asks, finding: Finding, there?: DaemonSet, refusal?: ApiError) => {
   const writes: string[] = []
+  const bodies: unknown[] = []
   const found = await ensurePrefetch(
     {
       client: {
@@ -26,6 +27,7 @@ const pass = async (image: typeof asks, finding: Finding, there?: DaemonSet, ref
         apply: async (resource, body) => {
           if (refusal) throw refusal
           writes.push('apply')
+          bodies.push(body)
           return resource.parse(JSON.parse(JSON.stringify(body)))
         },
         delete: async () => {
@@ -33,13 +35,13 @@ const pass = async (image: typeof asks, finding: Finding, there?: DaemonSet, ref
           return true
         },
       },
-      caches: { daemonSets: { get: () => there, note: () => {} } },
+      caches: { daemonSets: { get: () => there, note: () => {} }, prefetchPods: { by: () => [] } },
       settings: { placeholderImage: 'lamina:1' },
     },
     image,
     finding,
   )
-  return { found, writes }
+  return { found, writes, bodies }
 }
 
 describe('the DaemonSet of a prefetch is', () => {
@@ -54,6 +56,12 @@ describe('the DaemonSet of a prefetch is', () => {
     ['nothing that is missed where nobody asks', silent, resolved(), undefined, 'none', []],
   ])('%s', async (_, image, finding, there, kind, writes) => {
     expect(await pass(image, finding, there)).toMatchObject({ found: { kind }, writes })
+  })
+
+  test('brought to another digest only while it is still the same DaemonSet', async () => {
+    const there = { ...made(), metadata: { ...made().metadata, uid: 'uid-daemonset' } }
+    expect((await pass(asks, resolved('b'), there)).bodies).toMatchObject([{ metadata: { uid: 'uid-daemonset' } }])
+    expect((await pass(asks, resolved('b'))).bodies).not.toMatchObject([{ metadata: { uid: expect.anything() } }])
   })
 
   test.each(['apply', 'delete'])('not taken from another owner: no %s', async (verb) => {

@@ -2,7 +2,8 @@ import type { ContainerImage } from '../../crds/container-image.ts'
 import { ApiError, hasReason, type KubeClient } from '../../kube/client.ts'
 import { prefetchName } from '../../kube/names.ts'
 import type { Reflector } from '../../kube/reflector.ts'
-import { type DaemonSet, daemonSets } from '../../kube/resources.ts'
+import { keyOf } from '../../kube/resource.ts'
+import { type DaemonSet, daemonSets, type Pod } from '../../kube/resources.ts'
 import type { Settings } from '../settings.ts'
 import { fieldManager } from '../write-status.ts'
 import { isAsDesired, isOwnedBy, type PrefetchFinding, prefetchOf } from './prefetch.ts'
@@ -10,7 +11,11 @@ import type { Finding, Resolved } from './resolve.ts'
 
 interface PrefetchContext {
   client: Pick<KubeClient, 'get' | 'apply' | 'delete'>
-  caches: { daemonSets: Pick<Reflector<DaemonSet>, 'get' | 'note'> }
+  caches: {
+    daemonSets: Pick<Reflector<DaemonSet>, 'get' | 'note'>
+    /** By the key of their image. */
+    prefetchPods: Pick<Reflector<Pod>, 'by'>
+  }
   settings: Pick<Settings, 'placeholderImage'>
 }
 
@@ -30,6 +35,9 @@ const remove = async ({ client, caches }: PrefetchContext, image: ContainerImage
   await client.delete(daemonSets, existing.metadata, { uid: existing.metadata.uid })
 }
 
+const podsOf = ({ prefetchPods }: PrefetchContext['caches'], image: ContainerImage): Pod[] =>
+  prefetchPods.by('image', keyOf(image))
+
 const bring = async (
   { client, caches, settings }: PrefetchContext,
   image: ContainerImage,
@@ -37,11 +45,14 @@ const bring = async (
   existing: DaemonSet | undefined,
 ): Promise<PrefetchFinding> => {
   const desired = prefetchOf(image, resolved, settings.placeholderImage)
-  if (existing && isAsDesired(existing, desired)) return { kind: 'there', daemonSet: existing }
+  const pods = podsOf(caches, image)
+  if (existing && isAsDesired(existing, desired)) return { kind: 'there', daemonSet: existing, pods }
+  // Not another that has come to have its name since.
+  const metadata = { ...desired.metadata, ...(existing ? { uid: existing.metadata.uid } : {}) }
   try {
-    const daemonSet = await client.apply(daemonSets, desired, { fieldManager })
+    const daemonSet = await client.apply(daemonSets, { ...desired, metadata }, { fieldManager })
     caches.daemonSets.note(daemonSet)
-    return { kind: 'there', daemonSet }
+    return { kind: 'there', daemonSet, pods }
   } catch (error) {
     if (!(error instanceof ApiError && hasReason(error, 'Forbidden', 'Invalid'))) throw error
     const message = `the API server does not take the DaemonSet ${desired.metadata.name}: ${error.words}`
@@ -60,13 +71,13 @@ export const ensurePrefetch = async (
 ): Promise<PrefetchFinding> => {
   if (!image.spec.prefetch || finding.kind === 'notAllowed') {
     await remove(context, image)
-    return image.spec.prefetch ? { kind: 'waiting', daemonSet: undefined } : { kind: 'none' }
+    return image.spec.prefetch ? { kind: 'waiting', daemonSet: undefined, pods: [] } : { kind: 'none' }
   }
   const existing = await observe(context, image)
   if (existing && !isOwnedBy(existing, image)) {
     const message = `DaemonSet ${existing.metadata.name} is there and is not of this image: delete it`
     return { kind: 'refused', reason: 'PrefetchNameTaken', message }
   }
-  if (finding.kind === 'failed') return { kind: 'waiting', daemonSet: existing }
+  if (finding.kind === 'failed') return { kind: 'waiting', daemonSet: existing, pods: podsOf(context.caches, image) }
   return bring(context, image, finding.resolved, existing)
 }

@@ -11,10 +11,11 @@ import {
   readyNodeLabel,
   runtimeClassName,
 } from '../../kube/names.ts'
-import type { DaemonSet } from '../../kube/resources.ts'
+import type { DaemonSet, Pod } from '../../kube/resources.ts'
 import { type ConditionVerdict, verdict } from '../conditions.ts'
 import { pullSecretMounts, pullSecretVolumes } from '../instances/pod-volumes.ts'
 import { prepareContainer, restrictedContext } from '../unprivileged.ts'
+import { countTroubledReady, type NodeTrouble, troublesOf } from './node-troubles.ts'
 import type { Resolved } from './resolve.ts'
 
 type Prefetch = NonNullable<ContainerImageStatus['prefetch']>
@@ -81,17 +82,34 @@ export const prefetchOf = (image: ContainerImage, resolved: Resolved, operatorIm
 export const isOwnedBy = ({ metadata }: DaemonSet, image: ContainerImage): boolean =>
   metadata.ownerReferences.some(({ uid, controller }) => controller === true && uid === image.metadata.uid)
 
-/** Whether the DaemonSet is what would be made now. */
-export const isAsDesired = ({ metadata }: DaemonSet, desired: ReturnType<typeof prefetchOf>): boolean =>
-  metadata.annotations[annotations.templateHash] === desired.metadata.annotations[annotations.templateHash]
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null
+
+/** Whether all of `part` is in `whole`, which may have more. */
+const isWithin = (part: unknown, whole: unknown): boolean => {
+  if (!isObject(part) || !isObject(whole)) return part === whole
+  if (Array.isArray(part) && Array.isArray(whole) && part.length !== whole.length) return false
+  return Object.entries(part).every(([key, value]) => value === undefined || isWithin(value, whole[key]))
+}
+
+/**
+ * Whether the DaemonSet is what would be made now: by our own mark, so that what
+ * others have changed in it stays; or by what it is, where they took the mark off.
+ */
+export const isAsDesired = ({ metadata, spec }: DaemonSet, desired: ReturnType<typeof prefetchOf>): boolean => {
+  const mark = metadata.annotations[annotations.templateHash]
+  return mark === undefined
+    ? isWithin(desired.spec, spec)
+    : mark === desired.metadata.annotations[annotations.templateHash]
+}
 
 /** How far it is; nothing while the DaemonSet's controller has not looked at the newest template. */
-export const countsOf = ({ metadata, status }: DaemonSet): Prefetch => {
+export const countsOf = (daemonSet: DaemonSet, pods: readonly Pod[]): Prefetch => {
+  const { metadata, status } = daemonSet
   const observed = status?.observedGeneration === metadata.generation
   const updated = observed ? (status?.updatedNumberScheduled ?? 0) : 0
   return {
     desiredNodes: status?.desiredNumberScheduled ?? 0,
-    readyNodes: Math.min(updated, status?.numberReady ?? 0),
+    readyNodes: Math.max(0, Math.min(updated, status?.numberReady ?? 0) - countTroubledReady(pods, daemonSet)),
   }
 }
 
@@ -99,13 +117,31 @@ export const countsOf = ({ metadata, status }: DaemonSet): Prefetch => {
 export type PrefetchFinding =
   | { kind: 'none' }
   /** The image is not resolved. */
-  | { kind: 'waiting'; daemonSet: DaemonSet | undefined }
-  | { kind: 'there'; daemonSet: DaemonSet }
+  | { kind: 'waiting'; daemonSet: DaemonSet | undefined; pods: readonly Pod[] }
+  /** With the pods that it has made. */
+  | { kind: 'there'; daemonSet: DaemonSet; pods: readonly Pod[] }
   /** Another thing has the name, or the API server does not take ours. */
   | { kind: 'refused'; reason: string; message: string }
 
-const fetched = (daemonSet: DaemonSet): ConditionVerdict => {
-  const { desiredNodes, readyNodes } = countsOf(daemonSet)
+const shownTroubles = 3
+
+const onNodes = ({ nodes: [first = '', ...others], reason, message }: NodeTrouble): string => {
+  const more = others.length > 0 ? ` and ${others.length} more` : ''
+  return `on ${first}${more}: ${reason}: ${message}`
+}
+
+/** The agent fetches, and tells how far it is. */
+const pendingReason = 'ImagePending'
+
+const fetching = (counted: string, troubles: readonly NodeTrouble[], image: string): ConditionVerdict => {
+  const told = troubles.slice(0, shownTroubles).map(onNodes)
+  const worst = troubles.find(({ reason }) => reason !== pendingReason)
+  const where = `kubectl logs -c prepare -l ${labels.prefetch}=${image} tells more`
+  return verdict('Prefetched', 'False', worst?.reason ?? 'Fetching', `${[counted, ...told].join('; ')}: ${where}`)
+}
+
+const fetched = (daemonSet: DaemonSet, pods: readonly Pod[]): ConditionVerdict => {
+  const { desiredNodes, readyNodes } = countsOf(daemonSet, pods)
   const isObserved = daemonSet.status?.observedGeneration === daemonSet.metadata.generation
   if (isObserved && desiredNodes === 0) {
     return verdict(
@@ -118,12 +154,7 @@ const fetched = (daemonSet: DaemonSet): ConditionVerdict => {
   const message = `${readyNodes} of ${desiredNodes} nodes have the image`
   return isObserved && readyNodes === desiredNodes
     ? verdict('Prefetched', 'True', 'AllNodes', message)
-    : verdict(
-        'Prefetched',
-        'False',
-        'Fetching',
-        `${message}: kubectl logs -c prepare -l ${labels.prefetch}=${daemonSet.metadata.labels[labels.prefetch]} tells more`,
-      )
+    : fetching(message, troublesOf(pods, daemonSet), daemonSet.metadata.labels[labels.prefetch] ?? '')
 }
 
 export const prefetchedVerdict = (finding: PrefetchFinding): ConditionVerdict => {
@@ -135,6 +166,6 @@ export const prefetchedVerdict = (finding: PrefetchFinding): ConditionVerdict =>
     case 'refused':
       return verdict('Prefetched', 'False', finding.reason, finding.message)
     case 'there':
-      return fetched(finding.daemonSet)
+      return fetched(finding.daemonSet, finding.pods)
   }
 }

@@ -9,6 +9,7 @@ import { writeStatus } from '../write-status.ts'
 import { ensurePrefetch } from './ensure-prefetch.ts'
 import type { PrefetchFinding } from './prefetch.ts'
 import { type Finding, find, refusalOf } from './resolve.ts'
+import { sourceHashOf } from './source-hash.ts'
 import { statusAfter } from './status.ts'
 
 /** Quick for a slip of the pen, kind to a registry. */
@@ -17,13 +18,19 @@ const retryPace = { firstMs: 2_000, longestMs: 30_000 }
 /** Nothing tells when a claim that is not ours is made again, or when a thing of another's goes. */
 const lookAgainMs = 60_000
 
-/** What was found for this generation and holds. */
-const settled = ({ metadata, spec, status }: ContainerImage): Finding | undefined => {
-  const isCurrent = status.observedGeneration === metadata.generation
-  const isReady = conditionOf(status.conditions, 'Ready')?.status === 'True'
+/** By an operator before: it looked up every generation. */
+const isOfGeneration = ({ metadata, status }: ContainerImage): boolean =>
+  status.observedGeneration === metadata.generation && conditionOf(status.conditions, 'Ready')?.status === 'True'
+
+/** What was found for this source and holds, whatever else the spec asks now, and whether or not a registry answers. */
+export const settled = (image: ContainerImage): Finding | undefined => {
+  const { spec, status } = image
   // A volume's image is known by its claim, of which no watch tells.
-  if (!status.resolved || !isCurrent || !isReady || spec.source.volume) return undefined
-  return { kind: 'resolved', resolved: status.resolved }
+  if (!status.resolved || spec.source.volume) return undefined
+  const sourceHash = sourceHashOf(spec)
+  const { sourceHash: before } = status.resolved
+  const holds = before === undefined ? isOfGeneration(image) : before === sourceHash
+  return holds ? { kind: 'resolved', resolved: { ...status.resolved, sourceHash } } : undefined
 }
 
 /** The same as before is not news. */
@@ -37,7 +44,7 @@ interface Looked extends Result {
   finding: Finding | undefined
 }
 
-/** Tag → digest and configuration, once for each generation. */
+/** Tag → digest and configuration, once for each source. */
 const look = async (context: Context, image: ContainerImage, attempts: Attempts): Promise<Looked> => {
   const known = refusalOf(context, image) ?? settled(image)
   if (known) return { finding: known }

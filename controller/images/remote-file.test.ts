@@ -67,7 +67,7 @@ describe('a file that is there', () => {
 
 describe('one that is not', () => {
   test.each([
-    [404, 'NotFound', /404.*\/tools\.sif: check spec\.source\.file\.url/],
+    [404, 'NotFound', /404.*\/tools\.sif\?…: check spec\.source\.file\.url/],
     [410, 'NotFound', /410/],
     [401, 'Unauthorized', /sends no credentials/],
     [403, 'Unauthorized', /sends no credentials/],

@@ -2,7 +2,7 @@ import type { ImageConfig, Platform } from '../../crds/common.ts'
 import type { ContainerImage, ContainerImageStatus } from '../../crds/container-image.ts'
 import { isAllowed, notAllowed, notAllowedReason, type SourceKind } from '../../kube/allowed-sources.ts'
 import { timestamp } from '../../kube/clock.ts'
-import { formatVolumeReference, volumeDigest } from '../../kube/image-source.ts'
+import { formatFileReference, formatVolumeReference, volumeDigest } from '../../kube/image-source.ts'
 import { claims } from '../../kube/resources.ts'
 import { DockerConfigError } from '../../runtime-shim/image/docker-config.ts'
 import { FileError, RegistryError } from '../../runtime-shim/image/errors.ts'
@@ -12,6 +12,7 @@ import { resolveImage } from '../../runtime-shim/image/skopeo.ts'
 import type { Context } from '../context.ts'
 import { PullSecretError, withRegistryAccess } from './pull-secrets.ts'
 import { lookAtFile } from './remote-file.ts'
+import { digestOfFile, sourceHashOf } from './source-hash.ts'
 
 export type Resolved = NonNullable<ContainerImageStatus['resolved']>
 
@@ -23,7 +24,7 @@ export type Finding =
   | { kind: 'notAllowed'; reason: string; message: string }
 
 type Source = ContainerImage['spec']['source']
-type Found = Omit<Resolved, 'resolveTime'>
+type Found = Omit<Resolved, 'resolveTime' | 'sourceHash'>
 
 /** The claim of an image on a volume is not there, or of no use. */
 class ClaimError extends Error {
@@ -56,15 +57,15 @@ const resolveFile = async (
   if (url.startsWith('oras://')) {
     const found = await withRegistryAccess(context, image, (access) => resolveArtifact(url, access, signal))
     const { reference, digest, sizeBytes } = found
-    if (sha256 !== undefined && found.fileDigest !== `sha256:${sha256}`) {
+    if (sha256 !== undefined && found.fileDigest !== digestOfFile(sha256)) {
       const message = `the file of ${url} has ${found.fileDigest}, not the sha256 ${sha256} of spec.source.file: correct it, or name the artifact that you mean`
       throw new RegistryError('Other', message)
     }
     return { reference, digest, sizeBytes, ...rest }
   }
   const { sizeBytes = 0 } = await lookAtFile(url, signal)
-  const digest = `sha256:${sha256}`
-  return { reference: `${url}@${digest}`, digest, sizeBytes, ...rest }
+  const digest = digestOfFile(sha256 ?? '')
+  return { reference: formatFileReference(url, digest), digest, sizeBytes, ...rest }
 }
 
 const resolveVolume = async (
@@ -151,7 +152,8 @@ export const refusalOf = ({ settings }: Context, { metadata, spec }: ContainerIm
 export const find = async (context: Context, image: ContainerImage): Promise<Finding> => {
   try {
     const found = await resolve(context, image)
-    return { kind: 'resolved', resolved: { ...found, resolveTime: timestamp(context.clock.now()) } }
+    const resolveTime = timestamp(context.clock.now())
+    return { kind: 'resolved', resolved: { ...found, sourceHash: sourceHashOf(image.spec), resolveTime } }
   } catch (error) {
     const reason = reasonOf(error)
     if (reason === undefined || !(error instanceof Error)) throw error

@@ -41,8 +41,9 @@ describe('the status of an image', () => {
       metadata: { name: 'lamina-prefetch-tools', generation: 1 },
       status: { observedGeneration: 1, desiredNumberScheduled: 2, updatedNumberScheduled: 2, numberReady: 1 },
     })
-    expect(statusOf(resolved, { kind: 'there', daemonSet }).prefetch).toEqual({ desiredNodes: 2, readyNodes: 1 })
-    expect(told(resolved, { kind: 'there', daemonSet })).toMatchObject({
+    const there: PrefetchFinding = { kind: 'there', daemonSet, pods: [] }
+    expect(statusOf(resolved, there).prefetch).toEqual({ desiredNodes: 2, readyNodes: 1 })
+    expect(told(resolved, there)).toMatchObject({
       Ready: 'True Resolved',
       Prefetched: 'False Fetching',
     })

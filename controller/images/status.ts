@@ -25,7 +25,7 @@ export const statusAfter = (
   return {
     observedGeneration: generation,
     ...(finding.kind === 'resolved' ? { resolved: finding.resolved } : {}),
-    ...(daemonSet ? { prefetch: countsOf(daemonSet) } : {}),
+    ...(daemonSet && 'pods' in prefetch ? { prefetch: countsOf(daemonSet, prefetch.pods) } : {}),
     conditions: mergeConditions(status.conditions, verdicts, { generation, now }),
   }
 }

@@ -21,6 +21,10 @@ const mainStatus = ({ status }: Pod): V1ContainerStatus | undefined =>
 
 export const isRunning = (pod: Pod): boolean => Boolean(mainStatus(pod)?.state?.running)
 
+/** Whether the node agent goes over its overlays before the mount. */
+export const hasPrepare = ({ spec }: Pod): boolean =>
+  spec?.initContainers?.some(({ name }) => name === containers.prepare) ?? false
+
 /** Its process has ended, and the kubelet has not said yet what becomes of the pod. */
 export const hasEnded = (pod: Pod): boolean => Boolean(mainStatus(pod)?.state?.terminated)
 

@@ -1,15 +1,16 @@
 import type { Instance } from '../../crds/instance.ts'
 import type { Attempts } from '../../kube/attempts.ts'
-import { releaseFinalizer } from '../../kube/names.ts'
+import { releaseFinalizer, unhealthy } from '../../kube/names.ts'
 import { parseKey } from '../../kube/resource.ts'
-import { instances, type Pod, pods } from '../../kube/resources.ts'
+import { instances, nodes, type Pod, pods } from '../../kube/resources.ts'
 import { announce } from '../announce.ts'
 import { conditionOf } from '../conditions.ts'
 import type { Context, Result } from '../context.ts'
+import { keptBecause, releaseWithinMs } from '../pods/lost.ts'
 import { writeStatus } from '../write-status.ts'
 import { withdrawClaims } from './claim.ts'
 import { isFinished } from './finished.ts'
-import { isOwnedBy, isTerminal, neverRan, type Trouble } from './pod-state.ts'
+import { hasPrepare, isOwnedBy, isRunning, isTerminal, neverRan, type Trouble } from './pod-state.ts'
 import { claimAll, createPod, gather, grantOf, isAsSpecified, PodRefusedError, partsOf } from './start.ts'
 import { type Drift, type Finding, type Grant, statusAfter } from './status.ts'
 import { templateProblem } from './template-rules.ts'
@@ -25,8 +26,6 @@ const replaceAfterMs = 10_000
 const lookAgainMs = 5_000
 /** When a pod that was refused is tried again. */
 const refusalPace = { firstMs: 2_000, longestMs: 60_000 }
-/** After the end of its grace period a pod is expected to be released within this time. */
-const releaseMs = 60_000
 
 const liveOf = (context: Context, { metadata }: Instance): Promise<Pod | undefined> =>
   context.client.get(pods, metadata)
@@ -91,17 +90,19 @@ const grantLate = async (context: Context, instance: Instance, pod: Pod): Promis
   return { finding: { kind: 'previousPod', message, pod } }
 }
 
-const ending = (context: Context, instance: Instance, pod: Pod): Outcome => {
+const ending = async (context: Context, instance: Instance, pod: Pod): Promise<Outcome> => {
   const { name, deletionTimestamp = '' } = pod.metadata
   const late = context.clock.now().getTime() - Date.parse(deletionTimestamp)
-  const message =
-    late < releaseMs
-      ? `pod ${name} is ending`
-      : `pod ${name} should have ended ${Math.round(late / 1000)} s ago, and node ${pod.spec?.nodeName ?? '(none)'} has not released its overlays: are the node and its Lamina agent up? Where the node never returns, taint it node.kubernetes.io/out-of-service`
+  const { nodeName } = pod.spec ?? {}
+  const isLate = late >= releaseWithinMs
+  const node = isLate && nodeName ? await context.client.get(nodes, { namespace: '', name: nodeName }) : undefined
+  const message = isLate
+    ? `pod ${name} should have ended at ${deletionTimestamp}: ${keptBecause(pod, node)}`
+    : `pod ${name} is ending`
   return {
     finding: { kind: 'previousPod', message, pod },
     grant: keptGrant(instance, pod),
-    requeueAfterMs: late < releaseMs ? releaseMs - late : releaseMs,
+    requeueAfterMs: isLate ? releaseWithinMs : releaseWithinMs - late,
   }
 }
 
@@ -125,10 +126,29 @@ const unprovisionedOf = ({ caches }: Context, { metadata: { namespace }, spec }:
   return undefined
 }
 
-const tend = (context: Context, instance: Instance, pod: Pod): Promise<Outcome> | Outcome => {
+/** In words what another pod, one with the container `prepare`, must see to: this one only tries to mount again and again. */
+const checkNeededBy = (
+  { caches }: Context,
+  { metadata: { namespace }, spec }: Instance,
+  pod: Pod,
+): string | undefined => {
+  const name = spec.overlays.find(({ access }) => access === 'ReadWrite')?.name
+  if (name === undefined || isRunning(pod) || hasPrepare(pod)) return undefined
+  const healthy = conditionOf(caches.overlays.get({ namespace, name })?.status.conditions, 'Healthy')
+  const isDue = healthy?.reason === unhealthy.errorsNoted || healthy?.reason === unhealthy.checkNeeded
+  return isDue ? `overlay "${name}": ${healthy.message}` : undefined
+}
+
+const tend = async (context: Context, instance: Instance, pod: Pod): Promise<Outcome> => {
   if (pod.metadata.deletionTimestamp) return ending(context, instance, pod)
   if (isTerminal(pod)) return ended(context, instance, pod)
   if (instance.status.pod?.uid !== pod.metadata.uid) return grantLate(context, instance, pod)
+  const check = checkNeededBy(context, instance, pod)
+  if (check !== undefined) {
+    await remove(context, pod)
+    const message = `pod ${pod.metadata.name} is being replaced by one that has the file system checked: ${check}`
+    return { finding: { kind: 'previousPod', message, pod }, grant: keptGrant(instance, pod) }
+  }
   return {
     finding: {
       kind: 'pod',

@@ -9,6 +9,7 @@ import { rivalOf } from './contest.ts'
 import { observeExistingClaim } from './existing-claim.ts'
 import { isWanted, mayHold, rebuiltAttachments } from './holders.ts'
 import { type ClaimFinding, ensureClaim, rememberedBase } from './observe-claim.ts'
+import { endingHolders, overdueOf } from './overdue.ts'
 import { controllerStatus, statusAfter } from './status.ts'
 
 /** Whether a pod may still have it mounted, read live: a cache may not have seen the pod that was made a moment ago. */
@@ -51,8 +52,8 @@ const currentAttachments = async (context: Context, overlay: PersistentOverlay):
 
 /** Nothing tells when a provisioner gives up or tries again. */
 const lookAgainMs = 3_000
-/** Nothing tells of changes of a claim that is not ours. */
-const lookAgainAtExistingMs = 60_000
+/** Nothing tells of changes of a claim that is not ours, nor of nodes. */
+const lookAgainSeldomMs = 60_000
 
 /** A claim that waits for its first consumer, and has one, is being provisioned. */
 const isCalm = ({ kind }: ClaimFinding, attachments: readonly Attachment[]): boolean =>
@@ -61,15 +62,26 @@ const isCalm = ({ kind }: ClaimFinding, attachments: readonly Attachment[]): boo
   kind === 'unsuitable' ||
   (kind === 'waitsForConsumer' && attachments.length === 0)
 
-const requeue = ({ spec }: PersistentOverlay, finding: ClaimFinding, attachments: readonly Attachment[]): Result => {
+const requeue = (
+  context: Context,
+  overlay: PersistentOverlay,
+  finding: ClaimFinding,
+  attachments: readonly Attachment[],
+): Result => {
   if (!isCalm(finding, attachments)) return { requeueAfterMs: lookAgainMs }
-  return spec.storage.existingClaimName === undefined ? {} : { requeueAfterMs: lookAgainAtExistingMs }
+  const mayChangeUnseen =
+    overlay.spec.storage.existingClaimName !== undefined || endingHolders(context, overlay, attachments).length > 0
+  return mayChangeUnseen ? { requeueAfterMs: lookAgainSeldomMs } : {}
 }
 
 const observeClaim = (context: Context, overlay: PersistentOverlay): Promise<ClaimFinding> =>
   overlay.spec.storage.existingClaimName === undefined
     ? ensureClaim(context, overlay)
     : observeExistingClaim(context, overlay)
+
+/** What mends itself only by somebody's doing is worse than to have no place. */
+const isHopeless = ({ kind }: ClaimFinding): boolean =>
+  kind === 'notAllowed' || kind === 'unsuitable' || kind === 'lost'
 
 /** To be asked by one at a time in a namespace: of two that come at once, the second must see the first. */
 const contested = ({ caches }: Context, overlay: PersistentOverlay): ClaimFinding | undefined => {
@@ -101,13 +113,14 @@ export const createOverlayReconciler =
     return serially(objectKey.namespace, async () => {
       const overlay = caches.overlays.get(objectKey)
       if (overlay?.metadata.uid !== seen.metadata.uid) return {}
-      const finding = (observed.kind === 'notAllowed' ? undefined : contested(context, overlay)) ?? observed
+      const finding = (isHopeless(observed) ? undefined : contested(context, overlay)) ?? observed
       const attachments = await currentAttachments(context, overlay)
+      const overdue = await overdueOf(context, overlay, attachments)
       const base = baseOf(overlay, finding)
-      const after = statusAfter(overlay, { finding, attachments, base, now: clock.now() })
+      const after = statusAfter(overlay, { finding, attachments, overdue, base, now: clock.now() })
       const before = controllerStatus(overlay.status)
       caches.overlays.note(await writeStatus(client, persistentOverlays, overlay, { before, after }))
       announce(events, { kind: 'PersistentOverlay', metadata: overlay.metadata }, before.conditions, after.conditions)
-      return requeue(overlay, finding, attachments)
+      return requeue(context, overlay, finding, attachments)
     })
   }

@@ -10,13 +10,17 @@ const conditionsOf = (
   {
     finding = bound,
     attachments = [],
+    overdue = [],
     ...more
   }: Partial<{
     finding: ClaimFinding
     attachments: Parameters<typeof statusAfter>[1]['attachments']
+    overdue: string[]
     status: object
   }> = {},
-) => statusAfter(genOverlay('work', { spec, ...more }), { finding, attachments, base: undefined, now }).conditions ?? []
+) =>
+  statusAfter(genOverlay('work', { spec, ...more }), { finding, attachments, overdue, base: undefined, now })
+    .conditions ?? []
 const told = (...given: Parameters<typeof conditionsOf>) =>
   Object.fromEntries(conditionsOf(...given).map(({ type, status, reason }) => [type, `${status} ${reason}`]))
 const messageOf = (type: string, ...given: Parameters<typeof conditionsOf>) =>
@@ -59,13 +63,37 @@ describe('Allocated: whether what was written can be lost for want of room', () 
   })
 })
 
+const at = '2026-01-01T11:00:00Z'
+const attachment = (instanceName: string, access: 'ReadWrite' | 'ReadOnly') => ({
+  ...{ instanceUID: `uid-${instanceName}`, instanceName, access },
+  attachTime: at,
+})
+
+const seen = (capacityBytes: number) => ({
+  usage: {
+    ...{ usedBytes: 1, usedInodes: 1, capacityBytes, capacityInodes: 2 },
+    observedTime: '2026-01-01T00:00:00Z',
+  },
+})
+
+describe('size, as kubectl get shows it', () => {
+  const sizeOf = (spec: object, status: object = {}) =>
+    statusAfter(genOverlay('work', { spec, status }), {
+      ...{ finding: bound, attachments: [], overdue: [], base: undefined, now },
+    }).size
+
+  test.each([
+    ['what is to be made: as the spec has it', { size: '2Gi' }, {}, '2Gi'],
+    ['what is there: as the node saw it, although it is to grow', { size: '2Gi' }, seen(2 ** 30), '1Gi'],
+    ['on an existing claim: its own', { storage: { existingClaimName: 'mine' } }, seen(48 * 2 ** 20), '48Mi'],
+    ['on an existing claim that no node has seen: unknown', { storage: { existingClaimName: 'mine' } }, {}, undefined],
+  ])('%s', (_, spec, status, expected) => {
+    expect(sizeOf(spec, status)).toBe(expected)
+  })
+})
+
 describe('Resizing', () => {
-  const status = {
-    usage: {
-      ...{ usedBytes: 1, usedInodes: 1, capacityBytes: 2 ** 29, capacityInodes: 2 },
-      observedTime: '2026-01-01T00:00:00Z',
-    },
-  }
+  const status = seen(2 ** 29)
   test.each([
     ['at the next start, when the spec asks for more than there is', {}, 'True AtNextStart'],
     ['a device too', { storage: { volumeMode: 'Block' } }, 'True AtNextStart'],
@@ -74,14 +102,17 @@ describe('Resizing', () => {
   ])('%s', (_, spec, expected) => {
     expect(told({ size: '1Gi', ...spec }, { status })).toMatchObject({ Resizing: expected })
   })
+
+  test.each([
+    ['while it is in use, where the kernel lets it', 'ReadWrite', 'True FileSystemGrowing'],
+    ['not under readers', 'ReadOnly', 'True AtNextStart'],
+  ] as const)('%s', (_, access, expected) => {
+    const attachments = [attachment('dev', access)]
+    expect(told({ size: '1Gi' }, { status, attachments })).toMatchObject({ Resizing: expected })
+  })
 })
 
 describe('Attached says who has it, how, and since when', () => {
-  const at = '2026-01-01T11:00:00Z'
-  const attachment = (instanceName: string, access: 'ReadWrite' | 'ReadOnly') => ({
-    ...{ instanceUID: `uid-${instanceName}`, instanceName, access },
-    attachTime: at,
-  })
   test.each([
     ['nobody', [], 'False Free', ''],
     ['a writer', [attachment('dev', 'ReadWrite')], 'True Writer', `dev has it for writing since ${at}`],
@@ -94,5 +125,11 @@ describe('Attached says who has it, how, and since when', () => {
   ])('%s', (_, attachments, expected, words) => {
     expect(told({}, { attachments })).toMatchObject({ Attached: expected })
     expect(messageOf('Attached', {}, { attachments })).toBe(words)
+  })
+
+  test('and of a pod that should have ended, what keeps it', () => {
+    const given = { attachments: [attachment('a', 'ReadOnly')], overdue: ['pod a should have ended'] }
+    expect(told({}, given)).toMatchObject({ Attached: 'True NotReleased' })
+    expect(messageOf('Attached', {}, given)).toBe(`for reading: a since ${at}; pod a should have ended`)
   })
 })

@@ -1,7 +1,9 @@
 import type { Attachment, PersistentOverlay, PersistentOverlayStatus } from '../../crds/persistent-overlay.ts'
 import { notAllowedReason } from '../../kube/allowed-sources.ts'
+import { formatQuantity } from '../../kube/quantity.ts'
 import { type ConditionVerdict, mergeConditions, type Standing, standingConditions, verdict } from '../conditions.ts'
 import { capacityOf, isGrowing } from './claim.ts'
+import { takenReason } from './contest.ts'
 import { mustGrow } from './growth.ts'
 import type { ClaimFinding } from './observe-claim.ts'
 
@@ -14,24 +16,44 @@ export const controllerStatus = ({ usage: _, lastCheckTime: __, ...status }: Per
   conditions: (status.conditions ?? []).filter(({ type }) => type !== agentCondition),
 })
 
-const attachedVerdict = (attachments: readonly Attachment[]): ConditionVerdict => {
+/** @param overdue of pods that should have ended: what keeps them, in words */
+const attachedVerdict = (attachments: readonly Attachment[], overdue: readonly string[] = []): ConditionVerdict => {
   const [first] = attachments
   if (!first) return verdict('Attached', 'False', 'Free')
-  if (first.access === 'ReadWrite') {
-    return verdict('Attached', 'True', 'Writer', `${first.instanceName} has it for writing since ${first.attachTime}`)
-  }
   const readers = attachments.map(({ instanceName, attachTime }) => `${instanceName} since ${attachTime}`)
-  return verdict('Attached', 'True', 'Readers', `for reading: ${readers.join(', ')}`)
+  const [reason, who] =
+    first.access === 'ReadWrite'
+      ? ['Writer', `${first.instanceName} has it for writing since ${first.attachTime}`]
+      : ['Readers', `for reading: ${readers.join(', ')}`]
+  return overdue.length === 0
+    ? verdict('Attached', 'True', reason, who)
+    : verdict('Attached', 'True', 'NotReleased', [who, ...overdue].join('; '))
 }
 
-const resizingVerdict = (overlay: PersistentOverlay, finding: ClaimFinding): ConditionVerdict => {
+/** Of plain directories it is their volume's. */
+const sizeOf = ({ spec, status: { usage } }: PersistentOverlay): string | undefined => {
+  if (usage) return formatQuantity(usage.capacityBytes)
+  return spec.storage.existingClaimName === undefined ? spec.size : undefined
+}
+
+const resizingVerdict = (
+  overlay: PersistentOverlay,
+  finding: ClaimFinding,
+  attachments: readonly Attachment[],
+): ConditionVerdict => {
   const claim = 'claim' in finding ? finding.claim : undefined
   if (claim && isGrowing(claim)) {
     return verdict('Resizing', 'True', 'VolumeGrowing', `the volume grows from ${capacityOf(claim)}`)
   }
-  return mustGrow(overlay)
-    ? verdict('Resizing', 'True', 'AtNextStart', 'the file system grows when the next instance starts with it')
-    : verdict('Resizing', 'False', 'AsSpecified')
+  if (!mustGrow(overlay)) return verdict('Resizing', 'False', 'AsSpecified')
+  return attachments.some(({ access }) => access === 'ReadWrite')
+    ? verdict(
+        'Resizing',
+        'True',
+        'FileSystemGrowing',
+        'the node makes the file system larger while it is in use; where its kernel does not let it, the next start does',
+      )
+    : verdict('Resizing', 'True', 'AtNextStart', 'the file system grows when the next instance starts to write to it')
 }
 
 /** Whether writing can still find the volume full after the overlay's file system has said yes. */
@@ -74,7 +96,7 @@ const standingOf = (finding: ClaimFinding): Standing => {
     case 'unsuitable':
       return { kind: 'stalled', reason: finding.reason, message: finding.message }
     case 'taken':
-      return { kind: 'stalled', reason: 'ClaimTaken', message: finding.message }
+      return { kind: 'stalled', reason: takenReason, message: finding.message }
     case 'foreign':
       return { kind: 'stalled', reason: 'ClaimNotOurs', message: finding.message }
     case 'lost':
@@ -88,11 +110,14 @@ export const statusAfter = (
   {
     finding,
     attachments,
+    overdue,
     base,
     now,
   }: {
     finding: ClaimFinding
     attachments: Attachment[]
+    /** Of pods that should have ended: what keeps them, in words. */
+    overdue: readonly string[]
     base: PersistentOverlayStatus['base']
     now: Date
   },
@@ -101,16 +126,18 @@ export const statusAfter = (
   const claim = 'claim' in finding ? finding.claim : undefined
   const known = claim ? { name: claim.metadata.name, uid: claim.metadata.uid } : overlay.status.claim
   const capacity = claim ? capacityOf(claim) : overlay.status.capacity
+  const size = sizeOf(overlay)
   const verdicts = [
     ...standingConditions(standingOf(finding)),
-    attachedVerdict(attachments),
-    resizingVerdict(overlay, finding),
+    attachedVerdict(attachments, overdue),
+    resizingVerdict(overlay, finding, attachments),
     allocatedVerdict(overlay),
   ]
   return {
     observedGeneration: generation,
     ...(known ? { claim: known } : {}),
     ...(base ? { base } : {}),
+    ...(size === undefined ? {} : { size }),
     ...(capacity === undefined ? {} : { capacity }),
     ...(attachments.length > 0 ? { attachments } : {}),
     conditions: mergeConditions(overlay.status.conditions, verdicts, { generation, now }),

@@ -1,7 +1,23 @@
+import { releaseFinalizer } from '../../kube/names.ts'
 import type { Node, PersistentVolumeClaim, Pod } from '../../kube/resources.ts'
 import { isUnreleased } from '../overlays/holders.ts'
 
 const outOfServiceTaint = 'node.kubernetes.io/out-of-service'
+
+/** After the end of its grace period a pod is expected to be released within this time. */
+export const releaseWithinMs = 60_000
+
+/**
+ * Why a pod that should have ended is kept, and what frees its overlays.
+ *
+ * @param node the pod's node, read live; undefined when it does not exist
+ */
+export const keptBecause = ({ metadata: { name }, spec }: Pod, node: Node | undefined): string => {
+  const nodeName = spec?.nodeName ?? '(none)'
+  return node
+    ? `node ${nodeName} has not released its overlays: are the node and its Lamina agent up? Where the node never returns, taint it ${outOfServiceTaint}`
+    : `its node ${nodeName} is gone from the cluster, but the machine may still run, and other nodes can have the volume too. Bring the node back; or see that the machine is off, and let somebody who may "release" instances.lamina.dev take the finalizer ${releaseFinalizer} off pod ${name}`
+}
 
 /**
  * Why a pod that is being deleted holds nothing mounted although no agent says

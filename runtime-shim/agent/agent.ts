@@ -19,6 +19,7 @@ import { createCacheMetrics } from './cache/metrics.ts'
 import { createNodeCache } from './cache/node-cache.ts'
 import type { CacheLimits } from './cache/policy.ts'
 import { tellCorrupt } from './cache/tell.ts'
+import { prepareApart } from './overlay/apart.ts'
 import { workerProgram } from './overlay/run-worker.ts'
 import { createEndings } from './pods/endings.ts'
 import { sweepOtherBoot } from './pods/other-boot.ts'
@@ -120,7 +121,7 @@ export const createAgent = (parts: Parts): NodeAgent => {
     endingOf: endings.signalOf,
     ...measured,
   }
-  const reconcile = createPodReconciler({ ...node, report, onePerOverlay })
+  const reconcile = createPodReconciler({ ...node, report, onePerOverlay, prepareOverlay: prepareApart })
   const prefetch = createPrefetchReconciler(node)
   const pass = (key: string) => {
     const pod = cache.get(parseKey(key))

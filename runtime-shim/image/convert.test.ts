@@ -99,7 +99,10 @@ describe('a reference resolves', () => {
 
   const copied = async (): Promise<string> => {
     const dir = join(scratchDir, 'copy')
-    await copyToDirectory(`${registry.host}/test/app@${pushed.amd64}`, access, dir, never, () => {})
+    await copyToDirectory(`${registry.host}/test/app@${pushed.amd64}`, access, dir, {
+      signal: never,
+      onProgress: () => {},
+    })
     return dir
   }
 

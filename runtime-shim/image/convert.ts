@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { NoSpaceError } from './errors.ts'
 import { flattenDirectory } from './flatten.ts'
 import { copyToDirectory, type RegistryAccess } from './skopeo.ts'
-import { freeBytes, isFullError } from './space.ts'
+import { freeBytes, isFullError, type Room } from './space.ts'
 
 export interface Conversion {
   /** `repository@sha256:…` of one platform's manifest. */
@@ -15,6 +15,8 @@ export interface Conversion {
   scratchDir: string
   signal: AbortSignal
   onProgress(line: string): void
+  /** What it may take; the whole disk when left out. */
+  room?: Room | undefined
 }
 
 export interface Converted {
@@ -35,12 +37,14 @@ export interface Converted {
  * @throws ConversionError nothing can be made of it
  */
 export const convertImage = async (conversion: Conversion): Promise<Converted> => {
-  const { reference, access, target, scratchDir, signal, onProgress } = conversion
+  const { reference, access, target, scratchDir, signal, onProgress, room } = conversion
   try {
     const scratch = await mkdtemp(join(scratchDir, 'convert-'))
     try {
       const dir = join(scratch, 'image')
-      const fetchedBytes = await copyToDirectory(reference, { ...access, scratchDir: scratch }, dir, signal, onProgress)
+      const fetchedBytes = await copyToDirectory(reference, { ...access, scratchDir: scratch }, dir, {
+        ...{ signal, onProgress, room },
+      })
       return { ...(await flattenDirectory(dir, target, { signal, onProgress })), fetchedBytes }
     } finally {
       await rm(scratch, { recursive: true, force: true })

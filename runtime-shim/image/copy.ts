@@ -1,45 +1,45 @@
-import { readdir, rm, stat } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { NoSpaceError, RegistryError } from './errors.ts'
 import { credentials, type Remote, skopeo } from './inspect.ts'
 import { type ImageManifest, layersSize } from './manifest.ts'
-import { downloaded, progressMs, stalledMs } from './progress.ts'
+import { createJudge, type Pace, usualPace } from './pace.ts'
+import { downloaded, progressMs } from './progress.ts'
 import { formatReference } from './reference.ts'
 import { registryError } from './registry-error.ts'
-import { assertRoom, freeBytes } from './space.ts'
+import { assertRoom, directorySize, freeBytes, type Room } from './space.ts'
 
-const directorySize = async (dir: string): Promise<number> => {
-  const names = await readdir(dir).catch(() => [])
-  const sizes = await Promise.all(
-    names.map((name) =>
-      stat(join(dir, name)).then(
-        ({ size }) => size,
-        () => 0,
-      ),
-    ),
+/** skopeo writes a large layer to disk to the end before it reads on. */
+const copyPace: Pace = { ...usualPace, silenceMs: 120_000 }
+
+/** Manifest and configuration lie beside the layers. */
+const besideLayers = 16 * 2 ** 20
+
+/** @throws RegistryError when there is more than the manifest says: nobody has asked whether there is room for that */
+const assertSize = (size: number, total: number, { reference }: Remote): void => {
+  if (size <= total + besideLayers) return
+  throw new RegistryError(
+    'Other',
+    `the registry gives more for "${formatReference(reference)}" than its manifest says: push it anew`,
   )
-  return sizes.reduce((sum, size) => sum + size, 0)
 }
 
-/** Tells how the download gets on; ends in a RegistryError when nothing has come for two minutes. */
+/** Tells how the download gets on; ends in a RegistryError when too little comes, or more than the manifest says. */
 const watch = async (
   dir: string,
   { total, remote, signal }: { total: number; remote: Remote; signal: AbortSignal },
   onProgress: (line: string) => void,
 ): Promise<never> => {
-  let before = 0
-  let since = performance.now()
-  for (;;) {
+  const judge = createJudge(copyPace)
+  for (let before = 0; ; ) {
     await sleep(progressMs, undefined, { signal })
     const size = await directorySize(dir)
-    if (size > before) {
-      onProgress(downloaded(size, total))
-      before = size
-      since = performance.now()
-    } else if (performance.now() - since > stalledMs) {
-      throw registryError(remote, `timeout: nothing came for ${stalledMs / 1000} s`, undefined)
-    }
+    assertSize(size, total, remote)
+    const fault = judge(size)
+    if (fault !== undefined) throw registryError(remote, `timeout: ${fault}`, undefined)
+    if (size > before) onProgress(downloaded(size, total))
+    before = Math.max(before, size)
   }
 }
 
@@ -55,11 +55,11 @@ export const copyRemote = async (
   remote: Remote,
   manifest: ImageManifest,
   dir: string,
-  { signal, onProgress }: { signal: AbortSignal; onProgress(line: string): void },
+  { signal, onProgress, room }: { signal: AbortSignal; onProgress(line: string): void; room?: Room | undefined },
 ): Promise<number> => {
   const { reference, access } = remote
   const total = layersSize(manifest)
-  assertRoom(dirname(dir), total)
+  assertRoom(dirname(dir), total, room)
   const stop = new AbortController()
   const both = AbortSignal.any([signal, stop.signal])
   const args = [
@@ -69,6 +69,7 @@ export const copyRemote = async (
   const copy = skopeo(remote, args, { signal: both })
   try {
     await Promise.race([copy, watch(dir, { total, remote, signal: both }, onProgress)])
+    assertSize(await directorySize(dir), total, remote)
     return total
   } catch (error) {
     stop.abort()

@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import type { RequestListener, ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createServer } from 'node:tls'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type Download, downloadFile } from './download.ts'
 import { FileError, NoSpaceError } from './errors.ts'
@@ -164,12 +166,67 @@ describe('a file that is not to be had leaves nothing, and says why', () => {
     expect(requests).toHaveLength(5)
   })
 
+  test('a connection that breaks a byte later each time, and begins anew', async () => {
+    let asked = 0
+    const { url } = await serve((_, response) => part(response, 0, 1000 + ++asked, {}))
+    expect(await failure(download(url))).toMatchObject({ kind: 'Unreachable' })
+    expect(asked).toBe(5)
+  })
+
   test('a server that falls silent', async () => {
     const { url } = await serve((_, response) => {
       response.writeHead(200, { 'content-length': content.length }).write(content.subarray(0, 1000))
     })
-    const error = await failure(download(url, { web: { silenceMs: 100 } }))
-    expect(error.message).toContain('cannot be reached')
+    const error = await failure(download(url, { web: { pace: { silenceMs: 300 } } }))
+    expect(error).toMatchObject({
+      kind: 'Unreachable',
+      message: expect.stringMatching(/cannot be reached \(nothing came for/),
+    })
+  })
+
+  test('a server that brings hardly anything, a byte at a time', async () => {
+    const { url } = await serve((_, response) => {
+      response.writeHead(200, { 'content-length': content.length })
+      const trickle = setInterval(() => response.write('x'), 10)
+      response.on('close', () => clearInterval(trickle))
+    })
+    const error = await failure(download(url, { web: { pace: { windowMs: 600, bytesPerSecond: 10_000 } } }))
+    expect(error).toMatchObject({
+      kind: 'Unreachable',
+      message: expect.stringContaining('only 1 KiB came within 0.6 s'),
+    })
+  })
+
+  test('a server that does not come to an end with its headers', async () => {
+    const stray = createServer(certificate, (socket) => {
+      socket.on('error', () => {}).write('HTTP/1.1 200 OK\r\n')
+      const trickle = setInterval(() => socket.write('x: y\r\n'), 20)
+      socket.on('close', () => clearInterval(trickle))
+    }).listen(0, '127.0.0.1')
+    await once(stray, 'listening')
+    const address = stray.address()
+    const url = `https://127.0.0.1:${typeof address === 'object' ? address?.port : ''}/x`
+    try {
+      const error = await failure(download(url, { web: { pace: { silenceMs: 400 } } }))
+      expect(error).toMatchObject({ kind: 'Unreachable', message: expect.stringContaining('nothing came for 0.4 s') })
+    } finally {
+      stray.close()
+    }
+  })
+
+  test('by a signed URL: the signature is in no message', async () => {
+    const { url } = await serve((_, response) => response.end('something else'))
+    const { message } = await failure(download(`${url}/a.sif?X-Amz-Signature=secret`))
+    expect(message).toContain('/a.sif?… gives has')
+    expect(message).not.toContain('secret')
+  })
+
+  test('through a redirect to http with a signature: it is in no message', async () => {
+    const location = 'http://127.0.0.1/x?token=secret'
+    const { url } = await serve((_, response) => response.writeHead(302, { location }).end())
+    const { message } = await failure(download(`${url}/a?token=secret`))
+    expect(message).toContain('leads to "http://127.0.0.1/x"')
+    expect(message).not.toContain('secret')
   })
 
   test('a stop', async () => {

@@ -13,29 +13,56 @@ export class RegistryError extends Error {
   }
 }
 
+interface Lack {
+  /** Directory on the disk. */
+  path: string
+  /** Bytes that the image takes, by estimate. */
+  needed: number
+  /** Bytes that are free there. */
+  free: number
+  /** Bytes among them that stay free. */
+  keepFree?: number
+  /** What it takes is only what it had taken when it was stopped. */
+  soFar?: boolean
+}
+
+const lackOf = ({ needed, free, keepFree = 0 }: Lack): string => {
+  const are = `${mebibytes(free)} MiB are free`
+  if (free - keepFree >= needed) return `its inodes or a quota are used up, although ${are}`
+  return keepFree > 0
+    ? `${are}, of which ${mebibytes(keepFree)} MiB stay free: make room on that disk`
+    : `${are}: make room on that disk`
+}
+
 /** A disk is too full for the image. Nothing half-written is left of it. */
 export class NoSpaceError extends RegistryError {
   override name = 'NoSpaceError'
-  /** Directory on the full file system. */
-  readonly path: string
-  /** Bytes that it takes, by estimate. */
-  readonly needed: number
-  /** Bytes that are free there. */
-  readonly free: number
-  constructor(room: { path: string; needed: number; free: number }, options?: ErrorOptions) {
-    const { path, needed, free } = room
-    const lack =
-      free < needed
-        ? `${mebibytes(free)} MiB are free: make room on that disk`
-        : `its inodes or a quota are used up, although ${mebibytes(free)} MiB are free`
+  /** Bytes that have to be freed for another try; 0 when nobody can tell. */
+  readonly lacking: number
+  constructor(lack: Lack, options?: ErrorOptions) {
+    const { path, needed, free, keepFree = 0, soFar = false } = lack
+    const about = soFar ? 'more than' : 'about'
     super(
       'NoSpace',
-      `no space left on ${path}: the image takes about ${mebibytes(needed)} MiB there, and ${lack}`,
+      `no space left on ${path}: the image takes ${about} ${mebibytes(needed)} MiB there, and ${lackOf(lack)}`,
       options,
     )
-    this.path = path
-    this.needed = needed
-    this.free = free
+    // The layers, and about as much again for what is made of them.
+    this.lacking = soFar ? 0 : Math.max(2 * needed + keepFree - free, needed)
+  }
+}
+
+/** The image is larger than what may still come into the cache. Nothing half-written is left of it. */
+export class CacheFullError extends RegistryError {
+  override name = 'CacheFullError'
+  /** Bytes that have to leave the cache for another try; 0 when nobody can tell. */
+  readonly lacking: number
+  constructor({ needed, most, soFar = false }: { needed: number; most: number; soFar?: boolean }) {
+    super(
+      'NoSpace',
+      `the image takes ${soFar ? 'more than' : 'about'} ${mebibytes(needed)} MiB, and the cache of this node has room for ${mebibytes(most)} MiB until it is as large as it may be (agent.cache.maxSize)`,
+    )
+    this.lacking = soFar ? 0 : needed - most
   }
 }
 

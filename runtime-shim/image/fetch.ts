@@ -4,10 +4,13 @@ import { type Conversion, convertImage } from './convert.ts'
 import { type Download, downloadFile } from './download.ts'
 import { ConversionError } from './errors.ts'
 import { fetchArtifact } from './oras.ts'
+import { wholeDisk, withinRoom } from './space.ts'
 
 export interface Fetch extends Conversion {
   /** What `reference` ends in. */
   digest: string
+  /** Where a file from a web server is; as its reference says when left out. */
+  url?: string | undefined
   /** How web servers are reached, where that is not the usual way. */
   web?: Download['web'] | undefined
 }
@@ -35,9 +38,18 @@ const fetchFile = async (fetch: Fetch, source: 'https' | 'oras'): Promise<Fetche
     const { sizeBytes, digest: fileDigest } = await fetchArtifact(reference, access, target, fetch)
     return asFile(sizeBytes, fileDigest)
   }
-  const url = reference.slice(0, -`@${digest}`.length)
+  const url = fetch.url ?? reference.slice(0, -`@${digest}`.length)
   const { sizeBytes } = await downloadFile({ ...fetch, url })
   return asFile(sizeBytes, digest)
+}
+
+const bring = async (fetch: Fetch): Promise<Fetched> => {
+  const source = imageSourceOf(fetch.reference)
+  if (source === 'registry') return { ...(await convertImage(fetch)), fileDigest: undefined }
+  if (source === 'volume') throw new ConversionError(`${fetch.reference} lies on a volume, and is not fetched`)
+  const fetched = await fetchFile(fetch, source)
+  await chmod(fetch.target, 0o400)
+  return fetched
 }
 
 /**
@@ -45,13 +57,9 @@ const fetchFile = async (fetch: Fetch, source: 'https' | 'oras'): Promise<Fetche
  * squashfs of its layers, a file from a URL as it is. Nothing is left behind
  * when it fails. The file is root's, read-only, and not synced to disk.
  *
- * @throws RegistryError, FileError, ConversionError
+ * @throws RegistryError (NoSpaceError, CacheFullError), FileError, ConversionError
  */
-export const fetchImage = async (fetch: Fetch): Promise<Fetched> => {
-  const source = imageSourceOf(fetch.reference)
-  if (source === 'registry') return { ...(await convertImage(fetch)), fileDigest: undefined }
-  if (source === 'volume') throw new ConversionError(`${fetch.reference} lies on a volume, and is not fetched`)
-  const fetched = await fetchFile(fetch, source)
-  await chmod(fetch.target, 0o400)
-  return fetched
+export const fetchImage = (fetch: Fetch): Promise<Fetched> => {
+  const { target, scratchDir, room = wholeDisk } = fetch
+  return withinRoom({ target, scratchDir, room }, fetch.signal, (signal) => bring({ ...fetch, signal }))
 }

@@ -3,7 +3,13 @@ import { type RequestOptions, request } from 'node:https'
 import { getCACertificates } from 'node:tls'
 import { FileError } from './errors.ts'
 
-/** Files from web servers: by https alone, and without credentials. */
+/** Files from web servers: by https alone, and without credentials but those that a URL has in its query. */
+
+/** A URL for messages: its query may be a signature, by which everybody can read the file. */
+export const shownUrl = (url: string | URL): string => {
+  const { origin, pathname, search } = new URL(url)
+  return `${origin}${pathname}${search === '' ? '' : '?…'}`
+}
 
 const mostRedirects = 10
 
@@ -28,6 +34,7 @@ const knownAuthorities = (): string[] => [...new Set([...getCACertificates('defa
 
 const ask = (url: URL, { method, headers, signal, silenceMs, ca }: WebRequest): Promise<WebAnswer> =>
   new Promise((resolve, reject) => {
+    const silent = new Error(`nothing came for ${silenceMs / 1000} s`)
     const asked = request(
       url,
       {
@@ -36,9 +43,13 @@ const ask = (url: URL, { method, headers, signal, silenceMs, ca }: WebRequest): 
         agent: false,
         headers: { 'accept-encoding': 'identity', 'user-agent': 'lamina', ...headers },
       },
-      (response) => resolve({ url, status: response.statusCode ?? 0, response }),
+      (response) => {
+        // Before the request, which would end it with less of a reason.
+        asked.prependListener('timeout', () => response.destroy(silent))
+        resolve({ url, status: response.statusCode ?? 0, response })
+      },
     )
-    asked.on('timeout', () => asked.destroy(new Error(`nothing came for ${silenceMs / 1000} s`)))
+    asked.on('timeout', () => asked.destroy(silent))
     asked.on('error', reject)
     asked.end()
   })
@@ -70,12 +81,12 @@ const redirected = ({ url, response }: WebAnswer): URL => {
   if (next?.protocol === 'https:') return next
   throw new FileError(
     'Other',
-    `${url.origin}${url.pathname} leads to "${location}", which is not https: name where the file really is`,
+    `${shownUrl(url)} leads to "${next ? `${next.protocol}//${next.host}${next.pathname}` : ''}", which is not https: name where the file really is`,
   )
 }
 
 const refusal = ({ url, status }: WebAnswer): FileError => {
-  const said = `${url.host} says ${status} to ${url.origin}${url.pathname}`
+  const said = `${url.host} says ${status} to ${shownUrl(url)}`
   if (status === 404 || status === 410) return new FileError('NotFound', `${said}: check spec.source.file.url`)
   if (status === 401 || status === 403)
     return new FileError('Unauthorized', `${said}: Lamina sends no credentials, so the file must be open to all`)
@@ -106,6 +117,6 @@ export const openUrl = async (start: string, webRequest: WebRequest): Promise<We
   }
   throw new FileError(
     'Other',
-    `${start} leads through more than ${mostRedirects} redirects: name where the file really is`,
+    `${shownUrl(start)} leads through more than ${mostRedirects} redirects: name where the file really is`,
   )
 }

@@ -4,10 +4,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { mergeDockerConfigs } from './docker-config.ts'
-import { NoSpaceError, RegistryError } from './errors.ts'
+import { CacheFullError, NoSpaceError, RegistryError } from './errors.ts'
 import { fetchImage } from './fetch.ts'
 import { resolveArtifact } from './oras.ts'
 import type { RegistryAccess } from './skopeo.ts'
+import type { Room } from './space.ts'
 import { sha256 } from './testing/image.ts'
 import { startRegistry, type TestRegistry } from './testing/registry.ts'
 import { withSmallDisk } from './testing/small-disk.ts'
@@ -15,6 +16,7 @@ import { withSmallDisk } from './testing/small-disk.ts'
 const manifestType = 'application/vnd.oci.image.manifest.v1+json'
 const sif = await readFile(join(import.meta.dirname, '../../test/fixtures/minimal.sif'))
 const large = randomBytes(12 * 2 ** 20)
+const larger = randomBytes(20 * 2 ** 20)
 const empty = Buffer.from('{}')
 
 /** As apptainer push writes it. */
@@ -29,10 +31,10 @@ let registry: TestRegistry
 beforeAll(async () => {
   registry = await startRegistry()
   vi.stubEnv('HOME', registry.home)
-  for (const blob of [sif, large, empty]) await registry.putBlob('test/tools', blob)
+  for (const blob of [sif, large, larger, empty]) await registry.putBlob('test/tools', blob)
   const put = (tag: string, files: readonly Buffer[], types: typeof sylabs, mediaType: object = {}) => {
     const of = (type: string, blob: Buffer) => ({
-      ...{ mediaType: type, digest: `sha256:${sha256(blob)}`, size: blob.length },
+      ...{ mediaType: type, digest: `sha256:${sha256(blob)}`, size: blob === larger ? 10 : blob.length },
     })
     const manifest = { schemaVersion: 2, ...mediaType, config: of(types.config, empty) }
     const layers = files.map((file) => of(types.layer, file))
@@ -41,6 +43,7 @@ beforeAll(async () => {
   await put('sif', [sif], sylabs)
   await put('plain', [sif], plain, { mediaType: manifestType })
   await put('large', [large], plain)
+  await put('larger', [larger], plain)
   await put('two', [sif, large], sylabs)
   await put('image', [sif], { config: 'application/vnd.oci.image.config.v1+json', layer: plain.layer })
 })
@@ -58,10 +61,10 @@ afterEach(() => rm(scratchDir, { recursive: true }))
 
 const never = new AbortController().signal
 const resolve = (tag: string, by = access) => resolveArtifact(`oras://${registry.host}/test/tools:${tag}`, by, never)
-const fetched = (reference: string, dir = scratchDir) => {
+const fetched = (reference: string, dir = scratchDir, room?: Room) => {
   const digest = reference.slice(reference.indexOf('@') + 1)
   const target = join(dir, 'image')
-  return fetchImage({ reference, digest, access, target, scratchDir: dir, signal: never, onProgress: () => {} })
+  return fetchImage({ reference, digest, access, target, scratchDir: dir, signal: never, onProgress: () => {}, room })
 }
 
 describe.each(['sif', 'plain'])('an artifact pushed as %s', (tag) => {
@@ -109,6 +112,19 @@ describe('nothing is left', () => {
       await expect(fetched(reference, disk)).rejects.toThrow(NoSpaceError)
       expect(await readdir(disk)).toEqual(['lost+found'])
     })
+  })
+
+  test('when there is more than the manifest says', async () => {
+    const { reference, sizeBytes } = await resolve('larger')
+    expect(sizeBytes).toBe(10)
+    await expect(fetched(reference)).rejects.toThrow(RegistryError)
+    expect(await readdir(scratchDir)).toEqual([])
+  })
+
+  test('when it is larger than the cache has room for', async () => {
+    const { reference } = await resolve('large')
+    await expect(fetched(reference, scratchDir, { keepFree: 0, most: 2 ** 20 })).rejects.toThrow(CacheFullError)
+    expect(await readdir(scratchDir)).toEqual([])
   })
 
   test('when the registry gives other bytes', async () => {

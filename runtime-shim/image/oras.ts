@@ -1,10 +1,11 @@
-import { mkdtemp, rename, rm } from 'node:fs/promises'
+import { mkdtemp, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { copyRemote } from './copy.ts'
 import { RegistryError } from './errors.ts'
 import { parseImageReference, type RegistryAccess, type Remote, readManifest } from './inspect.ts'
 import { type ImageManifest, manifestSchema } from './manifest.ts'
 import { formatReference } from './reference.ts'
+import type { Room } from './space.ts'
 
 /**
  * Files as artifacts in a registry, one layer each, as `apptainer push`,
@@ -77,7 +78,7 @@ export const fetchArtifact = async (
   reference: string,
   access: RegistryAccess,
   target: string,
-  options: { scratchDir: string; signal: AbortSignal; onProgress(line: string): void },
+  options: { scratchDir: string; signal: AbortSignal; onProgress(line: string): void; room?: Room | undefined },
 ): Promise<{ sizeBytes: number; digest: string }> => {
   const scratch = await mkdtemp(join(options.scratchDir, 'artifact-'))
   try {
@@ -87,7 +88,8 @@ export const fetchArtifact = async (
     await copyRemote(remote, manifest, dir, options)
     // A blob's name is its digest without the algorithm.
     await rename(join(dir, file.digest.slice(file.digest.indexOf(':') + 1)), target)
-    return { sizeBytes: file.size, digest: file.digest }
+    // What the manifest says of it is only said.
+    return { sizeBytes: (await stat(target)).size, digest: file.digest }
   } finally {
     await rm(scratch, { recursive: true, force: true })
   }

@@ -10,6 +10,3 @@ export const downloaded = (bytes: number, total: number | undefined): string => 
 
 /** How often a download tells how far it is. */
 export const progressMs = 1_000
-
-/** A download that brings nothing for so long is given up. */
-export const stalledMs = 120_000

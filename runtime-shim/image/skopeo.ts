@@ -121,9 +121,8 @@ export const copyToDirectory = async (
   reference: string,
   access: RegistryAccess,
   dir: string,
-  signal: AbortSignal,
-  onProgress: (line: string) => void,
+  options: Parameters<typeof copyRemote>[3],
 ): Promise<number> => {
   const remote: Remote = { reference: parseImageReference(reference), source: 'registry', access }
-  return copyRemote(remote, await readImageManifest(remote, signal), dir, { signal, onProgress })
+  return copyRemote(remote, await readImageManifest(remote, options.signal), dir, options)
 }

@@ -117,7 +117,7 @@ describe("Apptainer's cases", () => {
   test('a squashfs overlay is read, and refused for writing', async () => {
     const layer = squashfsLayer('layer')
     expect(await outputOf({ readOnly: [layer], script: 'cat layer' })).toBe('layer\n')
-    expect(await outputOf({ readWrite: layer })).toMatch(/it is a squashfs, .*: use it with access ReadOnly/)
+    expect(await outputOf({ readWrite: layer })).toMatch(/is a squashfs, .*: use it with access ReadOnly/)
   })
 
   test('several layers are all visible', async () => {

@@ -207,6 +207,32 @@ describe('an ext3 container image of Singularity 2.x', () => {
   })
 })
 
+describe('an ext3 overlay, given as a container image', () => {
+  const overlay = (...more: string[]): string => {
+    const file = makeExt3(path('overlay.ext3'), 16)
+    editExt3(file, 'mkdir upper', 'mkdir work', ...more)
+    return file
+  }
+  const words = /overlay.ext3: it is an ext3 overlay, .* and no container: use it as a PersistentOverlay/
+
+  test.each([true, false])(
+    'is refused with what to do, whether ext3 images are allowed (%s) or not',
+    async (allowed) => {
+      expect(await rootOf(overlay(), allowed)).toMatch(words)
+    },
+  )
+
+  test('is told by its root alone, whatever is in its layer, and behind a launch line', async () => {
+    const file = overlay('write /etc/group lamina.json', 'mkdir upper/etc', 'mkdir upper/bin')
+    expect(await rootOf(file, true)).toMatch(words)
+    expect(await rootOf(written('overlay.ext3', launchLine, readFileSync(file)), true)).toMatch(words)
+  })
+
+  test('is a container when its root has more', async () => {
+    expect(await rootOf(overlay('mkdir etc', 'rmdir lost+found'), true)).toMatch(/^dev\netc\nproc\nsys\nupper\nwork\n/)
+  })
+})
+
 describe('on a volume', () => {
   const volume = (): string => bench.folder('volume')
   const below = (relative: string) => ({ kind: 'below', directory: volume(), path: relative }) as const
@@ -250,6 +276,30 @@ describe('on a volume', () => {
     execFileSync('mkfifo', [join(volume(), 'fifo')])
     bench.folder('outside')
     expect((await bench.run({ base: below(relative) })).error).toMatch(words)
+  })
+})
+
+describe('what lies on a volume is called in messages what its owner knows it by', () => {
+  const below = (relative: string) =>
+    ({
+      kind: 'below',
+      directory: bench.folder('volume'),
+      path: relative,
+      shown: '"x" on PersistentVolumeClaim c',
+    }) as const
+
+  test.each([
+    ['link', '"x" on PersistentVolumeClaim c is or leads through a symbolic link'],
+    ['empty', '"x" on PersistentVolumeClaim c: it is empty'],
+    ['torn', '"x" on PersistentVolumeClaim c: the kernel finds its squashfs damaged'],
+  ])('%s', async (name, words) => {
+    const directory = bench.folder('volume')
+    symlinkSync('/etc', join(directory, 'link'))
+    writeFileSync(join(directory, 'empty'), '')
+    writeFileSync(join(directory, 'torn'), squashfs().fill(0x41, 96))
+    const { error } = await bench.run({ base: below(name) })
+    expect(error).toContain(words)
+    expect(error).not.toContain(directory)
   })
 })
 

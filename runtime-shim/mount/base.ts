@@ -2,6 +2,7 @@ import { fstatSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { BadImageError } from './bad-image.ts'
 import { holding } from './descriptor.ts'
+import { isOverlayRoot, namesInRoot } from './ext3-root.ts'
 import { identify, layerOf } from './image-file.ts'
 import { lockImage, lockListedImage } from './lock.ts'
 import { type OpenFile, openFileOrDirectoryBelow, withDetachedDirectory, withDirectory } from './open.ts'
@@ -48,6 +49,11 @@ const rootOf = (fd: number, { allowExt3, architecture = process.arch }: BaseRule
   const image = identify(fd, size)
   const root =
     image.kind === 'sif' ? sifRoot(fd, size, image.partitions, architecture) : { content: image, embedded: undefined }
+  if (root.content.kind === 'ext3' && isOverlayRoot(namesInRoot(fd, root.content.extent.offset))) {
+    throw new BadImageError(
+      'it is an ext3 overlay, whose root has upper and work and nothing else, and no container: use it as a PersistentOverlay (spec.storage.existingClaimName) upon the image that it was made for',
+    )
+  }
   if (root.content.kind === 'ext3' && !allowExt3) {
     throw new BadImageError(
       'it is an ext3 container image of Singularity 2.x, which an administrator must allow for the namespace (allowedSources.ext3Base); or convert it with `apptainer build`',
@@ -57,12 +63,14 @@ const rootOf = (fd: number, { allowExt3, architecture = process.arch }: BaseRule
   return root
 }
 
-const openSource = (source: BaseSource, path: string): OpenFile => {
+const shownOf = (source: BaseSource): string =>
+  source.kind === 'file' ? source.path : (source.shown ?? join(source.directory, source.path))
+
+const openSource = (source: BaseSource, shown: string): OpenFile => {
+  const { path } = source
   if (source.kind === 'below')
-    return withDetachedDirectory(source.directory, (dirfd) =>
-      openFileOrDirectoryBelow(dirfd, source.path, 'read', path),
-    )
-  return withDirectory(dirname(path), (dirfd) => openFileOrDirectoryBelow(dirfd, basename(path), 'read', path))
+    return withDetachedDirectory(source.directory, (dirfd) => openFileOrDirectoryBelow(dirfd, path, 'read', shown))
+  return withDirectory(dirname(path), (dirfd) => openFileOrDirectoryBelow(dirfd, basename(path), 'read', shown))
 }
 
 const openRoot = (file: OpenFile, source: BaseSource, path: string, rules: BaseRules): OpenBase => {
@@ -91,7 +99,7 @@ const explain = (path: string, error: unknown): unknown =>
  * is collected meanwhile
  */
 export const openBase = (source: BaseSource, rules: BaseRules): OpenBase => {
-  const path = source.kind === 'file' ? source.path : join(source.directory, source.path)
+  const path = shownOf(source)
   const file = openSource(source, path)
   return holding(file.fd, () => {
     try {

@@ -13,7 +13,8 @@ const numbersOf = (rdev: bigint): DeviceNumbers => ({
   minor: Number((rdev & 0xffn) | ((rdev >> 12n) & 0xffff_ff00n)),
 })
 
-const assertNumbers = (
+/** @throws OverlayError */
+export const assertNumbers = (
   stats: { rdev: bigint; isBlockDevice(): boolean },
   path: string,
   wanted: DeviceNumbers,

@@ -141,11 +141,21 @@ const normaliseFileXattr = (directory: Directory, name: Buffer, xattr: string): 
   return whiteoutXattrs.includes(xattr) && isEmptyFile(path) ? byXattr.whiteout(directory, name) : undefined
 }
 
+/** NFS before version 4.2, FAT and others have none. */
+const xattrsOf = (path: Buffer): string[] => {
+  try {
+    return listXattrs(path)
+  } catch (error) {
+    if (hasCode(error, 'ENOTSUP')) return []
+    throw error
+  }
+}
+
 const attribute = (xattr: string): string => `the attribute ${xattr}`
 
 /** An empty file that says so is a whiteout, whatever else it says. */
 const formsOfFile = (directory: Directory, name: Buffer): Omit<ForeignForm, 'path'>[] => {
-  const xattrs = listXattrs(entry(directory, name)).filter(isForeign)
+  const xattrs = xattrsOf(entry(directory, name)).filter(isForeign)
   const forms = xattrs.map((xattr) => ({
     what: attribute(xattr),
     normalise: normaliseFileXattr(directory, name, xattr),
@@ -160,11 +170,11 @@ const children = (directory: Directory) =>
 function* formsIn(
   directory: Directory,
   entries: ReturnType<typeof children>,
-  { xattrs }: LayerTraits,
+  { xattrs, deadline = Number.POSITIVE_INFINITY }: Look,
 ): Generator<ForeignForm> {
   const at = (name: Buffer, form: Omit<ForeignForm, 'path'>) => ({ path: String(join(directory.path, name)), ...form })
   if (xattrs) {
-    for (const xattr of listXattrs(itself(directory)).filter(isForeign))
+    for (const xattr of xattrsOf(itself(directory)).filter(isForeign))
       yield {
         path: String(directory.path) || '.',
         what: attribute(xattr),
@@ -172,15 +182,19 @@ function* formsIn(
       }
   }
   for (const each of entries) {
+    if (performance.now() > deadline)
+      throw new ForeignFormError('it has more files than can be looked through while a container starts')
     const form = formOfName(directory, each.name)
     if (form) yield at(each.name, form)
     else if (xattrs && each.isFile()) for (const found of formsOfFile(directory, each.name)) yield at(each.name, found)
   }
 }
 
-export interface LayerTraits {
+interface Look {
   /** False for file systems that are known to hold no extended attributes. */
   xattrs: boolean
+  /** By `performance.now()`. */
+  deadline?: number
 }
 
 const openDirectory = (top: number, path: Buffer): Directory => {
@@ -198,15 +212,15 @@ const openDirectory = (top: number, path: Buffer): Directory => {
  * Walks the layer whose top directory is open at `top`, without following a link
  * or leaving its file system, and gives one form after the other.
  *
- * @throws ForeignFormError when the layer is too deep
+ * @throws ForeignFormError when the layer is too deep, or it takes too long
  */
-export function* foreignForms(top: number, traits: LayerTraits = { xattrs: true }): Generator<ForeignForm> {
+export function* foreignForms(top: number, look: Look = { xattrs: true }): Generator<ForeignForm> {
   const pending: Buffer[] = [Buffer.alloc(0)]
   for (let path = pending.pop(); path !== undefined; path = pending.pop()) {
     const directory = openDirectory(top, path)
     try {
       const entries = children(directory)
-      yield* formsIn(directory, entries, traits)
+      yield* formsIn(directory, entries, look)
       for (const each of entries) if (each.isDirectory()) pending.push(join(directory.path, each.name))
     } finally {
       closeSync(directory.fd)

@@ -13,6 +13,7 @@ import {
   type ImageLayer,
   type OpenOverlay,
   type OverlayContent,
+  OverlayDamagedError,
   OverlayError,
 } from './parts.ts'
 import { readSuperblock } from './superblock.ts'
@@ -67,16 +68,27 @@ const mountSquashfs = (device: string, at: string, image: Image): void => {
   }
 }
 
-const mountExt3 = (device: string, at: string, access: 'read' | 'write', { path }: Image): void => {
+/** The kernel does not mount an ext3 file system. */
+class UnmountableError extends OverlayError {
+  override name = 'UnmountableError'
+}
+
+const ext3Mounts = {
+  write: [mountFlags.nodev, ext3Options],
+  read: [readOnlyLayer, readOnlyExt3Options],
+  /** As it lies there, its journal left aside. */
+  rescue: [readOnlyLayer, `${readOnlyExt3Options},noload`],
+} as const
+
+type Ext3Access = keyof typeof ext3Mounts
+
+const mountExt3 = (device: string, at: string, access: Ext3Access, { path }: Image): void => {
   try {
-    if (access === 'write') mount(device, at, ext3Driver, mountFlags.nodev, ext3Options)
-    else mount(device, at, ext3Driver, readOnlyLayer, readOnlyExt3Options)
+    const [flags, options] = ext3Mounts[access]
+    mount(device, at, ext3Driver, flags, options)
   } catch (cause) {
     if (hasCode(cause, 'EBUSY')) throw new LockHeldError(`${path} is in use by another mount on this node`, { cause })
-    throw new OverlayError(
-      `${path}: the kernel does not mount its ext3 file system: run e2fsck on it (${String(cause)})`,
-      { cause },
-    )
+    throw new UnmountableError(`${path}: the kernel does not mount its ext3 file system (${String(cause)})`, { cause })
   }
 }
 
@@ -84,9 +96,15 @@ const mountExt3 = (device: string, at: string, access: 'read' | 'write', { path 
  * Mounts a part of a file read-only over the empty directory `at`; everyone on the
  * node who does so shares its loop device.
  */
-export const mountImage = (image: Image, layer: ImageLayer, at: string, lockDir: string): LoopAttachment =>
+export const mountImage = (
+  image: Image,
+  layer: ImageLayer,
+  at: string,
+  lockDir: string,
+  access: 'read' | 'rescue' = 'read',
+): LoopAttachment =>
   withSharedLoop(loopFile(image, layer, lockDir), ({ path }) =>
-    layer.kind === 'squashfs' ? mountSquashfs(path, at, image) : mountExt3(path, at, 'read', image),
+    layer.kind === 'squashfs' ? mountSquashfs(path, at, image) : mountExt3(path, at, access, image),
   )
 
 /** Mounts read-write once and unmounts: the kernel replays the journal. Then the shared lock replaces the exclusive one. */
@@ -98,15 +116,15 @@ const replayJournal = (overlay: OpenOverlay, replay: number, layer: ImageLayer, 
   } finally {
     closeSync(loop.fd)
     closeSync(replay)
+    retrySync(
+      () => {
+        if (isAttached(loop)) throw new OverlayError(`${overlay.path}: its loop device stays after journal replay`)
+        lockImage(overlay.fd, 'shared', overlay.path)
+      },
+      () => true,
+      { forMs: 5_000, everyMs: 2 },
+    )
   }
-  retrySync(
-    () => {
-      if (isAttached(loop)) throw new OverlayError(`${overlay.path}: its loop device stays after journal replay`)
-      lockImage(overlay.fd, 'shared', overlay.path)
-    },
-    () => true,
-    { forMs: 5_000, everyMs: 2 },
-  )
 }
 
 const mountOwnLoop = (file: LoopFile, access: LoopAccess, mountIt: (device: string) => void): LoopAttachment => {
@@ -152,6 +170,7 @@ export interface MountedParts {
   lock: string | undefined
   loop: LoopAttachment | null
   device: DeviceNumbers | null
+  damage: string | null
 }
 
 /**
@@ -180,19 +199,35 @@ const sectorSizeFor = (fd: number, { offset, size }: Extent): 512 | 4096 => {
   return [blockSize, offset, size].every((bytes) => bytes % 4096 === 0) ? 4096 : 512
 }
 
-const mountExt3Overlay = (
+type Ext3Content = Extract<OverlayContent, { kind: 'ext3' }>
+
+const mountForWriting = (
   overlay: OpenOverlay,
-  { extent, replay }: Extract<OverlayContent, { kind: 'ext3' }>,
+  { extent }: Ext3Content,
   at: string,
   lockDir: string,
 ): LoopAttachment => {
+  const access = { kind: 'writeDirectly', sectorSize: sectorSizeFor(overlay.fd, extent) } as const
+  const file = loopFile(overlay, { extent }, lockDir)
+  return mountOwnLoop(file, access, (device) => mountExt3(device, at, 'write', overlay))
+}
+
+/** A journal that the kernel cannot read keeps nobody from what lies in place: a reader may want to copy it. */
+const mountForReading = (
+  overlay: OpenOverlay,
+  { extent, replay }: Ext3Content,
+  at: string,
+  lockDir: string,
+): Pick<MountedParts, 'loop' | 'damage'> => {
   const layer = { kind: 'ext3', extent } as const
-  if (isWriter(overlay)) {
-    const access = { kind: 'writeDirectly', sectorSize: sectorSizeFor(overlay.fd, extent) } as const
-    return mountOwnLoop(loopFile(overlay, layer, lockDir), access, (device) => mountExt3(device, at, 'write', overlay))
+  try {
+    if (replay !== undefined) replayJournal(overlay, replay, layer, at, lockDir)
+    return { loop: mountImage(overlay, layer, at, lockDir), damage: null }
+  } catch (error) {
+    if (!(error instanceof UnmountableError)) throw error
+    const loop = mountImage(overlay, layer, at, lockDir, 'rescue')
+    return { loop, damage: `${error.message}: it is mounted read-only without its journal` }
   }
-  if (replay !== undefined) replayJournal(overlay, replay, layer, at, lockDir)
-  return mountImage(overlay, layer, at, lockDir)
 }
 
 /** Of format Directory. */
@@ -203,11 +238,9 @@ const mountLock = (overlay: OpenOverlay, at: string, lockDir: string): LoopAttac
   return mountOwnLoop(loopFile(image, layer, lockDir), { kind: 'read' }, (device) => mountSquashfs(device, at, image))
 }
 
-/** @param at a path of the private namespace at which nothing is yet */
-export const mountOverlay = (overlay: OpenOverlay, at: string, lockDir: string): MountedParts => {
+const mountContent = (overlay: OpenOverlay, at: string, lockDir: string): MountedParts => {
   const { content } = overlay
-  const parts = { top: at, lock: undefined, loop: null, device: null }
-  mkdirSync(at)
+  const parts = { top: at, lock: undefined, loop: null, device: null, damage: null }
   switch (content.kind) {
     case 'plainDirectory':
       return { ...parts, top: directoryOf(overlay) }
@@ -219,6 +252,22 @@ export const mountOverlay = (overlay: OpenOverlay, at: string, lockDir: string):
     case 'squashfs':
       return { ...parts, loop: mountImage(overlay, content, at, lockDir) }
     case 'ext3':
-      return { ...parts, loop: mountExt3Overlay(overlay, content, at, lockDir) }
+      return isWriter(overlay)
+        ? { ...parts, loop: mountForWriting(overlay, content, at, lockDir) }
+        : { ...parts, ...mountForReading(overlay, content, at, lockDir) }
+  }
+}
+
+/**
+ * @param at a path of the private namespace at which nothing is yet
+ * @throws OverlayDamagedError
+ */
+export const mountOverlay = (overlay: OpenOverlay, at: string, lockDir: string): MountedParts => {
+  mkdirSync(at)
+  try {
+    return mountContent(overlay, at, lockDir)
+  } catch (cause) {
+    if (cause instanceof UnmountableError) throw new OverlayDamagedError(overlay.source, cause.message, { cause })
+    throw cause
   }
 }

@@ -255,12 +255,12 @@ describe('what can only be read', () => {
     [
       'a squashfs',
       () => packSquashfs(join(bench.folder('volume'), 'it'), layerTree('tree')),
-      /it is a squashfs, which cannot be written/,
+      /is a squashfs, which cannot be written/,
     ],
     [
       'a directory',
       () => layerTree('volume/it'),
-      /it is a directory without a lock \(format Image\), which cannot be written/,
+      /is a directory without a lock \(format Image\), which cannot be written/,
     ],
   ])('%s is refused for writing', async (_what, make, words) => {
     make()

@@ -16,8 +16,15 @@ import {
   withDetachedDirectory,
   withDirectory,
 } from './open.ts'
-import { type ImageLayer, type OpenOverlay, OverlayError, type OverlaySource, type OverlayVolume } from './parts.ts'
-import { assertExt3, NotExt3Error, readSuperblock } from './superblock.ts'
+import {
+  type ImageLayer,
+  type OpenOverlay,
+  OverlayDamagedError,
+  OverlayError,
+  type OverlaySource,
+  type OverlayVolume,
+} from './parts.ts'
+import { assertExt3, NotExt3Error, readSuperblock, type Superblock } from './superblock.ts'
 import { O_PATH } from './syscalls.ts'
 import { retrySync } from './wait.ts'
 
@@ -32,17 +39,24 @@ const openPath = ({ path }: DirectoryVolume, source: OverlaySource, access: 'rea
 /** To be called under the lock: before it, the node agent may have let the file grow. */
 const layerIn = (fd: number): ImageLayer => overlayLayer(fd, fstatSync(fd).size)
 
-const notWritable = (what: string): BadImageError =>
-  new BadImageError(`it is a ${what}, which cannot be written: use it with access ReadOnly`)
+const notWritable = (path: string, what: string): OverlayError =>
+  new OverlayError(`${path} is a ${what}, which cannot be written: use it with access ReadOnly`)
+
+/** A mount for writing would make it worse. */
+const assertNoErrors = ({ errorCount }: Superblock): void => {
+  if (errorCount > 0)
+    throw new BadImageError(`the kernel noted ${errorCount} errors in its file system, which is to be checked first`)
+}
 
 const openForWriting = (source: OverlaySource, volume: DirectoryVolume): OpenOverlay => {
   const path = join(volume.path, source.path)
   const file = openPath(volume, source, 'write')
   return holding(file.fd, () => {
-    if (file.stats.isDirectory()) throw notWritable('directory without a lock (format Image)')
+    if (file.stats.isDirectory()) throw notWritable(path, 'directory without a lock (format Image)')
     lockImage(file.fd, 'exclusive', path)
     const { kind, extent } = layerIn(file.fd)
-    if (kind === 'squashfs') throw notWritable('squashfs')
+    if (kind === 'squashfs') throw notWritable(path, 'squashfs')
+    assertNoErrors(readSuperblock(file.fd, extent.offset))
     return { source, path, ...file, content: { kind, extent, replay: undefined } }
   })
 }
@@ -119,6 +133,7 @@ const openBlock = (source: OverlaySource, { mapPath: path, major, minor }: Devic
     if (superblock.needsRecovery && isClaimed(device.fd))
       throw new LockHeldError(`${path} is in use for writing by another mount on this node`)
     assertExt3(superblock)
+    if (source.access === 'ReadWrite') assertNoErrors(superblock)
     return { source, path, ...device, content: { kind: 'device', major, minor } }
   })
 }
@@ -136,7 +151,7 @@ const explain = (source: OverlaySource, error: unknown): Error => {
   const { name, format, path, volume } = source
   const cause = error instanceof Error ? error : new Error(String(error))
   if (cause instanceof BadImageError || cause instanceof NotExt3Error)
-    return new OverlayError(`overlay "${name}": ${hostPath(source)}: ${cause.message}`, { cause })
+    return new OverlayDamagedError(source, `${hostPath(source)}: ${cause.message}`, { cause })
   if (hasCode(error, 'EROFS')) {
     return new OverlayError(
       `overlay "${name}": ${hostPath(source)} cannot be written, its volume is read-only here: use it with access ReadOnly (after an unclean end it must be written once before)`,
@@ -147,7 +162,7 @@ const explain = (source: OverlaySource, error: unknown): Error => {
     return new OverlayError(`overlay "${name}": ${cause.message}`, { cause })
   const what = format === 'Directory' ? join(path, lockFileName) : path
   return new OverlayError(
-    `overlay "${name}" has no ${what} in its volume, although one was made there: restore it from a backup, or delete the PersistentOverlay and its PersistentVolumeClaim and make the overlay anew`,
+    `overlay "${name}" has no ${what} in its volume, although one was there: restore it from a backup, or make another overlay`,
     { cause },
   )
 }

@@ -69,8 +69,13 @@ export interface OpenOverlay {
   content: OverlayContent
 }
 
-/** `file`: a trusted path, in the cache. `below`: a path in a volume, a file or a directory (a sandbox container). */
-export type BaseSource = { kind: 'file'; path: string } | { kind: 'below'; directory: string; path: string }
+/**
+ * `file`: a trusted path, in the cache. `below`: a path in a volume, a file or a directory (a sandbox container);
+ * `shown` is what messages call it, instead of the host's path.
+ */
+export type BaseSource =
+  | { kind: 'file'; path: string }
+  | { kind: 'below'; directory: string; path: string; shown?: string | undefined }
 
 export type BaseContent =
   | ImageLayer
@@ -109,9 +114,21 @@ export interface MountedOverlay {
   loop: LoopAttachment | null
   /** A block volume, mounted itself: exactly while it cannot be opened exclusively (open(2), O_EXCL). */
   device: DeviceNumbers | null
+  /** It was mounted for reading in spite of this, in words. */
+  damage: string | null
 }
 
 /** A base or an overlay cannot be mounted; the message names it and what to do. */
 export class OverlayError extends Error {
   override name = 'OverlayError'
+}
+
+/** The overlay's file system is damaged, or has errors on record: e2fsck must go over it before it is written to. */
+export class OverlayDamagedError extends OverlayError {
+  override name = 'OverlayDamagedError'
+  readonly overlay: Pick<OverlaySource, 'name' | 'uid'>
+  constructor({ name, uid }: OverlaySource, message: string, options?: ErrorOptions) {
+    super(`overlay "${name}": ${message}`, options)
+    this.overlay = { name, uid }
+  }
 }

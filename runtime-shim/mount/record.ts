@@ -1,8 +1,8 @@
-import { closeSync, constants, fstatSync, ftruncateSync, readFileSync, writeFileSync } from 'node:fs'
+import { closeSync, constants, fstatSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import * as z from 'zod/mini'
 import { hasCode } from './error-code.ts'
 import { overlayRecordName } from './names.ts'
-import { openBelow, openRegularBelow } from './open.ts'
+import { descriptorPath, openBelow, openRegularBelow } from './open.ts'
 
 /** `lamina.json`, beside `upper/`: what an overlay says of itself. One without it comes from elsewhere. */
 const recordSchema = z.object({
@@ -44,27 +44,27 @@ export const readOverlayRecord = (top: number): OverlayRecord | undefined => {
   }
 }
 
-const openForWriting = (top: number): number => {
-  try {
-    return openRegularBelow(top, overlayRecordName, 'write', overlayRecordName).fd
-  } catch (error) {
-    if (!hasCode(error, 'ENOENT')) throw error
-  }
-  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL
-  return openBelow(top, overlayRecordName, flags, overlayRecordName, 0o644)
-}
+/** On its way to its name. */
+const stagingName = `.${overlayRecordName}.new`
 
 /**
- * Writes the record in place: what a crash cuts off counts as none, and an overlay
- * without one is looked through once more.
+ * Puts the record in the place of the one before, whole or not at all: a file
+ * system may be full. An overlay whose record a crash has emptied all the same is
+ * looked through once more.
  *
  * @throws UnsafePathError
  */
 export const writeOverlayRecord = (top: number, record: OverlayRecord): void => {
-  const fd = openForWriting(top)
+  const staging = `${descriptorPath(top)}/${stagingName}`
+  rmSync(staging, { recursive: true, force: true })
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL
+  const fd = openBelow(top, stagingName, flags, stagingName, 0o644)
   try {
-    ftruncateSync(fd)
     writeFileSync(fd, `${JSON.stringify(record)}\n`)
+    renameSync(staging, `${descriptorPath(top)}/${overlayRecordName}`)
+  } catch (error) {
+    rmSync(staging, { force: true })
+    throw error
   } finally {
     closeSync(fd)
   }

@@ -1,12 +1,19 @@
 import { fchmodSync, fchownSync, fstatSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { hasCode } from './error-code.ts'
-import { foreignForms } from './foreign.ts'
+import { hasCode, isCorruption } from './error-code.ts'
 import { readSquashfs } from './image-file.ts'
 import { isWriter, type MountedParts, mountImage, mountOverlay, reopenDirectory } from './layers.ts'
+import { assertNative, importIt, writeItAgain } from './native.ts'
 import { descriptorPath, openDirectoryBelow, withDirectory } from './open.ts'
 import { overlayOptions } from './overlay.ts'
-import { type MountedOverlay, type OpenBase, type OpenOverlay, OverlayError, type RootParts } from './parts.ts'
+import {
+  type MountedOverlay,
+  type OpenBase,
+  type OpenOverlay,
+  OverlayDamagedError,
+  OverlayError,
+  type RootParts,
+} from './parts.ts'
 import { type OverlayRecord, readOverlayRecord, writeOverlayRecord } from './record.ts'
 import { giveUpRoom, isFull, keepRoom, unlessFull } from './room.ts'
 import { CLONE_NEWNS, mount, mountFlags, unshare } from './syscalls.ts'
@@ -43,18 +50,6 @@ interface UpperLayer {
   volatile: boolean
 }
 
-/** What another tool deleted by forms of its own would come back, and nobody would know. */
-const assertNative = (layer: number, name: string, remedy: string, xattrs = true): void => {
-  const [found] = foreignForms(layer, { xattrs })
-  if (found)
-    throw new OverlayError(
-      `${name} was written by another tool, in forms that the kernel's overlayfs does not know: ${found.path} is ${found.what}; ${remedy}`,
-    )
-}
-
-const importIt = 'the node agent converts it when an instance starts that has the overlay ReadWrite'
-const writeItAgain = 'write it again through a mount by the kernel, or bring it as an ext3 image, which is converted'
-
 const nameOf = ({ source }: OpenOverlay): string => `overlay "${source.name}"`
 
 /** Opens `upper/`; undefined where there is none. */
@@ -68,18 +63,41 @@ const openUpper = (top: number, name: string): number | undefined => {
 }
 
 /** Only what has no record of ours may be foreign. */
-const openNativeUpper = (top: number, name: string, record: OverlayRecord | undefined): number | undefined => {
+const openNativeUpper = (
+  top: number,
+  name: string,
+  record: OverlayRecord | undefined,
+  deadline: number,
+): number | undefined => {
   const upper = openUpper(top, name)
-  if (upper !== undefined && record === undefined) assertNative(upper, name, importIt)
+  if (upper !== undefined && record === undefined) assertNative(upper, { name, remedy: importIt, deadline })
   return upper
 }
 
-const persistentUpper = ({ overlay, top: path }: Mounted, base: RootParts['base'], baseRoot: string): UpperLayer =>
+/** The kernel mounts a file system without looking at all of it. */
+const judging = <T>(mounted: Mounted, act: (mounted: Mounted) => T): T => {
+  try {
+    return act(mounted)
+  } catch (cause) {
+    if (!isCorruption(cause)) throw cause
+    throw new OverlayDamagedError(mounted.overlay.source, `its file system cannot be read (${String(cause)})`, {
+      cause,
+    })
+  }
+}
+
+const persistentUpper = (
+  { overlay, top: path }: Mounted,
+  base: RootParts['base'],
+  baseRoot: string,
+  deadline: number,
+): UpperLayer =>
   withDirectory(path, (top) => {
     const name = nameOf(overlay)
     const record = readOverlayRecord(top)
     const upper =
-      openNativeUpper(top, name, record) ?? makeLayerDirectory(top, 'upper', `upper/ of ${name}`, statSync(baseRoot))
+      openNativeUpper(top, name, record, deadline) ??
+      makeLayerDirectory(top, 'upper', `upper/ of ${name}`, statSync(baseRoot))
     const work = makeLayerDirectory(top, 'work', `work/ of ${name}`, { mode: 0o755, uid: 0, gid: 0 })
     if (!record?.base) {
       const { reference, digest } = base
@@ -99,27 +117,28 @@ const ephemeralUpper = (directory: string, baseRoot: string): UpperLayer => {
   })
 }
 
-const upperOf = (writer: Mounted | undefined, parts: RootParts, baseRoot: string): UpperLayer => {
-  if (writer) return persistentUpper(writer, parts.base, baseRoot)
+const upperOf = (writer: Mounted | undefined, parts: RootParts, baseRoot: string, deadline: number): UpperLayer => {
+  if (writer) return judging(writer, () => persistentUpper(writer, parts.base, baseRoot, deadline))
   if (parts.ephemeral !== undefined) return ephemeralUpper(parts.ephemeral, baseRoot)
   throw new OverlayError('there is neither a ReadWrite overlay nor a directory for the throw-away one')
 }
 
 /** The layer of a reader: `upper/`, and without one nothing; of a squashfs its root, of a foreign directory itself. */
-const lowerOf = ({ overlay, top: path }: Mounted): string[] => {
+const lowerOf = ({ overlay, top: path }: Mounted, deadline: number): string[] => {
   const name = nameOf(overlay)
   const { content, fd } = overlay
   return withDirectory(path, (top) => {
     if (content.kind === 'squashfs') {
-      assertNative(top, name, writeItAgain, readSquashfs(fd, content.extent.offset).hasXattrs)
+      const { hasXattrs: xattrs } = readSquashfs(fd, content.extent.offset)
+      assertNative(top, { name, remedy: writeItAgain, xattrs, deadline })
       return [path]
     }
     if (content.kind !== 'plainDirectory') {
-      const upper = openNativeUpper(top, name, readOverlayRecord(top))
+      const upper = openNativeUpper(top, name, readOverlayRecord(top), deadline)
       return upper === undefined ? [] : [descriptorPath(upper)]
     }
     const upper = openUpper(top, name)
-    assertNative(upper ?? top, name, writeItAgain)
+    assertNative(upper ?? top, { name, remedy: writeItAgain, deadline })
     return [upper === undefined ? path : descriptorPath(upper)]
   })
 }
@@ -138,7 +157,7 @@ const isSameFile = (fd: number, { stats }: OpenOverlay): boolean => {
 }
 
 /** The overlay partition of a SIF, as a layer above what else is in it, unless it is also one of the overlays. */
-const mountEmbedded = ({ base, overlays, lockDir }: RootParts, at: string): string[] => {
+const mountEmbedded = ({ base, overlays, lockDir }: RootParts, at: string, deadline: number): string[] => {
   const { fd, path, embedded } = base
   if (!embedded || overlays.some((overlay) => isSameFile(fd, overlay))) return []
   mkdirSync(at)
@@ -147,7 +166,7 @@ const mountEmbedded = ({ base, overlays, lockDir }: RootParts, at: string): stri
   return withDirectory(at, (top) => {
     const layer = embedded.kind === 'squashfs' ? openDirectoryBelow(top, '.', name) : openUpper(top, name)
     if (layer === undefined) return []
-    assertNative(layer, name, writeItAgain)
+    assertNative(layer, { name, remedy: writeItAgain, deadline })
     return [descriptorPath(layer)]
   })
 }
@@ -189,6 +208,9 @@ const mountMerged = (target: string, options: string, writer: Mounted | undefine
   }
 }
 
+/** So long layers may be looked through in all: the kubelet waits two minutes for a container, and most of that may be gone. */
+const lookMs = 20_000
+
 /**
  * Moves the calling thread into a mount namespace of its own, where the host's
  * mounts still come and go but ours stay private, and mounts the root at
@@ -209,7 +231,8 @@ export const mountRoot = (parts: RootParts): MountedOverlay[] => {
 
   const skeleton = mountBase(parts.skeleton, join(dir, 'skeleton'), lockDir)
   const base = mountBase(parts.base, join(dir, 'base'), lockDir)
-  const embedded = mountEmbedded(parts, join(dir, 'embedded'))
+  const deadline = performance.now() + lookMs
+  const embedded = mountEmbedded(parts, join(dir, 'embedded'), deadline)
   const mounted = parts.overlays.map((overlay, index) => ({
     overlay,
     ...mountOverlay(overlay, join(dir, `overlay-${index}`), lockDir),
@@ -218,8 +241,15 @@ export const mountRoot = (parts: RootParts): MountedOverlay[] => {
   const writer = mounted.find(({ overlay }) => isWriter(overlay))
   const readers = mounted.filter(({ overlay }) => !isWriter(overlay))
   const locks = mounted.flatMap(({ lock }) => lock ?? [])
-  const lowers = [...readers.flatMap(lowerOf).toReversed(), ...embedded, base, skeleton, ...locks]
-  const options = overlayOptions({ ...upperOf(writer, parts, base), lowers, mountLabel: parts.mountLabel })
-  mountMerged(target, options, writer)
-  return mounted.map(({ overlay, loop, device }) => ({ overlay, loop, device }))
+  const lowers = [
+    ...readers.flatMap((reader) => judging(reader, () => lowerOf(reader, deadline))).toReversed(),
+    ...embedded,
+    base,
+    skeleton,
+    ...locks,
+  ]
+  const options = overlayOptions({ ...upperOf(writer, parts, base, deadline), lowers, mountLabel: parts.mountLabel })
+  if (writer) judging(writer, () => mountMerged(target, options, writer))
+  else mountMerged(target, options, writer)
+  return mounted.map(({ overlay, loop, device, damage }) => ({ overlay, loop, device, damage }))
 }

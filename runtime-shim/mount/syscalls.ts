@@ -1,5 +1,6 @@
 import { getSystemErrorName } from 'node:util'
 import koffi from 'koffi'
+import { corruptionCodes } from './error-code.ts'
 
 /**
  * The system calls that Node has no binding for. Each returns what the kernel
@@ -12,12 +13,15 @@ class SyscallError extends Error {
   readonly call: string
   /** As Node names it in its own errors: EAGAIN for EWOULDBLOCK, ENOTSUP for EOPNOTSUPP. */
   readonly code: string
+  /** Negative, as in Node's own errors. */
+  readonly errno: number
   constructor(call: string, errno: number, subject: string) {
-    const code = getSystemErrorName(-errno)
+    const code = corruptionCodes[errno] ?? getSystemErrorName(-errno)
     super(`${call}(${subject}): ${code}`)
     this.name = 'SyscallError'
     this.call = call
     this.code = code
+    this.errno = -errno
   }
 }
 

@@ -1,9 +1,9 @@
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { hasCode } from '../mount/error-code.ts'
 import { isMounted } from './containers.ts'
 import { readJson } from './json-file.ts'
 import { containerPaths, type NodeLayout, podPaths } from './layout.ts'
+import { namesIn } from './names-in.ts'
 import { type MountRecord, mountRecordSchema, type RecordedOverlay, type Ticket } from './ticket.ts'
 
 /** Who has an overlay on this node, by the records of all its pods. */
@@ -11,16 +11,6 @@ interface Holder {
   podUID: string
   record: MountRecord
   access: RecordedOverlay['access']
-}
-
-const namesIn = (dir: string): string[] => {
-  try {
-    return readdirSync(dir)
-  } catch (error) {
-    // Its pod may be released meanwhile.
-    if (hasCode(error, 'ENOENT')) return []
-    throw error
-  }
 }
 
 /** Readers share a mount, which therefore tells nothing of one of them: that one counts until it is deleted. */

@@ -123,6 +123,13 @@ export const mountRecordSchema = z.object({
 export type MountRecord = z.infer<typeof mountRecordSchema>
 export type RecordedOverlay = MountRecord['overlays'][number]
 
+/** An overlay that the runtime could not mount for damage, or only in spite of it. */
+export const damageSchema = z.object({
+  overlay: z.object({ name: z.string(), uid: z.string() }),
+  message: z.string(),
+})
+export type Damage = z.infer<typeof damageSchema>
+
 /** What of a superblock tells the agent; counts are of ext3 blocks and inodes. */
 export const figuresSchema = z.object({
   /** The superblock asks for journal recovery: not cleanly unmounted. */

@@ -5,14 +5,14 @@ import { hasCode } from '../mount/error-code.ts'
 import { LockHeldError } from '../mount/lock.ts'
 import { descriptorPath } from '../mount/open.ts'
 import { openOverlays } from '../mount/overlays.ts'
-import { type BaseSource, type OpenBase, OverlayError } from '../mount/parts.ts'
+import { type BaseSource, type OpenBase, OverlayDamagedError, OverlayError } from '../mount/parts.ts'
 import { mountRoot } from '../mount/root.ts'
 import { O_PATH } from '../mount/syscalls.ts'
 import { endPredecessors, forgetUnmounted } from '../node/containers.ts'
 import { contentionOver } from '../node/holders.ts'
 import { writeJson } from '../node/json-file.ts'
 import { containerPaths, installedPaths, lockDir, type NodeLayout, podPaths, rootPath } from '../node/layout.ts'
-import type { Ticket, Volumes } from '../node/ticket.ts'
+import type { Damage, Ticket, Volumes } from '../node/ticket.ts'
 import type { Invocation } from './args.ts'
 import {
   mainConfig,
@@ -59,11 +59,20 @@ const openImage = ({ reference, volume, allowExt3 }: Ticket['image'], source: Ba
   }
 }
 
-/** Runs `act`; where it meets an overlay in use, of which the library cannot say by whom, the records of the node may. */
-const namingHolders = <T>(layout: NodeLayout, { id, ticket }: { id: string; ticket: Ticket }, act: () => T): T => {
+/** What the agent is told at once: nobody else finds out before the next start. */
+const tellDamage = (layout: NodeLayout, { pod }: Ticket, damage: Damage): void =>
+  writeJson(podPaths(layout, pod.uid).damage, damage)
+
+/**
+ * Runs `act`, and tells the agent of an overlay that it finds damaged. Where it meets one in use, of which the library
+ * cannot say by whom, the records of the node may.
+ */
+const explaining = <T>(layout: NodeLayout, { id, ticket }: { id: string; ticket: Ticket }, act: () => T): T => {
   try {
     return act()
   } catch (error) {
+    if (error instanceof OverlayDamagedError)
+      tellDamage(layout, ticket, { overlay: error.overlay, message: error.message })
     const held = error instanceof OverlayError ? error.cause : error
     const found = held instanceof LockHeldError ? contentionOver(layout, id, ticket) : undefined
     throw found === undefined ? error : new OverlayError(found, { cause: error })
@@ -110,7 +119,7 @@ const createMain = (
   const sources = sourcesOf(layout, ticket, config)
   const base = openImage(ticket.image, sources.base)
   endPredecessors(layout, podUID)
-  const overlays = namingHolders(layout, { id, ticket }, () => openOverlays(sources.overlays, lockMs))
+  const overlays = explaining(layout, { id, ticket }, () => openOverlays(sources.overlays, lockMs))
 
   const pod = podPaths(layout, podUID)
   const container = containerPaths(layout, id)
@@ -136,8 +145,10 @@ const createMain = (
       ephemeral: sources.ephemeral,
       mountLabel: config.linux?.mountLabel ?? '',
     }
-    const mounted = namingHolders(layout, { id, ticket }, () => mountRoot(parts))
+    const mounted = explaining(layout, { id, ticket }, () => mountRoot(parts))
     write(mounted)
+    for (const { overlay, damage } of mounted)
+      if (damage !== null) tellDamage(layout, ticket, { overlay: overlay.source, message: damage })
     held.release()
 
     const user = effectiveUser(target, ticket)

@@ -56,6 +56,12 @@ const volumeOf = (
 /** As the mount library wants it, which takes no empty path. */
 const orWholeVolume = (path: string): string => path || '.'
 
+/** What its owner knows it by: the host's path says nothing to him. */
+const shownOf = (reference: string, path: string): string => {
+  const claim = `PersistentVolumeClaim ${/^volume:\/\/([^/]+)\//.exec(reference)?.[1] ?? reference}`
+  return path === '' ? claim : `"${path}" on ${claim}`
+}
+
 /** @throws when the bundle lacks a volume or device that the ticket names */
 export const sourcesOf = (layout: NodeLayout, ticket: Ticket, config: OciConfig): Sources => {
   const { pod, image, ephemeral } = ticket
@@ -65,6 +71,7 @@ export const sourcesOf = (layout: NodeLayout, ticket: Ticket, config: OciConfig)
           kind: 'below',
           directory: directoryAt(config, image.volume.mountPath),
           path: orWholeVolume(image.volume.path),
+          shown: shownOf(image.reference, image.volume.path),
         }
       : { kind: 'file', path: imagePaths(layout, image.digest).file },
     overlays: ticket.overlays.map((overlay) => {

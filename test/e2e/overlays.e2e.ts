@@ -183,61 +183,6 @@ describe('growth', () => {
   })
 })
 
-describe('health', () => {
-  /** One life in which the kernel meets the damage that was done to the image meanwhile. */
-  const damaged = async (name: string, damage: string, meet: string): Promise<void> => {
-    await fixture.apply(persistentOverlay(name))
-    await live(name, { overlays: [name] }, 'mkdir /opt/a; for i in 1 2 3 4; do echo $i > /opt/a/$i; done; sync')
-    const volume = await overlayVolume({ kubectl, fixture }, name)
-    await inVolume(cluster, volume, damage)
-    await fixture.apply(instance(name, { overlays: [name], podTemplate: promptly }))
-    await fixture.ready('instance', name, 90)
-    await fixture.tryExec(name, 'sh', '-c', meet)
-    await until('the node says so while it runs', async () => {
-      const healthy = conditionOf(await fixture.get('persistentoverlay', name), 'Healthy')
-      return healthy.status === 'False' && healthy.reason === 'FileSystemErrors'
-    })
-    await fixture.end(name)
-  }
-  const blockOf = (file: string) => `$(debugfs -R "bmap /upper/opt/a/${file} 0" overlay.img 2>/dev/null)`
-  const debugfs = (command: string) => `debugfs -w -R "${command}" overlay.img 2>/dev/null`
-
-  test('what e2fsck -p mends is mended at the next start, and told', async () => {
-    await damaged('mendable', debugfs(`freeb ${blockOf('2')}`), 'rm /opt/a/2; sync')
-    await fixture.apply(instance('mendable', { overlays: ['mendable'], podTemplate: promptly }))
-    await fixture.ready('instance', 'mendable', 90)
-    expect(await fixture.exec('mendable', 'cat', '/opt/a/3')).toBe('3')
-    const overlay = await fixture.get('persistentoverlay', 'mendable')
-    expect(conditionOf(overlay, 'Healthy').status).toBe('True')
-    expect(overlay.status).toHaveProperty('lastCheckTime')
-    const events = await fixture.events('PersistentOverlay', 'mendable')
-    expect(events.map(({ reason }) => reason)).toContain('OverlayRepaired')
-    await fixture.end('mendable')
-  })
-
-  test('what it does not mend is never repaired silently: no writer, but readers', async () => {
-    await damaged(
-      'broken',
-      `${debugfs(`sif /upper/opt/a/2 block[0] ${blockOf('1')}`)}\n${debugfs('clri /upper/opt/a/4')}`,
-      'cat /opt/a/4',
-    )
-    await fixture.apply(instance('writer', { overlays: ['broken'], podTemplate: promptly }))
-    const message = await until(
-      'the damage is told',
-      async () => {
-        const condition = conditionOf(await fixture.get('instance', 'writer'), 'OverlaysReady')
-        return condition.reason === 'OverlayDamaged' && condition.message
-      },
-      { seconds: 90 },
-    )
-    expect(message).toContain('e2fsck')
-    const unhealthy = conditionOf(await fixture.get('persistentoverlay', 'broken'), 'Healthy')
-    expect(unhealthy.status).toBe('False')
-    await fixture.end('writer')
-    expect(await live('rescue', { overlays: readOnly('broken') }, 'cat /opt/a/3')).toBe('3')
-  })
-})
-
 describe('the throw-away overlay', () => {
   test('in memory it ends with ENOSPC at its limit; the pod lives on', async () => {
     const output = await live(

@@ -16,7 +16,7 @@ const specSchema = z.object({
   skeleton: z.string(),
   base: z.union([
     z.object({ kind: z.literal('file'), path: z.string() }),
-    z.object({ kind: z.literal('below'), directory: z.string(), path: z.string() }),
+    z.object({ kind: z.literal('below'), directory: z.string(), path: z.string(), shown: z.optional(z.string()) }),
   ]),
   allowExt3: z.boolean(),
   overlays: z.array(

@@ -34,20 +34,20 @@ const otherFile = (path: string): string => {
 }
 
 /** The message is about "it". */
-const open = (path: string, reference: string): OpenBase => {
+const open = (path: string, digest: string): OpenBase => {
   try {
     // Whether it may be mounted in a namespace is asked there.
     return openBase({ kind: 'file', path }, { allowExt3: true })
   } catch (error) {
     const cause = error instanceof OverlayError ? error.cause : error
     if (!(cause instanceof BadImageError || cause instanceof NotExt3Error)) throw error
-    const problem = `${reference} is no image that can be mounted: ${cause.message}${otherFile(path)}`
+    const problem = `what came as ${digest} is no image that can be mounted: ${cause.message}${otherFile(path)}`
     throw new ConversionError(problem, {}, { cause })
   }
 }
 
 /** The kernel trusts what an ext3 file system says of itself; squashfs' tables it checks itself. */
-const checkExt3 = async ({ fd, content, embedded }: OpenBase, reference: string): Promise<void> => {
+const checkExt3 = async ({ fd, content, embedded }: OpenBase, digest: string): Promise<void> => {
   for (const layer of [content, embedded]) {
     if (layer?.kind !== 'ext3') continue
     try {
@@ -55,7 +55,7 @@ const checkExt3 = async ({ fd, content, embedded }: OpenBase, reference: string)
     } catch (error) {
       if (!(error instanceof ToolError)) throw error
       throw new ConversionError(
-        `the ext3 file system of ${reference} has errors (${error.message}): run e2fsck on it and publish it anew`,
+        `the ext3 file system in ${digest} has errors (${error.message}): run e2fsck on it and publish it anew`,
         {},
         { cause: error },
       )
@@ -66,12 +66,13 @@ const checkExt3 = async ({ fd, content, embedded }: OpenBase, reference: string)
 /**
  * Whether a file that was fetched can be mounted as the base of a root.
  *
+ * @param digest for messages: others who name it learn nothing of where it came from
  * @throws ConversionError telling what it is instead, or what is wrong with it
  */
-export const checkImage = async (path: string, reference: string): Promise<void> => {
-  const base = open(path, reference)
+export const checkImage = async (path: string, digest: string): Promise<void> => {
+  const base = open(path, digest)
   try {
-    await checkExt3(base, reference)
+    await checkExt3(base, digest)
   } finally {
     closeSync(base.fd)
   }

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readdirSync } from 'node:fs'
+import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readdirSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { systemClock } from '../../../kube/clock.ts'
@@ -25,13 +25,16 @@ afterEach(() => removeLayout(layout))
 
 const letters = () => readdirSync(cacheRoot(layout)).map((name) => /^sha256-(.)/.exec(name)?.[1] ?? name)
 
-/** Collects once; the letters of what has gone. */
-const collect = (limits: Partial<CacheLimits>): string[] => {
-  const gone: string[] = []
+const collectorOf = (limits: Partial<CacheLimits>, gone: string[] = []) =>
   createCollector({
     ...{ layout, limits: { ...noLimits, ...limits }, clock: systemClock },
     observer: { onCollected: ({ digest }) => gone.push(digest.slice(7, 8)), onContents: () => {} },
-  }).collect()
+  })
+
+/** Collects once; the letters of what has gone. */
+const collect = (limits: Partial<CacheLimits>): string[] => {
+  const gone: string[] = []
+  collectorOf(limits, gone).collect()
   return gone
 }
 
@@ -93,14 +96,46 @@ describe('an image in use stays, however full the disk', () => {
     giveTicket(layout, 'uid-2', digestOf('b'), { mountPath: '/.lamina/base', path: 'b.sif' })
     expect(collect({ maxBytes: 0 })).toEqual(['b'])
   })
+})
 
-  test('held by a prefetch, until that lets go', () => {
-    plant(layout, digestOf('a'), tenBytes, hour)
+describe('an image of a prefetch', () => {
+  const holdIt = (letter: string): void => {
     mkdirSync(podPaths(layout, 'uid-1').dir, { recursive: true })
-    hold(layout, 'uid-1', digestOf('a'))
-    expect(collect({ maxBytes: 0 })).toEqual([])
+    hold(layout, 'uid-1', digestOf(letter))
+  }
+
+  test('leaves the cache after those that nobody has asked for, and does leave it', () => {
+    plant(layout, digestOf('a'), tenBytes, 3 * hour)
+    plant(layout, digestOf('b'), tenBytes, hour)
+    holdIt('a')
+    expect(collect({ maxBytes: 10 })).toEqual(['b'])
+    expect(collect({ maxBytes: 9 })).toEqual(['a'])
+  })
+
+  test('makes room for a start, and not for another prefetch', () => {
+    plant(layout, digestOf('a'), tenBytes, hour)
+    holdIt('a')
+    const { makeRoom } = collectorOf({})
+    expect(makeRoom(10, true)).toBe(0)
+    expect(makeRoom(10, false)).toBe(10)
+  })
+
+  test('is like any other when the prefetch has ended', () => {
+    plant(layout, digestOf('a'), tenBytes, hour)
+    holdIt('a')
     letGo(layout, 'uid-1')
-    expect(collect({ maxBytes: 0 })).toEqual(['a'])
+    expect(collectorOf({}).makeRoom(10, true)).toBe(10)
+  })
+
+  test('may be as large as the cache has room for; one that a start waits for, as the disk has', () => {
+    plant(layout, digestOf('a'), tenBytes)
+    const { roomFor } = collectorOf({ maxBytes: 15, highPercent: 90 })
+    const { blocks, bsize } = statfsSync(layout.cacheDir)
+    const tenth = blocks * bsize * 0.1
+    const [beforehand, now] = [roomFor(true), roomFor(false)]
+    expect([beforehand.most, now.most]).toEqual([5, Number.POSITIVE_INFINITY])
+    expect(Math.round((beforehand.keepFree / tenth) * 100)).toBe(100)
+    expect(Math.round((now.keepFree / tenth) * 100)).toBe(50)
   })
 })
 

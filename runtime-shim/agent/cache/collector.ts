@@ -1,18 +1,21 @@
-import { existsSync, statfsSync } from 'node:fs'
+import { existsSync, mkdirSync, statfsSync } from 'node:fs'
 import type { Clock } from '../../../kube/clock.ts'
+import type { Room } from '../../image/space.ts'
 import type { NodeLayout } from '../../node/layout.ts'
 import { bytesOf, type CachedFile, contentsOf, tellContents } from './contents.ts'
 import { cacheRoot, removeAside, removeIfFree } from './entry.ts'
-import { digestsInUse } from './in-use.ts'
+import { digestsHeld, digestsInUse } from './in-use.ts'
 import type { CacheObserver } from './observer.ts'
-import { type CacheLimits, collectable, type Disk, surplusOf } from './policy.ts'
+import { type CacheLimits, collectable, type Disk, roomOf, surplusOf } from './policy.ts'
 
 /** Removes images that nobody needs now, the longest unused first. */
 export interface Collector {
   /** Keeps to the limits. */
   collect(): void
-  /** Frees so many bytes, as far as it can. @returns how many */
-  makeRoom(bytes: number): number
+  /** What an image may take; `beforehand`: for a prefetch. */
+  roomFor(beforehand: boolean): Room
+  /** Frees so many bytes, as far as it can: for a prefetch none that another has brought. @returns how many */
+  makeRoom(bytes: number, beforehand: boolean): number
 }
 
 export interface CollectorParts {
@@ -41,7 +44,12 @@ export const createCollector = ({ layout, limits, clock, observer }: CollectorPa
   }
 
   const candidates = (images: readonly CachedFile[]): CachedFile[] =>
-    collectable(images, digestsInUse(layout), clock.now())
+    collectable(images, { inUse: digestsInUse(layout), held: digestsHeld(layout) }, clock.now())
+
+  const idle = (images: readonly CachedFile[]): CachedFile[] => {
+    const held = digestsHeld(layout)
+    return candidates(images).filter(({ digest }) => !held.has(digest))
+  }
 
   return {
     collect: () => {
@@ -52,6 +60,11 @@ export const createCollector = ({ layout, limits, clock, observer }: CollectorPa
       const surplus = surplusOf(limits, bytesOf(images), diskOf(root))
       if (surplus > 0) remove(candidates(images), surplus)
     },
-    makeRoom: (bytes) => remove(candidates(contentsOf(layout)), bytes),
+    roomFor: (beforehand) => {
+      const root = cacheRoot(layout)
+      mkdirSync(root, { recursive: true, mode: 0o700 })
+      return roomOf(limits, beforehand, bytesOf(contentsOf(layout)), diskOf(root))
+    },
+    makeRoom: (bytes, beforehand) => remove((beforehand ? idle : candidates)(contentsOf(layout)), bytes),
   }
 }

@@ -4,7 +4,6 @@ import {
   existsSync,
   lstatSync,
   openSync,
-  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -18,6 +17,7 @@ import { hasCode } from '../../mount/error-code.ts'
 import { flock, lockKind } from '../../mount/syscalls.ts'
 import { currentBootID } from '../../node/boot.ts'
 import { imagePaths, type NodeLayout } from '../../node/layout.ts'
+import { namesIn } from '../../node/names-in.ts'
 import { Trouble } from '../trouble.ts'
 
 /**
@@ -78,15 +78,6 @@ export const entryOf = (layout: Layout, digest: string): Entry => {
 export const digestOfDirectory = (dir: string): string | undefined => {
   const digest = basename(dir).replace('-', ':')
   return isDigest(digest) ? digest : undefined
-}
-
-const namesIn = (dir: string): string[] => {
-  try {
-    return readdirSync(dir)
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return []
-    throw error
-  }
 }
 
 export const entriesIn = (layout: Layout): Entry[] =>

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { systemClock } from '../../../kube/clock.ts'
+import { wholeDisk } from '../../image/space.ts'
 import { sha256 } from '../../image/testing/image.ts'
 import { makeCertificate, startWebServer, type TestWebServer } from '../../image/testing/web-server.ts'
 import type { NodeLayout } from '../../node/layout.ts'
@@ -38,7 +39,7 @@ const forever = new AbortController().signal
 const ensure = (name: string, content: Buffer) => {
   const digest = `sha256:${sha256(content)}`
   const images = createImageCache({
-    ...{ layout, clock: systemClock, observer: unobserved, collector: { makeRoom: () => 0 } },
+    ...{ layout, clock: systemClock, observer: unobserved, collector: { makeRoom: () => 0, roomFor: () => wholeDisk } },
     fetch: createFetch(forever, { ca: certificate.cert }),
   })
   const reference = `${server.url}/${name}@${digest}`
@@ -56,7 +57,9 @@ test('a SIF lies there as it came, for root alone, and runs as root', async () =
 test('what has the right sum and is no image is refused, and leaves nothing', async () => {
   await expect(ensure('login', page)).rejects.toMatchObject({
     reason: 'ImageNotConverted',
-    message: expect.stringMatching(/\/login@sha256:\w+ is no image that can be mounted: .*it looks like a web page/),
+    message: expect.stringMatching(
+      /^what came as sha256:\w+ is no image that can be mounted: .*it looks like a web page/,
+    ),
   })
   expect(readdirSync(cacheRoot(layout))).toEqual([])
 })

@@ -13,6 +13,6 @@ export const createFetch =
   (signal: AbortSignal, web?: Fetch['web']): FetchImage =>
   async (wanted) => {
     const fetched = await fetchImage({ ...wanted, signal, web })
-    if (imageSourceOf(wanted.reference) !== 'registry') await checkImage(wanted.target, wanted.reference)
+    if (imageSourceOf(wanted.reference) !== 'registry') await checkImage(wanted.target, wanted.digest)
     return fetched
   }

@@ -1,13 +1,28 @@
-import { closeSync, mkdirSync, openSync, readdirSync, rmSync, utimesSync, writeSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  utimesSync,
+  writeSync,
+} from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { systemClock } from '../../../kube/clock.ts'
 import { mountSmallDisk } from '../../../test/node/small-disk.ts'
+import { sha256 } from '../../image/testing/image.ts'
+import { makeCertificate, startWebServer, type TestWebServer } from '../../image/testing/web-server.ts'
 import { hasCode } from '../../mount/error-code.ts'
 import type { NodeLayout } from '../../node/layout.ts'
 import { createCollector } from './collector.ts'
 import { cacheRoot, entryOf } from './entry.ts'
+import { createFetch } from './fetch.ts'
+import type { WantedImage } from './images.ts'
 import type { FetchImage } from './make.ts'
 import { type CacheObserver, unobserved } from './observer.ts'
 import { digestOf, forever, makeCache, wanted } from './testing/images.ts'
@@ -36,10 +51,10 @@ const fill = (path: string): void => {
   }
 }
 
-/** The cache on a disk of 8 MiB. */
-const onSmallDisk = async (act: () => Promise<void>): Promise<void> => {
+/** The cache on a disk of its own. */
+const onSmallDisk = async (act: () => Promise<void>, mebibytes = 8): Promise<void> => {
   mkdirSync(images(), { recursive: true })
-  const unmount = mountSmallDisk(images(), 8)
+  const unmount = mountSmallDisk(images(), mebibytes)
   try {
     rmSync(join(images(), 'lost+found'), { recursive: true })
     await act()
@@ -113,4 +128,55 @@ describe('a disk without room', () => {
       expect(cache.find(digestOf('a'))).toBeDefined()
     })
   })
+})
+
+describe('a disk that is almost as full as it may be', () => {
+  const certificate = makeCertificate()
+  const sif = readFileSync(join(import.meta.dirname, '../../../test/fixtures/minimal.sif'))
+  let server: TestWebServer
+  beforeAll(async () => {
+    server = await startWebServer(certificate, ({ url }, response) => {
+      if (url === '/tools.sif') return response.writeHead(200, { 'content-length': sif.length }).end(sif)
+      const sending = setInterval(() => response.write(Buffer.alloc(2 ** 18, 1)), 20)
+      return response.on('close', () => clearInterval(sending))
+    })
+  })
+  afterAll(() => server.stop())
+
+  const ask = (path: string, more: Partial<WantedImage>) => {
+    const digest = `sha256:${sha256(sif)}`
+    const cache = makeCache(layout, createFetch(forever, { ca: certificate.cert }), { collector: collecting() })
+    return cache.ensure(wanted('a', { digest, reference: `${server.url}${path}@${digest}`, ...more }), forever)
+  }
+
+  test('takes no prefetch above the high mark, and takes what a start waits for', async () => {
+    await onSmallDisk(async () => {
+      const { blocks, bavail, bsize } = statfsSync(images())
+      const allButTenth = Math.floor(bavail - blocks * 0.1) * bsize
+      execFileSync('fallocate', ['-l', String(allButTenth), join(images(), '.something-else')])
+      await expect(ask('/tools.sif', { beforehand: true })).rejects.toMatchObject({
+        reason: 'ImageNoSpace',
+        message: expect.stringMatching(/MiB are free, of which \d MiB stay free/),
+      })
+      expect(readdirSync(images())).toEqual(['.something-else'])
+      expect(await ask('/tools.sif', {})).toEqual({ user: '' })
+    }, 32)
+  })
+
+  test.each([true, false])(
+    'is not filled by a file without an end (prefetch: %s)',
+    async (beforehand) => {
+      await onSmallDisk(async () => {
+        await makeCache(layout, megabytes(3)).ensure(wanted('b'), forever)
+        longUnused('b')
+        await expect(ask('/endless', { beforehand })).rejects.toMatchObject({
+          reason: 'ImageNoSpace',
+          message: expect.stringMatching(/the image takes more than \d+ MiB there/),
+        })
+        // A prefetch drives out nothing for what may never come to an end.
+        expect(readdirSync(images())).toHaveLength(beforehand ? 1 : 0)
+      }, 64)
+    },
+    30_000,
+  )
 })

@@ -11,7 +11,7 @@ import {
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { FileError, NoSpaceError, RegistryError } from '../../image/errors.ts'
+import { CacheFullError, ConversionError, FileError, NoSpaceError, RegistryError } from '../../image/errors.ts'
 import { sha256 } from '../../image/testing/image.ts'
 import type { NodeLayout } from '../../node/layout.ts'
 import { cacheRoot, entryOf, sweepImageCache } from './entry.ts'
@@ -93,6 +93,98 @@ describe('an image that is not there', () => {
     ends[1]?.()
     ends[2]?.()
     expect(await Promise.all(asked)).toHaveLength(3)
+  })
+
+  test('is not kept waiting by files that come slowly', async () => {
+    const { cache, ends, settled, started } = createConversions()
+    const file = (letter: string) => ({ reference: `https://files.example/a@${digestOf(letter)}` })
+    const slow = ['a', 'b', 'c', 'd', 'e'].map((letter) => cache.ensure(wanted(letter, file(letter)), forever))
+    await settled(4)
+    const made = cache.ensure(wanted('f'), forever)
+    await settled(5)
+    expect(started.at(-1)?.reference).toBe(wanted('f').reference)
+    ends[4]?.()
+    expect(await made).toBeDefined()
+    ends[0]?.()
+    await settled(6)
+    for (const end of ends) end()
+    await Promise.all(slow)
+  })
+})
+
+describe('an image of which nothing can be made', () => {
+  const file = (url: string) => wanted('a', { reference: `${url}@${digestOf('a')}` })
+  const failing = (error: Error) => {
+    let now = Date.parse('2026-01-01T00:00:00Z')
+    const asked: string[] = []
+    const cache = cacheOf(
+      async ({ reference }) => {
+        asked.push(reference)
+        throw error
+      },
+      {},
+      { clock: { now: () => new Date(now) } },
+    )
+    const ask = (image = file('https://files.example/a')) =>
+      cache.ensure(image, forever).then(
+        () => 'there',
+        (trouble: unknown) => String(trouble),
+      )
+    const later = (minutes: number): void => {
+      now += minutes * 60_000
+    }
+    return { asked, ask, later }
+  }
+
+  test('is not fetched again for an hour, whoever names its digest; the reason is told each time', async () => {
+    const { asked, ask, later } = failing(new ConversionError('it is a web page'))
+    expect(await ask()).toBe('Trouble: it is a web page')
+    expect(await ask(file('https://elsewhere.example/b'))).toBe('Trouble: it is a web page')
+    later(59)
+    expect(await ask()).toBe('Trouble: it is a web page')
+    expect(asked).toHaveLength(1)
+    later(2)
+    expect(await ask()).toBe('Trouble: it is a web page')
+    expect(asked).toHaveLength(2)
+  })
+
+  test('is another than the image of a registry that is said to have its digest', async () => {
+    const { asked, ask } = failing(new ConversionError('it is a web page'))
+    await ask()
+    await ask(wanted('a'))
+    expect(asked).toHaveLength(2)
+  })
+
+  test('since its server gives another file: it is asked again after ten minutes, others at once', async () => {
+    const { asked, ask, later } = failing(new FileError('Mismatch', 'another sum'))
+    await ask()
+    expect(await ask()).toBe('Trouble: another sum')
+    expect(asked).toHaveLength(1)
+    await ask(file('https://elsewhere.example/b'))
+    expect(asked).toHaveLength(2)
+    later(11)
+    await ask()
+    expect(asked).toHaveLength(3)
+  })
+
+  test('is forgotten when very many others have come since', async () => {
+    const { asked, ask } = failing(new ConversionError('it is a web page'))
+    const numbered = (number: number) => {
+      const digest = `sha256:${number.toString(16).padStart(64, '0')}`
+      return wanted('a', { digest, reference: `https://files.example/a@${digest}` })
+    }
+    for (let number = 0; number < 300; number++) await ask(numbered(number))
+    await ask(numbered(299))
+    expect(asked).toHaveLength(300)
+    await ask(numbered(0))
+    expect(asked).toHaveLength(301)
+  })
+
+  test('is not remembered for what may change', async () => {
+    const { asked, ask } = failing(new FileError('Unreachable', 'no route'))
+    await ask()
+    await ask()
+    expect(asked).toHaveLength(2)
   })
 })
 
@@ -187,6 +279,7 @@ describe('a conversion that fails', () => {
 
   test.each([
     [new NoSpaceError({ path: '/cache', needed: 10, free: 1 }), 'ImageNoSpace'],
+    [new CacheFullError({ needed: 10, most: 1 }), 'ImageNoSpace'],
     [Object.assign(new Error('write'), { code: 'ENOSPC' }), 'ImageNoSpace'],
     [new RegistryError('Unreachable', 'no route'), 'ImageUnreachable'],
     [new RegistryError('NoPlatform', 'no arm64'), 'ImagePlatformNotFound'],

@@ -1,6 +1,6 @@
 import { type Clock, unlessAborted } from '../../../kube/clock.ts'
 import { imageSourceOf } from '../../../kube/image-source.ts'
-import { NoSpaceError } from '../../image/errors.ts'
+import { CacheFullError, NoSpaceError } from '../../image/errors.ts'
 import { isFullError } from '../../image/space.ts'
 import type { NodeLayout } from '../../node/layout.ts'
 import type { Collector } from './collector.ts'
@@ -10,6 +10,7 @@ import { createLimiter } from './limiter.ts'
 import { type FetchImage, makeEntry } from './make.ts'
 import type { CacheObserver } from './observer.ts'
 import { imageTrouble } from './trouble.ts'
+import { createVerdicts } from './verdicts.ts'
 
 export interface CachedImage {
   /** The image configuration's `User`. */
@@ -23,6 +24,10 @@ interface ImageName {
 }
 
 export interface WantedImage extends ImageName {
+  /** Where a file is now; as its reference says when left out. What comes is checked against the digest. */
+  url?: string | undefined
+  /** Nobody waits for it: it comes only while it fits into the cache's limits. */
+  beforehand?: boolean
   /** Calls `act` with an auth file for the registry, where there are pull secrets; it is gone afterwards. */
   withAuthFile<T>(act: (authFile: string | undefined) => Promise<T>): Promise<T>
   onProgress(line: string): void
@@ -49,13 +54,15 @@ export interface ImageCache {
 export interface CacheParts {
   layout: NodeLayout
   fetch: FetchImage
-  collector: Pick<Collector, 'makeRoom'>
+  collector: Pick<Collector, 'makeRoom' | 'roomFor'>
   clock: Pick<Clock, 'now'>
   observer: CacheObserver
 }
 
 /** A conversion takes two processors for itself, and the memory of its tree of files. */
-const fetchesAtOnce = 2
+const conversionsAtOnce = 2
+/** Files only come, some of them slowly: they keep no conversion waiting. */
+const downloadsAtOnce = 4
 
 interface Work {
   done: Promise<CachedImage>
@@ -76,16 +83,24 @@ const userOf = ({ user }: Meta): CachedImage => ({ user })
 /** Where nobody can tell how much it takes. */
 const unknownRoom = 2 ** 30
 
-/** How much has to be freed for another try: the layers, and about as much again for what is made of them. */
-const roomFor = (error: unknown): number | undefined => {
-  if (error instanceof NoSpaceError && error.needed > 0) return Math.max(2 * error.needed - error.free, error.needed)
-  return error instanceof NoSpaceError || isFullError(error) ? unknownRoom : undefined
+const lackingOf = (error: unknown): number | undefined => {
+  if (error instanceof NoSpaceError || error instanceof CacheFullError) return error.lacking
+  return isFullError(error) ? 0 : undefined
+}
+
+/** How much has to be freed for another try. A prefetch of which nobody knows how large it is drives out nothing. */
+const lackingFor = (error: unknown, beforehand: boolean): number | undefined => {
+  const lacking = lackingOf(error)
+  if (lacking !== 0) return lacking
+  return beforehand ? undefined : unknownRoom
 }
 
 /** Images of a node, each whole or not there. */
 export const createImageCache = ({ layout, fetch, collector, clock, observer }: CacheParts): ImageCache => {
   const underWay = new Map<string, Work>()
-  const limited = createLimiter(fetchesAtOnce)
+  const verdicts = createVerdicts(clock)
+  const converting = createLimiter(conversionsAtOnce)
+  const downloading = createLimiter(downloadsAtOnce)
 
   const look = (entry: Entry): Meta | undefined => {
     const state = examine(entry)
@@ -127,8 +142,10 @@ export const createImageCache = ({ layout, fetch, collector, clock, observer }: 
     const started = performance.now()
     const seconds = (): number => (performance.now() - started) / 1000
     try {
+      const { reference, digest, url, beforehand = false } = wanted
+      const room = collector.roomFor(beforehand)
       const { meta, fetched } = await wanted.withAuthFile((authFile) =>
-        makeEntry(layout, entry, { ...wanted, authFile, onProgress }, fetch),
+        makeEntry(layout, entry, { reference, digest, url, room, authFile, onProgress }, fetch),
       )
       observer.onFetched({ seconds: seconds(), result: 'success', bytes: fetched.fetchedBytes })
       tellContents(layout, observer)
@@ -144,8 +161,9 @@ export const createImageCache = ({ layout, fetch, collector, clock, observer }: 
     try {
       return await make(wanted, onProgress)
     } catch (error) {
-      const room = roomFor(error)
-      if (room === undefined || collector.makeRoom(room) === 0) throw error
+      const { beforehand = false } = wanted
+      const lacking = lackingFor(error, beforehand)
+      if (lacking === undefined || collector.makeRoom(lacking, beforehand) === 0) throw error
       onProgress('images that nobody uses now have left the cache to make room: trying once more')
       return make(wanted, onProgress)
     }
@@ -156,8 +174,11 @@ export const createImageCache = ({ layout, fetch, collector, clock, observer }: 
     const tell = (line: string): void => {
       for (const listener of listeners) listener(line)
     }
+    const limited = imageSourceOf(wanted.reference) === 'registry' ? converting : downloading
     const made = limited(() => makeWithRoom(wanted, tell)).catch((error: unknown) => {
-      throw imageTrouble(error)
+      const trouble = imageTrouble(error)
+      verdicts.note(wanted, error, trouble)
+      throw trouble
     })
     const work = { done: made.finally(() => underWay.delete(wanted.digest)), listeners }
     underWay.set(wanted.digest, work)
@@ -185,7 +206,11 @@ export const createImageCache = ({ layout, fetch, collector, clock, observer }: 
         const present = lookFor(wanted)
         if (present || signal.aborted) return present && userOf(present)
         const others = underWay.get(wanted.digest)
-        if (!others) return follow(begin(wanted), wanted, signal)
+        if (!others) {
+          const verdict = verdicts.of(wanted)
+          if (verdict) throw verdict
+          return follow(begin(wanted), wanted, signal)
+        }
         // Its credentials are not ours: where it fails, we may not.
         await follow(others, wanted, signal).catch(() => undefined)
       }

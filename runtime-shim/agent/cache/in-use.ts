@@ -8,7 +8,7 @@ import { type Ticket, ticketSchema } from '../../node/ticket.ts'
 import { recordedPods } from '../pods/records.ts'
 import { cacheRoot, digestOfDirectory } from './entry.ts'
 
-/** Who keeps an image in the cache: leave to mount it, a mount, or a prefetch. */
+/** Who keeps an image in the cache: leave to mount it, or a mount; a prefetch while nobody else needs the room. */
 
 const ticketOf = (path: string): Ticket | undefined => {
   // One of another version counts for nothing, here as with the runtime.
@@ -25,13 +25,13 @@ const holdSchema = z.object({ digest: z.string() })
 /** Beside the pod's other records, and swept with them when it is gone. */
 const holdPath = (layout: NodeLayout, podUID: string): string => join(layout.stateDir, 'pods', podUID, 'prefetch.json')
 
-/** A prefetch pod keeps this image for as long as it lives. Its directory must be there. */
+/** A prefetch pod has brought this image, or is to. Its directory must be there. */
 export const hold = (layout: NodeLayout, podUID: string, digest: string): void =>
   writeJson(holdPath(layout, podUID), { digest })
 
 export const letGo = (layout: NodeLayout, podUID: string): void => rmSync(holdPath(layout, podUID), { force: true })
 
-/** The image that a prefetch pod keeps. */
+/** The image of a prefetch pod. */
 export const heldBy = (layout: NodeLayout, podUID: string): string | undefined =>
   readJson(holdPath(layout, podUID), holdSchema)?.digest
 
@@ -45,5 +45,7 @@ export const digestsInUse = (layout: NodeLayout): Set<string> =>
   new Set([
     ...attachedDigests(layout),
     ...ticketsIn(layout).flatMap(({ image }) => (image.volume ? [] : [image.digest])),
-    ...recordedPods(layout).flatMap((podUID) => heldBy(layout, podUID) ?? []),
   ])
+
+export const digestsHeld = (layout: NodeLayout): Set<string> =>
+  new Set(recordedPods(layout).flatMap((podUID) => heldBy(layout, podUID) ?? []))

@@ -3,12 +3,13 @@ import { mkdtemp, open, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Fetch, Fetched } from '../../image/fetch.ts'
 import { sha256Of } from '../../image/sha256.ts'
+import type { Room } from '../../image/space.ts'
 import { currentBootID } from '../../node/boot.ts'
 import type { NodeLayout } from '../../node/layout.ts'
 import { cacheRoot, type Entry, evict, type Meta, stagingPrefix } from './entry.ts'
 
 /** `fetchImage`, with the signal of the agent's end. */
-export type FetchImage = (fetch: Omit<Fetch, 'signal' | 'web'>) => Promise<Fetched>
+export type FetchImage = (fetch: Omit<Fetch, 'signal' | 'web'> & { room: Room }) => Promise<Fetched>
 
 const syncPath = async (path: string): Promise<void> => {
   const handle = await open(path, 'r')
@@ -31,10 +32,11 @@ const syncAndSum = async (path: string, known: string | undefined): Promise<stri
 }
 
 const fill = async (staging: string, fetch: FetchImage, wanted: Making): Promise<{ meta: Meta; fetched: Fetched }> => {
-  const { reference, digest, authFile, onProgress } = wanted
+  const { authFile, ...image } = wanted
+  const { reference } = image
   const target = join(staging, 'image')
   const access = { authFile, scratchDir: staging }
-  const fetched = await fetch({ reference, digest, access, target, scratchDir: staging, onProgress })
+  const fetched = await fetch({ ...image, access, target, scratchDir: staging })
   const { sizeBytes, user } = fetched
   const fileDigest = await syncAndSum(target, fetched.fileDigest)
   const meta = { reference, sizeBytes, user, fileDigest }
@@ -47,6 +49,9 @@ const fill = async (staging: string, fetch: FetchImage, wanted: Making): Promise
 interface Making {
   reference: string
   digest: string
+  /** Where a file is; as its reference says when left out. */
+  url: string | undefined
+  room: Room
   authFile: string | undefined
   onProgress(line: string): void
 }

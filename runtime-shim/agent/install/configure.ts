@@ -62,7 +62,7 @@ const backUp = (dir: string, path: string, text: string): void => {
 /** What containerd would make of a file of this text at this place. @throws RefusedError where it would not start with it */
 const dumpBeside = async (files: HostFiles, path: string, text: string, dump: Dump): Promise<ContainerdConfig> => {
   const proof = `${path}.lamina-proof`
-  files.write(proof, text, 0o600)
+  files.write(proof, text, { mode: 0o600 })
   try {
     return await dump(proof)
   } finally {
@@ -176,10 +176,12 @@ const configureCrio = async (options: ConfigureOptions, configDir: string): Prom
   const before = files.read(path)
   const { handler } = await ordinaryCrio(options, configDir)
   const text = crioDropIn(handler, launcher)
-  const undo = (): void => put(files, path, before)
+  // CRI-O reads every file below its folder, whatever its name.
+  const write = (content: string): void => files.write(path, content, { stage: 'above' })
+  const undo = (): void => (before === undefined ? files.remove(path) : write(before))
   if (before === text) return { path, undo, changed: false }
   try {
-    files.write(path, text)
+    write(text)
     if (knowsHandler(await crioDump(options, configDir), launcher)) return { path, undo, changed: true }
   } catch (error) {
     undo()

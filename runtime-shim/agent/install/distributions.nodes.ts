@@ -3,8 +3,7 @@ import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import { silentLog } from '../../../kube/testing/silent-log.ts'
 import { type ConfigureOptions, configure, hasHandler, unconfigure } from './configure.ts'
-import { restartRuntime } from './host.ts'
-import { restartWith } from './restart.ts'
+import { restartRuntime, restartWith } from './restart.ts'
 import { containerd1, containerd2, type RunningContainerd, startContainerd } from './testing/containerds.ts'
 
 const fixture = (name: string): string => readFileSync(join(import.meta.dirname, 'fixtures', name), 'utf8')

@@ -1,6 +1,6 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { silentLog } from '../../../kube/testing/silent-log.ts'
 import { build } from '../../../scripts/build.ts'
 import { installedPaths, type NodeLayout } from '../../node/layout.ts'
@@ -14,8 +14,8 @@ const fixture = (name: string): string => readFileSync(join(import.meta.dirname,
 
 let containerd: RunningContainerd
 let layout: NodeLayout
-const start = async (bin: string, text: string): Promise<void> => {
-  containerd = await startContainerd({ bin, config, files: { [config]: text } })
+const start = async (bin: string, text: string, by: 'program' | 'shell' = 'program'): Promise<void> => {
+  containerd = await startContainerd({ bin, config, files: { [config]: text }, by })
   layout = {
     ...{ installDir: join(containerd.dir, 'opt'), stateDir: join(containerd.dir, 'lamina') },
     ...{ cacheDir: containerd.dir, kubeletDir: containerd.dir },
@@ -114,7 +114,73 @@ describe('an agent on a node with containerd 2', () => {
     await removeHandler(layout, containerd.host, containerd.runtime())
     expect(containerd.starts()).toBe(3)
   }, 90_000)
+
+  const isOff = () => !knows() && readdirSync(layout.installDir, { recursive: true }).toSorted().join() === 'bin,etc'
+
+  test('cut off between configuration and restart, the next removal restarts it before the files go', async () => {
+    await agent(nodeKeeper({}, { status }))
+    const { host } = containerd
+    const remove = (path: string): void => {
+      host.files.remove(path)
+      throw new Error('cut off')
+    }
+    const cut = { ...host, files: { ...host.files, remove } }
+    await expect(removeHandler(layout, cut, containerd.runtime())).rejects.toThrow('cut off')
+    expect(existsSync(join(containerd.dir, 'etc/containerd/conf.d/lamina.toml'))).toBe(false)
+    // containerd still has the handler, and so what that leads to must be there.
+    expect(knows()).toBe(true)
+    expect(await host.run(launcher(), ['--version'], '/usr/sbin:/bin')).toMatch(/^runc version/)
+
+    await removeHandler(layout, host, containerd.runtime())
+    expect(containerd.starts()).toBe(3)
+    expect(isOff()).toBe(true)
+  }, 90_000)
+
+  test('cut off after the restart, the next removal takes the files and restarts nothing', async () => {
+    await agent(nodeKeeper({}, { status }))
+    const late = join(layout.stateDir, 'pods', 'uid-late')
+    const removal = removeHandler(layout, containerd.host, containerd.runtime())
+    await vi.waitFor(() => expect(containerd.starts()).toBe(3), 20_000)
+    // A pod that came in between is one way to be cut off there.
+    mkdirSync(late, { recursive: true })
+    await expect(removal).rejects.toThrow(/uid-late/)
+    expect(existsSync(launcher())).toBe(true)
+    rmSync(late, { recursive: true })
+
+    await removeHandler(layout, containerd.host, containerd.runtime())
+    expect(containerd.starts()).toBe(3)
+    expect(isOff()).toBe(true)
+  }, 90_000)
+
+  test('an agent that was told so does not make the node ready again', async () => {
+    const takeOff = (): object => {
+      // As long as the kubelet is waited for.
+      if (knows()) writeFileSync(join(layout.stateDir, 'taken-off'), '')
+      return status()
+    }
+    const keeper = nodeKeeper({}, { status: takeOff })
+    const { said } = await agent(keeper)
+    expect(said[0]).toMatch(/"agent.cjs uninstall" takes the handler off this node/)
+    expect(keeper.node.labels).toEqual({})
+  }, 60_000)
 })
+
+test('a containerd that a shell has started is not ended; restarted by hand, the node is ready', async () => {
+  await start(await containerd2(), fixture('v3-imports.toml'), 'shell')
+  const keeper = nodeKeeper({}, { status })
+  const { pid } = containerd.runtime().process
+  const { said, told } = await agent(keeper, { looks: 2 })
+  expect(said[1]).toMatch(/was started below sh .*which would not start it again.*Restart it yourself/)
+  expect(told).toEqual([`HandlerRefused: ${said[1]}`])
+  expect(containerd.runtime().process.pid).toBe(pid)
+  expect(keeper.node.labels).toEqual({})
+
+  process.kill(pid, 'SIGTERM')
+  await vi.waitFor(() => expect(knows()).toBe(true), 20_000)
+  expect(await agent(keeper)).toEqual({ said: [undefined], told: [] })
+  expect(keeper.node.labels).toEqual({ 'lamina.dev/ready': 'true' })
+  expect(containerd.starts()).toBe(2)
+}, 90_000)
 
 test('of containerd 1, which tells the kubelet nothing of handlers, its own start is believed', async () => {
   await start(await containerd1(), fixture('v2.toml'))

@@ -13,6 +13,7 @@ import type { NodeRuntime } from './node-runtime.ts'
 import { RefusedError } from './refused.ts'
 import { requireKernel, selfTest } from './requirements.ts'
 import { restartWith } from './restart.ts'
+import { UnsupervisedError } from './supervision.ts'
 import { backupDir, takenOffFile } from './uninstall.ts'
 
 export interface HandlerOptions {
@@ -83,7 +84,7 @@ const restart = async (
   try {
     await restartWith(at, configured, options)
   } catch (error) {
-    if (error instanceof RefusedError)
+    if (error instanceof RefusedError && !(error instanceof UnsupervisedError))
       memory.failure = new RefusedError(`${error.message}; a new agent tries again`, { cause: error })
     throw error
   }
@@ -141,13 +142,17 @@ const refuse = async ({ client, events, nodeName, log }: HandlerOptions, { messa
   }
 }
 
+const takenOff =
+  '"agent.cjs uninstall" takes the handler off this node, and can be run again where it did not end; a new agent installs it again'
+
 /** @returns why the handler is not there; undefined when it is */
 const tryOnce = async (options: HandlerOptions, memory: Memory): Promise<unknown> => {
   const { client, layout, nodeName, log, signal } = options
   try {
-    if (existsSync(takenOffFile(layout)))
-      throw new RefusedError('"agent.cjs uninstall" took the handler off this node; a new agent installs it again')
+    if (existsSync(takenOffFile(layout))) throw new RefusedError(takenOff)
     await installOnce(options, memory)
+    // It may have been taken off while the kubelet was waited for.
+    if (existsSync(takenOffFile(layout))) throw new RefusedError(takenOff)
     if (!signal.aborted && (await labelNode(client, nodeName, true))) log.info('the node is ready for instances')
     return undefined
   } catch (error) {

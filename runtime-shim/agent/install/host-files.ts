@@ -20,11 +20,12 @@ import { RefusedError } from './refused.ts'
 export interface HostFiles {
   read(path: string): string | undefined
   /**
-   * Beside and renamed: nobody reads half of it. Mode and owner stay; a new file gets `mode`.
+   * Under another name and renamed: nobody reads half of it. Mode and owner stay; a new file gets `mode`.
    *
+   * @param options.stage where that other name is: in the file's own folder, or in the one above
    * @throws RefusedError where the host's file system is read-only
    */
-  write(path: string, text: string, mode?: number): void
+  write(path: string, text: string, options?: { mode?: number; stage?: 'beside' | 'above' }): void
   remove(path: string): void
   /** Files that match a pattern with stars in its last part, in the order of their names. */
   glob(pattern: string): string[]
@@ -65,19 +66,19 @@ const wordOf = (pattern: string): RegExp =>
 export const hostFiles = (root: string): HostFiles => {
   const find = (path: string): string => resolveIn(root, path)
 
-  const write: HostFiles['write'] = (path, text, mode = 0o644) => {
+  const write: HostFiles['write'] = (path, text, { mode = 0o644, stage = 'beside' } = {}) => {
     const real = find(path)
     try {
       mkdirSync(dirname(real), { recursive: true })
       const before = statSync(real, { throwIfNoEntry: false })
-      const staging = `${real}.lamina-new`
+      const staging = join(dirname(real), stage === 'above' ? '..' : '.', `${basename(real)}.lamina-new`)
       rmSync(staging, { force: true })
       writeFileSync(staging, text, { mode: 0o600, flush: true })
       if (before) chownSync(staging, before.uid, before.gid)
       chmodSync(staging, before ? before.mode & 0o7777 : mode)
       renameSync(staging, real)
     } catch (error) {
-      if (hasCode(error, 'EROFS', 'EPERM', 'EACCES'))
+      if (hasCode(error, 'EROFS', 'EPERM', 'EACCES', 'EXDEV'))
         throw new RefusedError(`${path} on the node cannot be written: ${String(error)}`, { cause: error })
       throw error
     }

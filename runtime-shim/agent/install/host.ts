@@ -1,14 +1,15 @@
 import { execa } from 'execa'
-import { pause, systemClock } from '../../../kube/clock.ts'
 import { type HostFiles, hostFiles } from './host-files.ts'
-import { chooseRuntime, configOf, type NodeRuntime } from './node-runtime.ts'
-import { callerOf, hasSystemd, type RuntimeProcess, runtimeProcesses } from './processes.ts'
+import { chooseRuntime, type NodeRuntime } from './node-runtime.ts'
+import { callerOf, hasSystemd, runtimeProcesses } from './processes.ts'
 import { RefusedError } from './refused.ts'
 import { addressOf, parseContainerd } from './toml.ts'
 
 /** What the installer sees of the host and does to it. Its namespaces are reached through a process of it. */
 
 const nsenter = '/usr/bin/nsenter'
+/** Where NixOS and others have systemctl and modprobe. */
+export const adminPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/current-system/sw/bin'
 /** A stop of k3s's unit alone may take half of it. */
 const programMs = 180_000
 
@@ -43,9 +44,6 @@ export const hostOf = (pid = 1): Host => ({
   },
 })
 
-/** Where NixOS and others have systemctl and modprobe. */
-export const adminPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/current-system/sw/bin'
-
 /** @throws RefusedError when it is not sure which runtime is the kubelet's */
 export const observeRuntime = ({ pid, files }: Host, runtimeVersion: string): NodeRuntime =>
   chooseRuntime({
@@ -56,38 +54,3 @@ export const observeRuntime = ({ pid, files }: Host, runtimeVersion: string): No
     read: (path) => files.read(path),
     addressIn: (text, path) => addressOf(parseContainerd(text, path)),
   })
-
-/** A runtime may end as soon as it has read its configuration. */
-const settledMs = 2_000
-const restartWithinMs = 60_000
-const lookEveryMs = 200
-
-const isSame = (one: RuntimeProcess, other: RuntimeProcess): boolean =>
-  one.name === other.name && configOf(one) === configOf(other)
-
-/** The process that does what this one did; undefined while there is none. */
-const presentOf = (before: RuntimeProcess, { pid }: Host): RuntimeProcess | undefined =>
-  runtimeProcesses(pid).find((each) => isSame(each, before))
-
-/**
- * Makes the runtime read its configuration again, and waits until it runs. Its
- * containers live on: they are their shims' children.
- *
- * @throws RefusedError when it does not come back within a minute
- */
-export const restartRuntime = async (
-  host: Host,
-  { process: before, restart }: NodeRuntime,
-  signal: AbortSignal,
-): Promise<void> => {
-  const ended = presentOf(before, host)
-  if (restart.by === 'systemd') await host.run('systemctl', ['restart', restart.unit], adminPath)
-  else if (ended) process.kill(ended.pid, 'SIGTERM')
-  for (let waited = 0; !signal.aborted; waited += lookEveryMs) {
-    const present = presentOf(before, host)
-    if (present && present.pid !== ended?.pid && Date.now() - present.startTime > settledMs) return
-    if (waited > restartWithinMs)
-      throw new RefusedError(`${before.program} has not come back within a minute of its restart`)
-    await pause(systemClock, lookEveryMs, signal)
-  }
-}

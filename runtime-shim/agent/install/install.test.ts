@@ -1,4 +1,14 @@
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -59,6 +69,16 @@ describe('files of the host', () => {
     expect(files().read('/etc/crio/crio.conf.d/99-lamina.conf')).toBe('x')
     expect(files().read('/etc/crio/none')).toBeUndefined()
     expect(files().glob('/none/*.toml')).toEqual([])
+  })
+
+  test('a folder whose every file counts never has one that is half written', () => {
+    // The last step, the renaming, fails on a folder: what there is by then stays to be seen.
+    mkdirSync(join(dir, 'etc/crio/crio.conf.d/99-lamina.conf'), { recursive: true })
+    expect(() => files().write('/etc/crio/crio.conf.d/99-lamina.conf', 'x', { stage: 'above' })).toThrow(
+      /EISDIR|ENOTDIR/,
+    )
+    expect(readdirSync(join(dir, 'etc/crio/crio.conf.d'))).toEqual(['99-lamina.conf'])
+    expect(readdirSync(join(dir, 'etc/crio')).toSorted()).toEqual(['99-lamina.conf.lamina-new', 'crio.conf.d'])
   })
 })
 

@@ -12,7 +12,7 @@ export interface NodeRuntime {
   config: string
   /** CRI-O's folder of further files. */
   configDir: string | undefined
-  /** How it is made to read them again: by its unit, or by ending it, for whatever watches over it to start it anew. */
+  /** How it is made to read them again, where that is safe: by its unit, or by ending it, for its parent to start it anew. */
   restart: { by: 'systemd'; unit: string } | { by: 'signal' }
 }
 

@@ -99,6 +99,23 @@ export const runtimeProcesses = (hostPid = 1): RuntimeProcess[] => {
     .flatMap((entry) => runtimeOf(Number(entry), hostNamespaces) ?? [])
 }
 
+/** A process above another. */
+export interface Ancestor {
+  pid: number
+  /** Its program's name, cut off by the kernel after 15 bytes. */
+  name: string
+}
+
+const parentOf = (pid: number): number | undefined =>
+  ifReadable(() => Number(/^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]))
+
+/** The nearest first; the last is the first process of those that can be seen. */
+export const ancestorsOf = (pid: number): Ancestor[] => {
+  const parent = parentOf(pid) ?? 0
+  const name = parent > 0 ? ifReadable(() => readFileSync(`/proc/${parent}/comm`, 'utf8').trim()) : undefined
+  return name === undefined ? [] : [{ pid: parent, name }, ...ancestorsOf(parent)]
+}
+
 /** From the command line of a parent: a shim of containerd knows the address of its containerd, conmon is CRI-O's. */
 export const callerFrom = (commandLine: string): Caller | undefined => {
   const [program = '', ...args] = wordsOf(commandLine)

@@ -14,6 +14,9 @@ export interface Check {
 /** Of e2fsck(8)'s exit codes. */
 const corrected = 1
 const uncorrected = 4
+/** By a signal that it heeds. */
+const canceled = 32
+/** By another one. */
 const killed = 255
 
 /** Said of a file system that is as it should be, too. */
@@ -88,8 +91,8 @@ export const check = async (target: Target, preparation: Preparation, mode: keyo
     return { repaired: exitCode === corrected ? repairsIn(output, before) : [], damaged: undefined }
   } catch (error) {
     // Other exit codes say that it could not do its work: it was killed, or somebody has the device.
-    const isDamaged = error instanceof ToolError && error.exitCode !== killed && (error.exitCode & uncorrected) !== 0
-    if (!isDamaged) throw error
+    if (!(error instanceof ToolError) || error.exitCode === killed) throw error
+    if ((error.exitCode & canceled) !== 0 || (error.exitCode & uncorrected) === 0) throw error
     return { repaired: [], damaged: damage(preparation, target, error) }
   }
 }

@@ -90,6 +90,16 @@ describe('a blank device', () => {
   })
 })
 
+test('a blank device that somebody brought is not formatted', async () => {
+  await expect(prepare({ existing: true })).rejects.toMatchObject({
+    reason: 'OverlayNotBlank',
+    message: expect.stringMatching(
+      /^overlay "work": its device is blank, and on an existing claim Lamina makes nothing: make an ext3/,
+    ),
+  })
+  expect(content().every((byte) => byte === 0)).toBe(true)
+})
+
 describe('never formats what is there', () => {
   test.each([
     ['a few bytes at the start', () => write(0, 'my only copy')],

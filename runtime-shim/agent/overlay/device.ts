@@ -6,6 +6,7 @@ import { isClaimed, openDevice } from '../../mount/device.ts'
 import type { DeviceNumbers, OverlayVolume } from '../../mount/parts.ts'
 import { assertExt3, figuresOf, readSuperblock } from '../../mount/superblock.ts'
 import { Trouble } from '../trouble.ts'
+import { insteadOfTheLost, insteadOfThis } from './advice.ts'
 import { format } from './format.ts'
 import { lockDevice } from './lock.ts'
 import type { LockedFile, Preparation, PreparedOverlay, Target, UndertakingNote } from './preparation.ts'
@@ -111,16 +112,18 @@ const prepare = async (device: Device, preparation: Preparation): Promise<Prepar
   if (undertaking === 'making' && !made) return make(device, preparation)
   if (!hasExt && !undertaking) {
     const blank = await isBlank(device)
-    if (blank && !made) return make(device, preparation)
-    if (blank)
+    if (blank && existing && !made)
       throw refuse(
         overlay,
-        'is blank, although a file system was made there: restore it from a backup, or delete the PersistentOverlay and its PersistentVolumeClaim and make the overlay anew',
+        'is blank, and on an existing claim Lamina makes nothing: make an ext3 file system there (mkfs.ext3), or leave storage.existingClaimName out in a new overlay',
       )
+    if (blank && !made) return make(device, preparation)
+    if (blank)
+      throw refuse(overlay, `is blank, although a file system was made there: ${insteadOfTheLost(preparation)}`)
     if (!made || !superblockCopy(fd))
       throw refuse(
         overlay,
-        'holds something that is not an ext3 file system; it is left as it is: wipe it (wipefs --all, and its first and last MiB) to have one made, or use another claim',
+        `holds something that is not an ext3 file system; it is left as it is: ${insteadOfThis(preparation)}`,
       )
   }
   if (hasExt) assertExt3(readSuperblock(fd))

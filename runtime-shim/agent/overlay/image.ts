@@ -4,9 +4,10 @@ import { hasCode } from '../../mount/error-code.ts'
 import { overlayLayer } from '../../mount/image-file.ts'
 import { LockHeldError, lockImage } from '../../mount/lock.ts'
 import { overlayImageName } from '../../mount/names.ts'
-import { type OpenFile, openFileOrDirectoryBelow, openRegularBelow } from '../../mount/open.ts'
+import { type OpenFile, openFileOrDirectoryBelow } from '../../mount/open.ts'
 import type { ImageLayer } from '../../mount/parts.ts'
 import { Trouble } from '../trouble.ts'
+import { insteadOfTheLost } from './advice.ts'
 import { figuresOfDirectory, figuresOfSquashfs } from './figures.ts'
 import { format } from './format.ts'
 import { lockWithin, within } from './lock.ts'
@@ -15,6 +16,7 @@ import { makeFile, sweepStaging } from './publish.ts'
 import { mebibytes, reserve, withinRoom } from './reserve.ts'
 import { superblockCopy } from './superblock-copy.ts'
 import { figuresOfExt3, tend } from './tend.ts'
+import { giveBack } from './tools.ts'
 import { noNote, noteInDirectory } from './undertaking.ts'
 
 /** Overlays of format Image in a volume with a file system. */
@@ -27,12 +29,13 @@ interface Volume {
 
 const undertakingName = `.${overlayImageName}.undertaking`
 
-const make = async ({ dirfd, directory }: Volume, preparation: Preparation): Promise<void> => {
+/** @returns whether the image that is there now is ours: another node may have made one meanwhile */
+const make = async ({ dirfd, directory }: Volume, preparation: Preparation): Promise<boolean> => {
   const { overlay, size, ext3, onProgress } = preparation
   const isSparse = ext3.allocation === 'Sparse'
   onProgress(`overlay "${overlay}": making an ext3 file system of ${mebibytes(size)}`)
   const where = { overlay, directory }
-  await withinRoom(where, () =>
+  return withinRoom(where, () =>
     makeFile(dirfd, overlayImageName, async (fd) => {
       if (isSparse) ftruncateSync(fd, size)
       else await reserve(fd, size, where)
@@ -43,25 +46,24 @@ const make = async ({ dirfd, directory }: Volume, preparation: Preparation): Pro
   )
 }
 
-const missing = ({ overlay, path, made }: Preparation): Trouble =>
-  new Trouble(
+const missing = (preparation: Preparation): Trouble => {
+  const { overlay, path, made } = preparation
+  return new Trouble(
     'OverlayMissing',
     made
-      ? `overlay "${overlay}" has no ${path} in its volume, although one was made there: restore it from a backup, or delete the PersistentOverlay and its PersistentVolumeClaim and make the overlay anew`
+      ? `overlay "${overlay}" has no ${path} in its volume, although one was there: ${insteadOfTheLost(preparation)}`
       : `overlay "${overlay}": there is no ${path} in its volume: correct spec.storage.path in a new overlay, or put the image there`,
   )
+}
 
 interface Found extends OpenFile {
   isNew: boolean
 }
 
 const openOrMake = async (volume: Volume, preparation: Preparation): Promise<Found> => {
-  const { access, made, path, lockWaitMs } = preparation
+  const { made, existing, path, lockWaitMs } = preparation
   const what = `${volume.directory}/${path}`
-  const open = (): OpenFile =>
-    access === 'ReadWrite'
-      ? openRegularBelow(volume.dirfd, path, 'write', what)
-      : openFileOrDirectoryBelow(volume.dirfd, path, 'write', what)
+  const open = (): OpenFile => openFileOrDirectoryBelow(volume.dirfd, path, 'write', what)
   const openIfThere = (): OpenFile | undefined => {
     try {
       return open()
@@ -70,7 +72,7 @@ const openOrMake = async (volume: Volume, preparation: Preparation): Promise<Fou
       throw error
     }
   }
-  const canBeMade = !made && path === overlayImageName
+  const canBeMade = !made && !existing
   const present = await within(lockWaitMs, () => {
     const underWay = sweepStaging(volume.dirfd, overlayImageName)
     const found = openIfThere()
@@ -79,8 +81,8 @@ const openOrMake = async (volume: Volume, preparation: Preparation): Promise<Fou
   })
   if (present) return { ...present, isNew: false }
   if (!canBeMade) throw missing(preparation)
-  await make(volume, preparation)
-  return { ...open(), isNew: true }
+  const isNew = await make(volume, preparation)
+  return { ...open(), isNew }
 }
 
 /** The layer of a file, as the mount takes it; one that was made here may have lost its superblock, of which e2fsck knows copies. */
@@ -112,17 +114,18 @@ const figuresAlone = (fd: number, preparation: Preparation): PreparedOverlay => 
   return { figures, checked: false }
 }
 
+const readOnly = ({ overlay, path }: Preparation, what: string): Trouble =>
+  new Trouble('OverlayReadOnly', `overlay "${overlay}": ${path} is ${what}`)
+
 const prepareFile = async (file: Found, volume: Volume, preparation: Preparation): Promise<PreparedOverlay> => {
   const { fd, isNew } = file
-  const { overlay, uid, access, path, existing, size } = preparation
+  const { uid, access, path, existing, size } = preparation
   const { kind, extent } = layerIn(fd, preparation)
   if (kind === 'squashfs') {
     if (access === 'ReadOnly') return { figures: figuresOfSquashfs(fd, extent), checked: false }
-    throw new Trouble(
-      'OverlayReadOnly',
-      `overlay "${overlay}": ${path} is a squashfs, which cannot be written: use it with access ReadOnly`,
-    )
+    throw readOnly(preparation, 'a squashfs, which cannot be written: use it with access ReadOnly')
   }
+  giveBack(fd)
   const grows = !existing && extent.offset === 0 && extent.size === fstatSync(fd).size
   const target: Target = {
     ...{ fd, extent, what: path, directory: volume.directory },
@@ -138,7 +141,13 @@ const prepareIn = async (volume: Volume, preparation: Preparation): Promise<Prep
   const file = await openOrMake(volume, preparation)
   const what = `${directory}/${path}`
   try {
-    if (file.stats.isDirectory()) return { figures: figuresOfDirectory(file.fd), checked: false }
+    if (file.stats.isDirectory()) {
+      if (access === 'ReadOnly') return { figures: figuresOfDirectory(file.fd), checked: false }
+      throw readOnly(
+        preparation,
+        'a directory, to which format: Image does not write: use it with access ReadOnly, or make a new overlay with format: Directory',
+      )
+    }
     if (access === 'ReadOnly' && made) return figuresAlone(file.fd, preparation)
     if (access === 'ReadOnly' && isLocked(file.fd, what)) return { ...figuresAlone(file.fd, preparation), inUse: true }
     await lockWithin(file.fd, what, lockWaitMs)

@@ -255,7 +255,11 @@ describe('what can only be read', () => {
   test('a plain directory, too', async () => {
     mkdirSync(join(workplace.directory, 'sandbox'))
     expect(await prepare({ access: 'ReadOnly', path: 'sandbox' })).toMatchObject({ checked: false })
-    await expect(prepare({ path: 'sandbox' })).rejects.toMatchObject({ reason: 'OverlayUnsafe' })
+    await expect(prepare({ path: 'sandbox' })).rejects.toMatchObject({
+      reason: 'OverlayReadOnly',
+      message:
+        'overlay "work": sandbox is a directory, to which format: Image does not write: use it with access ReadOnly, or make a new overlay with format: Directory',
+    })
   })
 })
 

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { editExt3, makeExt3 } from '../../../test/node/images.ts'
+import { hasCode } from '../../mount/error-code.ts'
 import type { Preparation } from './preparation.ts'
 import { prepareOverlay } from './prepare.ts'
 import {
@@ -17,14 +18,14 @@ import {
 
 /**
  * Kill -9 at random times, with the real tools: of the agent with all that it has
- * started, as when its container is killed, and of the agent alone, when its
- * tools go on without it.
+ * started, as when its container is killed, and of the agent alone, when the
+ * preparer and its tools go on without it. And the orderly end, when the pod goes.
  */
 
 const MiB = 2 ** 20
 /** Each test kills for so long, and at least so often. */
 const forMs = 2_500
-const leastRounds = 4
+const leastRounds = 6
 
 let workplace: Workplace
 let image: string
@@ -44,12 +45,33 @@ const begin = async (preparation: Preparation): Promise<ChildProcess> => {
   return child
 }
 
-const kill = ({ pid = 0 }: ChildProcess, what: 'all' | 'agent'): void => {
+const childrenOf = (pid: number): number[] =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
+
+const isRunning = (pid: number): boolean => {
   try {
-    process.kill(what === 'all' ? -pid : pid, 'SIGKILL')
-  } catch {
-    // It has ended by itself.
+    return !/^State:\tZ/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ESRCH')) return false
+    throw error
   }
+}
+
+type End = 'all killed' | 'agent killed' | 'ended'
+const ends: readonly End[] = ['all killed', 'agent killed', 'ended']
+
+/** @returns the preparer, if it had one: with the agent killed alone it goes on */
+const end = ({ pid = 0 }: ChildProcess, how: End): number | undefined => {
+  if (!isRunning(pid)) return undefined
+  if (how === 'ended') {
+    process.kill(pid, 'SIGTERM')
+    return undefined
+  }
+  process.kill(pid, 'SIGSTOP')
+  const [preparer] = childrenOf(pid)
+  if (how === 'all killed' && preparer !== undefined && isRunning(preparer)) process.kill(-preparer, 'SIGKILL')
+  process.kill(pid, 'SIGKILL')
+  return preparer
 }
 
 interface Victim {
@@ -61,7 +83,7 @@ interface Victim {
   expectWhole(): void
 }
 
-/** Lets it run once, then kills it within that time, again and again, and prepares anew. */
+/** Lets it run once, then ends it within that time, again and again, and prepares anew. */
 const killAndGoOn = async ({ reset, changes, file, expectWhole }: Victim): Promise<void> => {
   const preparation = workplace.preparation({ ...changes, lockWaitMs: 10_000 })
   reset()
@@ -72,13 +94,15 @@ const killAndGoOn = async ({ reset, changes, file, expectWhole }: Victim): Promi
   const deadline = performance.now() + forMs
   for (let round = 0; round < leastRounds || performance.now() < deadline; round += 1) {
     reset()
-    const child = await begin(preparation)
-    const gone = child.exitCode === null ? once(child, 'exit') : Promise.resolve()
+    const agent = await begin(preparation)
+    const gone = agent.exitCode === null ? once(agent, 'exit') : Promise.resolve()
     await sleep(Math.random() * duration)
-    kill(child, round % 2 === 0 ? 'all' : 'agent')
+    const preparer = end(agent, ends[round % ends.length] ?? 'ended')
     await gone
     const { damaged } = await prepareOverlay(preparation)
     expect(damaged).toBeUndefined()
+    // One that was not ended may have come too late for its lock, and be looking at what it finds.
+    while (preparer !== undefined && isRunning(preparer)) await sleep(5)
     execFileSync('e2fsck', ['-f', '-n', file()], { stdio: 'pipe' })
     expectWhole()
   }

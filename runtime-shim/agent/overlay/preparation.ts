@@ -22,7 +22,7 @@ export interface Preparation {
   existing: boolean
   /** Whether it has been made or imported before: then what is missing is lost, and not made anew. */
   made: boolean
-  /** Whether errors were left to a person: then it is looked over anew, and taken over if it never was. */
+  /** Whether errors were left to a person, or it could not be mounted: then it is looked over anew, and taken over if it never was. */
   wasDamaged: boolean
   /** Locks around attaching loop devices ({@link ../../node/layout.ts}). */
   lockDir: string

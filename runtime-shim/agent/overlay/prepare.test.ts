@@ -1,6 +1,8 @@
 import { execFileSync } from 'node:child_process'
 import {
+  chownSync,
   closeSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   openSync,
@@ -69,6 +71,16 @@ describe('where there is no image', () => {
       /^Reserved block count: +819$/m,
     )
     assertExt3(superblock())
+  })
+
+  test('makes it with enough inodes to be mounted, however few are asked for', async () => {
+    const { figures } = await prepare(20 * MiB, { ext3: { bytesPerInode: 4 * MiB } })
+    expect(figures.inodes).toBeGreaterThanOrEqual(256)
+    expect(figures.inodes).toBeLessThan(512)
+    rmSync(image)
+    expect((await prepare(2048 * MiB, { ext3: { bytesPerInode: 4 * MiB, allocation: 'Sparse' } })).figures.inodes).toBe(
+      512,
+    )
   })
 
   test('sparse, takes blocks only as they are written', async () => {
@@ -248,7 +260,19 @@ describe('an image that is there', () => {
   })
 })
 
+test('an image that a cut-off tool has left to nobody is taken from him', async () => {
+  await prepare(16 * MiB)
+  chownSync(image, 65_534, 65_534)
+  await prepare(16 * MiB)
+  expect(statSync(image)).toMatchObject({ uid: 0, gid: 0 })
+})
+
 describe('on a claim that Lamina did not make', () => {
+  test('what is gone is to be restored; the claim is not to be deleted', async () => {
+    const { message } = await prepare(16 * MiB, { existing: true, made: true }).catch((error) => error)
+    expect(message).toMatch(/although one was there: restore it from a backup, or make another overlay$/)
+  })
+
   test('an image keeps its size', async () => {
     volumeWith(16)
     const { figures } = await prepare(64 * MiB, { existing: true, made: false })
@@ -291,10 +315,18 @@ describe('for a reader', () => {
   })
 })
 
-test('an image that another node has made meanwhile is taken as it is', async () => {
-  const theirs = readFileSync(join(makeVolume(join(dir, 'theirs'), 24), 'overlay.img'))
-  await prepare(16 * MiB, { access: 'ReadOnly', onProgress: () => writeFileSync(image, theirs) })
-  expect(readFileSync(image).equals(theirs)).toBe(true)
+test('an image that another node has made meanwhile is taken as one that was found', async () => {
+  const theirs = join(makeVolume(join(dir, 'theirs'), 24), 'overlay.img')
+  editExt3(theirs, 'mkdir upper', 'write /etc/hostname upper/kept', 'write /dev/null upper/.wh.gone')
+  let isFirst = true
+  const onProgress = (): void => {
+    if (isFirst) copyFileSync(theirs, image)
+    isFirst = false
+  }
+  const { figures, checked } = await prepare(16 * MiB, { onProgress })
+  expect([checked, figures.blocks * figures.blockSize]).toEqual([true, 24 * MiB])
+  expect(kept()).toBe(readFileSync('/etc/hostname', 'utf8'))
+  expect(editExt3(image, 'ls -p upper')).toContain('/gone/')
   expect(readdirSync(directory)).toEqual(['overlay.img'])
 })
 
@@ -304,6 +336,11 @@ describe('an image that is gone', () => {
       reason: 'OverlayMissing',
       message: expect.stringMatching(/^overlay "work" has no overlay.img.*restore it from a backup/),
     })
+    expect(readdirSync(directory)).toEqual([])
+  })
+
+  test('from an existing claim, was never to be made by us', async () => {
+    await expect(prepare(16 * MiB, { existing: true })).rejects.toMatchObject({ reason: 'OverlayMissing' })
     expect(readdirSync(directory)).toEqual([])
   })
 
@@ -332,17 +369,26 @@ describe('never formats what is there', () => {
     const before = readFileSync(image)
     await expect(prepare(32 * MiB)).rejects.toMatchObject({
       reason: 'OverlayNotExt3',
-      message: expect.stringMatching(/it is left as it is: move it away/),
+      message: expect.stringMatching(/it is left as it is: restore it from a backup/),
     })
+    await expect(prepare(32 * MiB, { made: false })).rejects.toMatchObject({
+      message: expect.stringMatching(/it is left as it is: move it away to have a new one made$/),
+    })
+    const { message } = await prepare(32 * MiB, { made: false, existing: true }).catch((error) => error)
+    expect(message).toMatch(/it is left as it is: name in a new overlay \(storage.path\) an ext3 image/)
     expect(readFileSync(image).equals(before)).toBe(true)
   })
 
   test.each([
-    ['a directory', () => mkdirSync(image)],
     ['a FIFO', () => execFileSync('mkfifo', [image])],
     ['a link to a device', () => symlinkSync('/dev/null', image)],
   ])('%s', async (_what, make) => {
     make()
     await expect(prepare(16 * MiB)).rejects.toMatchObject({ reason: 'OverlayUnsafe' })
+  })
+
+  test('a directory', async () => {
+    mkdirSync(image)
+    await expect(prepare(16 * MiB)).rejects.toMatchObject({ reason: 'OverlayReadOnly' })
   })
 })

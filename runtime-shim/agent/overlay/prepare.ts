@@ -5,6 +5,7 @@ import { UnsafePathError } from '../../mount/open.ts'
 import { OverlayError } from '../../mount/parts.ts'
 import { NotExt3Error } from '../../mount/superblock.ts'
 import { Trouble } from '../trouble.ts'
+import { insteadOfThis } from './advice.ts'
 import { prepareDevice } from './device.ts'
 import { prepareDirectory } from './directory.ts'
 import { prepareImage } from './image.ts'
@@ -30,7 +31,7 @@ const asTrouble = (preparation: Preparation, error: unknown): unknown => {
   if (error instanceof NotExt3Error || error instanceof BadImageError)
     return trouble(
       'OverlayNotExt3',
-      `${whereOf(preparation)} is not an overlay (${error.message}); it is left as it is: move it away to have a new one made`,
+      `${whereOf(preparation)} is not an overlay (${error.message}); it is left as it is: ${insteadOfThis(preparation)}`,
     )
   if (error instanceof ToolError) return trouble(toolReasons[error.tool], error.message)
   if (hasCode(error, 'EROFS'))

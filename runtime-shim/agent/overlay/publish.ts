@@ -1,14 +1,36 @@
 import { randomUUID } from 'node:crypto'
-import { closeSync, constants, existsSync, fsync, linkSync, readdirSync, renameSync, rmSync, unlinkSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fchownSync,
+  fstatSync,
+  fsync,
+  linkSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  unlinkSync,
+} from 'node:fs'
 import { promisify } from 'node:util'
 import { hasCode } from '../../mount/error-code.ts'
 import { LockHeldError, lockImage } from '../../mount/lock.ts'
-import { descriptorPath, openBelow, openRegularBelow } from '../../mount/open.ts'
+import { descriptorPath, type OpenFile, openBelow, openRegularBelow } from '../../mount/open.ts'
 
 const sync = promisify(fsync)
 
 /** Names of files that are on their way to `name`: a UUID follows. */
 const stagingPrefix = (name: string): string => `.${name}.new-`
+
+/** Undefined when another sweep has been here first, or the file has got its name. */
+const openStaging = (dirfd: number, staging: string): OpenFile | undefined => {
+  try {
+    return openRegularBelow(dirfd, staging, 'write', staging)
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ESTALE')) return undefined
+    throw error
+  }
+}
 
 /**
  * Removes files of earlier preparations that were cut off.
@@ -19,10 +41,12 @@ export const sweepStaging = (dirfd: number, name: string): number => {
   const dir = descriptorPath(dirfd)
   let underWay = 0
   for (const staging of readdirSync(dir).filter((each) => each.startsWith(stagingPrefix(name)))) {
-    const { fd } = openRegularBelow(dirfd, staging, 'write', staging)
+    const file = openStaging(dirfd, staging)
+    if (!file) continue
+    const { fd } = file
     try {
       lockImage(fd, 'exclusive', staging)
-      unlinkSync(`${dir}/${staging}`)
+      rmSync(`${dir}/${staging}`, { force: true })
     } catch (error) {
       if (!(error instanceof LockHeldError)) throw error
       underWay += 1
@@ -37,28 +61,41 @@ export const sweepStaging = (dirfd: number, name: string): number => {
  * The finished file gets its name only if nothing has it: another node may have
  * made one meanwhile, and a foreign file is not replaced. Where the volume's file
  * system has no hard links, the last look is a moment before.
+ *
+ * @returns whether it has its name
  */
-const publish = (dir: string, staging: string, name: string): void => {
+const publish = (dir: string, staging: string, name: string): boolean => {
   const [from, to] = [`${dir}/${staging}`, `${dir}/${name}`]
   try {
     linkSync(from, to)
+    unlinkSync(from)
+    return true
   } catch (error) {
     const hasNoLinks = hasCode(error, 'EPERM', 'ENOTSUP', 'ENOSYS', 'EMLINK')
     if (!hasNoLinks && !hasCode(error, 'EEXIST')) throw error
     if (hasNoLinks && !existsSync(to)) {
       renameSync(from, to)
-      return
+      return true
     }
   }
   unlinkSync(from)
+  return false
+}
+
+/** Whatever the volume made of it, or a tool has left. */
+const giveToRoot = (fd: number): void => {
+  const { uid, gid } = fstatSync(fd)
+  if (uid !== 0 || gid !== 0) fchownSync(fd, 0, 0)
 }
 
 /**
  * Makes the file `name` in the directory open at `dirfd`: filled under another
  * name and under a lock, synced, then named. A crash leaves no file of that name
  * or a whole one; a failure leaves nothing.
+ *
+ * @returns false when another one has got the name first: then that one stays
  */
-export const makeFile = async (dirfd: number, name: string, fill: (fd: number) => Promise<void>): Promise<void> => {
+export const makeFile = async (dirfd: number, name: string, fill: (fd: number) => Promise<void>): Promise<boolean> => {
   const dir = descriptorPath(dirfd)
   const staging = `${stagingPrefix(name)}${randomUUID()}`
   const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL
@@ -66,13 +103,15 @@ export const makeFile = async (dirfd: number, name: string, fill: (fd: number) =
   try {
     lockImage(fd, 'exclusive', staging)
     await fill(fd)
+    giveToRoot(fd)
     await sync(fd)
-    publish(dir, staging, name)
+    const isPublished = publish(dir, staging, name)
+    await sync(dirfd)
+    return isPublished
   } catch (error) {
     rmSync(`${dir}/${staging}`, { force: true })
     throw error
   } finally {
     closeSync(fd)
   }
-  await sync(dirfd)
 }

@@ -39,9 +39,9 @@ const isOutOfSpace = (error: unknown): boolean =>
  *
  * @throws Trouble when that has no room
  */
-export const withinRoom = async (where: Where, act: () => Promise<void>): Promise<void> => {
+export const withinRoom = async <T>(where: Where, act: () => Promise<T>): Promise<T> => {
   try {
-    await act()
+    return await act()
   } catch (error) {
     throw isOutOfSpace(error) ? noSpace(where, undefined, error) : error
   }

@@ -72,8 +72,17 @@ const collectOutput = (onLine: ((line: string) => void) | undefined): Output => 
   }
 }
 
-/** For a child, from 3 on. */
-export const descriptorsOf = ({ fd, lock }: LockedFile): number[] => (lock === undefined ? [fd] : [fd, lock])
+const standardError = 2
+
+/**
+ * For a child, from 3 on. Our own standard error is among them: whoever has us
+ * prepare an overlay ({@link ./apart.ts}) sees by its end that the child has ended, too.
+ */
+export const descriptorsOf = ({ fd, lock }: LockedFile): number[] => [
+  fd,
+  ...(lock === undefined ? [] : [lock]),
+  standardError,
+]
 
 /** The tools call the file by its descriptor, which tells nobody anything. */
 const ownName = new RegExp(`${thirdDescriptor}(\\?offset=\\d+)?: `, 'g')
@@ -86,6 +95,13 @@ const run = (file: LockedFile, tool: Tool, args: readonly string[], onLine: (lin
     child.once('error', reject)
     child.once('close', (code) => resolve(code ?? 255))
   })
+
+/** Takes from nobody what an earlier run has left him that was cut off. */
+export const giveBack = (fd: number): void => {
+  const { uid, gid } = fstatSync(fd)
+  if (uid === unprivileged.uid || gid === unprivileged.gid)
+    fchownSync(fd, uid === unprivileged.uid ? 0 : uid, gid === unprivileged.gid ? 0 : gid)
+}
 
 /**
  * Runs a tool on the open file or device, as nobody and without capabilities: a
@@ -100,6 +116,7 @@ export const runTool = async (file: LockedFile, toolRun: ToolRun): Promise<{ exi
   const output = collectOutput(onLine)
   const name = offset === 0 ? thirdDescriptor : `${thirdDescriptor}?offset=${offset}`
   const size = blocks === undefined ? [] : [String(blocks)]
+  giveBack(fd)
   const { uid, gid } = fstatSync(fd)
   fchownSync(fd, unprivileged.uid, unprivileged.gid)
   try {
@@ -107,7 +124,6 @@ export const runTool = async (file: LockedFile, toolRun: ToolRun): Promise<{ exi
     if (!accepted.includes(exitCode)) throw new ToolError(tool, exitCode, output.lines)
     return { exitCode, output: output.lines }
   } finally {
-    // Nobody's only if an earlier run was cut off.
-    fchownSync(fd, uid === unprivileged.uid ? 0 : uid, gid === unprivileged.gid ? 0 : gid)
+    fchownSync(fd, uid, gid)
   }
 }

@@ -18,6 +18,7 @@ import {
   overlayMountPath,
   overlayVolume,
   releaseFinalizer,
+  unhealthy,
   volumePrefix,
 } from '../../../kube/names.ts'
 import { instanceOwnerOf } from '../../../kube/owner.ts'
@@ -26,7 +27,7 @@ import type { PersistentVolumeClaim, Pod } from '../../../kube/resources.ts'
 import { overlayImageName } from '../../mount/names.ts'
 import { Trouble } from '../trouble.ts'
 import { hasDeviceOnly, mountsOnly, strangerToVolumes, volumeOf } from './pod-volumes.ts'
-import { damagedReason, healthOfStatus } from './report.ts'
+import { healthOfStatus } from './report.ts'
 
 /** All that leave to mount rests on (DESIGN §4, step 5), each read live. */
 export interface Chain {
@@ -56,7 +57,7 @@ export interface GrantedOverlay {
   existing: boolean
   /** Whether its status says that an image has been made. */
   made: boolean
-  /** Whether its status says that e2fsck left errors in it to a person, who may have mended them since. */
+  /** Whether its status says that e2fsck left errors in it to a person, who may have mended them since, or that it could not be mounted. */
   wasDamaged: boolean
 }
 
@@ -125,6 +126,9 @@ const checkClaim = (
     : forged(`container ${containers.main} does not mount ${volume} at ${path} alone`)
 }
 
+/** The superblock need not tell. */
+const toBeChecked: readonly string[] = [unhealthy.damaged, unhealthy.checkNeeded]
+
 const checkOverlay = (
   { pod, instance }: { pod: Pod; instance: Instance },
   grant: GrantOfOverlay,
@@ -159,7 +163,7 @@ const checkOverlay = (
     path: storage.path ?? (format === 'Image' ? overlayImageName : '.'),
     size: parseQuantity(size),
     made: overlay.status.usage !== undefined,
-    wasDamaged: healthOfStatus(overlay)?.reason === damagedReason,
+    wasDamaged: toBeChecked.includes(healthOfStatus(overlay)?.reason ?? ''),
   }
 }
 

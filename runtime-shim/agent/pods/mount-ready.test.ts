@@ -9,6 +9,7 @@ import { editExt3, makeVolume } from '../../../test/node/images.ts'
 import { lockImage } from '../../mount/lock.ts'
 import { writeJson } from '../../node/json-file.ts'
 import { defaultLayout, type NodeLayout, podPaths } from '../../node/layout.ts'
+import { prepareOverlay } from '../overlay/prepare.ts'
 import { genuine, podUID, storedPod } from '../testing/genuine.ts'
 import type { GrantedOverlay } from './chain.ts'
 import { prepareOverlays } from './mount-ready.ts'
@@ -50,6 +51,7 @@ const prepare = (changes: Partial<GrantedOverlay> = {}) => {
     {
       ...{ layout, clock: systemClock },
       onePerOverlay: createSerializer(),
+      prepareOverlay,
       report: async (_overlay, decide) => {
         const status = genOverlay('work')
         const told = decide(status)

@@ -3,14 +3,15 @@ import type { Pod } from '../../../kube/resources.ts'
 import { readJson } from '../../node/json-file.ts'
 import { installedPaths, lockDir, podPaths } from '../../node/layout.ts'
 import { volumesSchema } from '../../node/ticket.ts'
-import type { CachedImage, ImageCache } from '../cache/images.ts'
-import type { Preparation } from '../overlay/preparation.ts'
-import { prepareOverlay } from '../overlay/prepare.ts'
+import type { CachedImage, ImageCache, WantedImage } from '../cache/images.ts'
+import type { Preparation, PreparedOverlay } from '../overlay/preparation.ts'
 import { workerProgram } from '../overlay/run-worker.ts'
 import { volumeOf } from '../overlay/volume.ts'
 import type { NodeServices } from '../services.ts'
 import { Trouble } from '../trouble.ts'
 import type { Granted, GrantedOverlay } from './chain.ts'
+import { readUrl } from './file-url.ts'
+import { createPendingTeller, pendingReason } from './pending.ts'
 import type { Progress } from './progress.ts'
 import { readPullSecrets, withAuthFile } from './pull-secrets.ts'
 import type { OverlayReporter } from './report.ts'
@@ -21,6 +22,8 @@ export interface MountPreparer extends NodeServices {
   images: ImageCache
   /** Two readers may start at once on an overlay that was never made. */
   onePerOverlay<T>(overlayUID: string, act: () => Promise<T>): Promise<T>
+  /** Undefined when the signal has ended it ({@link ../overlay/apart.ts}). */
+  prepareOverlay(preparation: Preparation, signal: AbortSignal): Promise<PreparedOverlay | undefined>
   report: OverlayReporter
 }
 
@@ -64,31 +67,31 @@ const onVolume: CachedImage = { user: '' }
 
 /** The image in the cache, or on its volume; undefined when the pod ends before. */
 export const ensureImage = async (
-  { layout, clock, images }: Pick<MountPreparer, 'layout' | 'clock' | 'images'>,
+  { client, layout, clock, log, images }: Pick<MountPreparer, 'client' | 'layout' | 'clock' | 'log' | 'images'>,
   { pod, progress, signal }: Readying,
-  image: Granted['image'],
+  image: Granted['image'] & Pick<WantedImage, 'url' | 'beforehand'>,
 ): Promise<CachedImage | undefined> => {
   const present = image.volume ? onVolume : images.use(image)
   if (present) return present
   const paths = podPaths(layout, pod.metadata.uid)
+  const pending = createPendingTeller({ client, clock, log }, pod)
   // The runtime repeats it when a fetch takes longer than it may wait.
   const tell = (line: string): void => {
+    const message = `the image is being fetched: ${line}`
     progress.line(line)
-    refuse(paths, { reason: 'ImagePending', message: `the image is being fetched: ${line}`, final: false })
+    refuse(paths, { reason: pendingReason, message, final: false })
+    pending.line(message)
   }
   const late = new Trouble('ImagePullSecretPending', 'the kubelet has not laid down the pull secrets of the image yet')
   const secrets = await waitFor(clock, signal, () => readPullSecrets(layout, pod), late)
-  return (
-    secrets &&
-    images.ensure(
-      {
-        ...image,
-        withAuthFile: (act) => withAuthFile(secrets, layout, act),
-        onProgress: tell,
-      },
-      signal,
-    )
-  )
+  const url = image.url ?? (await readUrl(client, pod, image))
+  if (!secrets) return undefined
+  const wanted: WantedImage = {
+    ...{ ...image, url },
+    withAuthFile: (act) => withAuthFile(secrets, layout, act),
+    onProgress: tell,
+  }
+  return images.ensure(wanted, signal).finally(pending.end)
 }
 
 /** What `prepare` waits for: overlays that are written, and those that were never made. */
@@ -97,7 +100,13 @@ const toPrepare = (overlays: readonly GrantedOverlay[]): GrantedOverlay[] =>
 
 /** Makes, grows and checks the overlays that need it; ends early when the pod does. */
 export const prepareOverlays = async (
-  { layout, clock, onePerOverlay, report }: Pick<MountPreparer, 'layout' | 'clock' | 'onePerOverlay' | 'report'>,
+  {
+    layout,
+    clock,
+    onePerOverlay,
+    prepareOverlay,
+    report,
+  }: Pick<MountPreparer, 'layout' | 'clock' | 'onePerOverlay' | 'prepareOverlay' | 'report'>,
   { pod, progress, signal }: Readying,
   overlays: readonly GrantedOverlay[],
 ): Promise<void> => {
@@ -119,7 +128,8 @@ export const prepareOverlays = async (
       worker: workerProgram(),
       onProgress: progress.line,
     }
-    const found = await onePerOverlay(uid, () => prepareOverlay(preparation))
+    const found = await onePerOverlay(uid, () => prepareOverlay(preparation, signal))
+    if (!found) return
     // To tell of it would say that it has been made or taken over.
     if (found.inUse) continue
     const ofVolume = format === 'Directory'

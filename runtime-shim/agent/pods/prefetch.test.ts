@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -11,16 +11,20 @@ import { systemClock } from '../../../kube/clock.ts'
 import { type Pod, pods } from '../../../kube/resources.ts'
 import { silentLog } from '../../../kube/testing/silent-log.ts'
 import { digestOf, genImage, genResolved } from '../../../test/gen/objects.ts'
-import { RegistryError } from '../../image/errors.ts'
+import { CacheFullError, RegistryError } from '../../image/errors.ts'
+import { wholeDisk } from '../../image/space.ts'
 import { type NodeLayout, podPaths } from '../../node/layout.ts'
+import { entryOf } from '../cache/entry.ts'
 import { createImageCache } from '../cache/images.ts'
-import { digestsInUse } from '../cache/in-use.ts'
+import { digestsHeld } from '../cache/in-use.ts'
 import type { FetchImage } from '../cache/make.ts'
 import { unobserved } from '../cache/observer.ts'
 import { makeLayout, removeLayout } from '../cache/testing/plant.ts'
 import { createEndings } from './endings.ts'
 import { createPrefetchReconciler, isPrefetch } from './prefetch.ts'
 
+const prefetchRoom = { keepFree: 0, most: 50 * 2 ** 20 }
+const lookAgain = { requeueAfterMs: 600_000 }
 const podUID = '5f0e0d2c-0000-4000-8000-000000000001'
 
 let layout: NodeLayout
@@ -40,7 +44,7 @@ const podFor = (image: ContainerImage, { status, metadata = {} }: { status?: obj
 
 const image = (given: Parameters<typeof genImage>[1] = {}) => genImage('debian', given)
 
-const create = (pod: Pod, live: ContainerImage | undefined, fetch?: FetchImage) => {
+const create = (pod: Pod, live: ContainerImage | undefined, fetch?: FetchImage, allowed = '{"file": ["other"]}') => {
   const fetches: Parameters<FetchImage>[0][] = []
   const events: unknown[] = []
   const conditions: unknown[] = []
@@ -60,7 +64,12 @@ const create = (pod: Pod, live: ContainerImage | undefined, fetch?: FetchImage) 
     throw new Error('not asked for in this test')
   }
   const images = createImageCache({
-    ...{ layout, clock: systemClock, observer: unobserved, collector: { makeRoom: () => 0 } },
+    ...{
+      layout,
+      clock: systemClock,
+      observer: unobserved,
+      collector: { makeRoom: () => 0, roomFor: (beforehand) => (beforehand ? prefetchRoom : wholeDisk) },
+    },
     fetch: async (wanted) => {
       fetches.push(wanted)
       const { authFile } = wanted.access
@@ -80,7 +89,7 @@ const create = (pod: Pod, live: ContainerImage | undefined, fetch?: FetchImage) 
       ...client,
       ...{ list: unasked, listPage: unasked, create: unasked, mergePatch: unasked, delete: unasked, watch: unasked },
     },
-    allowedSources: allowedSourcesField.parse('{"file": ["other"]}'),
+    allowedSources: allowedSourcesField.parse(allowed),
     cache: { get: () => state.pod },
     events: { event: ({ kind }, type, reason, message) => events.push({ kind, type, reason, message }) },
     endingOf: endings.signalOf,
@@ -103,25 +112,42 @@ describe('a pod of a prefetch', () => {
 
   test('brings the image as it is resolved now, tells how far it is, and then costs nothing', async () => {
     const agent = create(podFor(image()), image())
-    expect(await agent.pass()).toEqual({})
+    expect(await agent.pass()).toEqual(lookAgain)
     expect(agent.fetches).toMatchObject([{ reference: genResolved().reference, digest: digestOf('a') }])
     expect(progress('log')).toBe('downloaded 1 of 1 MiB (100 %)\n')
     expect(JSON.parse(progress('result.json'))).toEqual({ exitCode: 0, message: 'ready' })
     expect([agent.events, agent.conditions]).toEqual([[], []])
     const before = agent.reads()
-    expect(await agent.pass()).toEqual({})
+    expect(await agent.pass()).toEqual(lookAgain)
     expect(agent.reads()).toBe(before)
   })
 
-  test('ends at once where the image is there, and keeps it there until it ends itself', async () => {
+  test('ends at once where the image is there, and keeps it until it ends itself, or others need the room', async () => {
     await create(podFor(image()), image()).pass()
     const agent = create(podFor(image()), image())
     await agent.pass()
     expect(agent.fetches).toEqual([])
-    expect([...digestsInUse(layout)]).toEqual([digestOf('a')])
+    expect([...digestsHeld(layout)]).toEqual([digestOf('a')])
     agent.state.pod = podFor(image(), { status: { phase: 'Failed' } })
     await agent.pass()
-    expect([...digestsInUse(layout)]).toEqual([])
+    expect([...digestsHeld(layout)]).toEqual([])
+  })
+
+  test('brings the image again where it had to leave the cache for others', async () => {
+    const agent = create(podFor(image()), image())
+    await agent.pass()
+    rmSync(entryOf(layout, digestOf('a')).dir, { recursive: true })
+    expect(await agent.pass()).toEqual(lookAgain)
+    expect(agent.fetches).toHaveLength(2)
+  })
+
+  test('fetches a file by the URL with its signature, which no reference shows', async () => {
+    const url = 'https://files.example/a?X-Amz-Signature=secret'
+    const resolved = { ...genResolved(), reference: `https://files.example/a@${digestOf('a')}` }
+    const signed = image({ spec: { source: { file: { url, sha256: 'a'.repeat(64) } } }, status: { resolved } })
+    const agent = create(podFor(signed), signed, undefined, '{}')
+    await agent.pass()
+    expect(agent.fetches).toMatchObject([{ url, reference: resolved.reference }])
   })
 
   test("reads the registry with the pod's own secrets", async () => {
@@ -130,7 +156,7 @@ describe('a pod of a prefetch', () => {
     mkdirSync(join(volume, '..data'), { recursive: true })
     await writeFile(join(volume, '.dockerconfigjson'), '{"auths":{"registry.example":{"auth":"eDp5"}}}')
     const agent = create(podFor(image(secret)), image(secret))
-    expect(await agent.pass()).toEqual({})
+    expect(await agent.pass()).toEqual(lookAgain)
     expect(agent.secretsSeen).toEqual(['{"auths":{"registry.example":{"auth":"eDp5"}}}'])
   })
 
@@ -175,6 +201,17 @@ describe('what keeps a prefetch', () => {
     const before = agent.reads()
     expect((await agent.pass()).requeueAfterMs).toBeGreaterThan(900)
     expect(agent.reads()).toBe(before)
+  })
+
+  test('the cache that is as large as it may be, likewise, and it is tried again when much has changed', async () => {
+    const agent = create(podFor(image()), image(), async ({ room }) => {
+      throw new CacheFullError({ needed: 2 ** 30, most: room.most })
+    })
+    expect(await agent.pass()).toEqual({ requeueAfterMs: 60_000 })
+    const message = expect.stringMatching(
+      /the image takes about 1024 MiB, and the cache of this node has room for 50 MiB /,
+    )
+    expect(agent.events).toMatchObject([{ reason: 'ImageNoSpace', message }])
   })
 
   test('a registry that refuses it, likewise', async () => {

@@ -10,10 +10,12 @@ import type { EventRecorder } from '../../../kube/events.ts'
 import type { KubeObject, Resource } from '../../../kube/resource.ts'
 import { createSerializer } from '../../../kube/serially.ts'
 import { silentLog } from '../../../kube/testing/silent-log.ts'
+import { wholeDisk } from '../../image/space.ts'
 import { writeJson } from '../../node/json-file.ts'
 import { defaultLayout, type NodeLayout, podPaths } from '../../node/layout.ts'
 import { createImageCache } from '../cache/images.ts'
 import { unobserved } from '../cache/observer.ts'
+import { prepareOverlay } from '../overlay/prepare.ts'
 import { genuine, grantedImage, podUID, storedPod, type Whole } from '../testing/genuine.ts'
 import { createEndings } from './endings.ts'
 import { createPodReconciler } from './reconcile.ts'
@@ -93,9 +95,10 @@ const createAgent = (whole: Whole) => {
     allowedSources: allowedSourcesField.parse(undefined),
     images: createImageCache({
       ...{ layout, fetch: convert, clock: systemClock, observer: unobserved },
-      collector: { makeRoom: () => 0 },
+      collector: { makeRoom: () => 0, roomFor: () => wholeDisk },
     }),
     onePerOverlay: createSerializer(),
+    prepareOverlay,
     cache: { get: () => storedPod(whole) },
     events: recorder,
     report: createOverlayReporter({ client, events: recorder, clock: systemClock }),
@@ -119,6 +122,18 @@ describe('a genuine pod', () => {
     agent.reads.splice(0)
     expect(await agent.pass()).toEqual({})
     expect(agent.reads).toEqual([])
+  })
+
+  test('whose overlay the runtime found damaged has that told, once', async () => {
+    imageIsThere()
+    const agent = createAgent(genuine({ prepare: false }))
+    await agent.pass()
+    writeJson(paths().damage, { overlay: { name: 'work', uid: 'uid-work' }, message: 'its root is gone' })
+    await agent.pass()
+    await agent.pass()
+    expect(agent.writes).toMatchObject([
+      { kind: 'PersistentOverlay', body: { status: { conditions: [{ status: 'False', reason: 'CheckNeeded' }] } } },
+    ])
   })
 
   test('whose image has left the cache gets it back: a restart in place needs it', async () => {

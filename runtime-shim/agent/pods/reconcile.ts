@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs'
 import type { Attempts, Pace } from '../../../kube/attempts.ts'
 import type { EventRecorder } from '../../../kube/events.ts'
 import { releaseFinalizer } from '../../../kube/names.ts'
@@ -5,7 +6,9 @@ import type { Reflector } from '../../../kube/reflector.ts'
 import { parseKey } from '../../../kube/resource.ts'
 import { type Pod, pods } from '../../../kube/resources.ts'
 import { currentBootID } from '../../node/boot.ts'
+import { readJson } from '../../node/json-file.ts'
 import { podPaths } from '../../node/layout.ts'
+import { damageSchema } from '../../node/ticket.ts'
 import { Trouble } from '../trouble.ts'
 import { checkChain, type Granted, notGrantedYet } from './chain.ts'
 import { ensureImage, isThere, type MountPreparer, prepareOverlays, type Readying } from './mount-ready.ts'
@@ -158,12 +161,25 @@ const isSettled = (agent: Agent, pod: Pod): boolean => {
   )
 }
 
+/** What the runtime found out when it mounted. */
+const tellDamage = async (agent: Agent, { metadata: { uid, namespace, name } }: Pod): Promise<void> => {
+  const { damage } = podPaths(agent.layout, uid)
+  const found = readJson(damage, damageSchema)
+  if (!found) return
+  const { overlay, message } = found
+  await agent.report({ namespace, ...overlay, instance: name }, () => ({ unmountable: message }))
+  agent.log.warn({ kind: 'PersistentOverlay', namespace, name: overlay.name }, message)
+  rmSync(damage)
+}
+
 /** One pass over a pod of this node: a ticket for a live one, the release of one that ends. */
 export const createPodReconciler =
   (agent: Agent) =>
   async (key: string): Promise<Result> => {
     const cached = agent.cache.get(parseKey(key))
-    if (!cached || isSettled(agent, cached)) return {}
+    if (!cached) return {}
+    await tellDamage(agent, cached)
+    if (isSettled(agent, cached)) return {}
     // An end is never taken back: the copy is as good as what is read live.
     if (isEnding(cached)) return release(agent, cached)
     const remainingMs = agent.attempts.remainingMs(cached.metadata.uid)

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { hasCode } from '../../mount/error-code.ts'
 import { attachedFiles } from '../../mount/loop.ts'
@@ -7,6 +7,7 @@ import { forgetContainer, podOf } from '../../node/containers.ts'
 import { figuresIn } from '../../node/figures.ts'
 import { readJson } from '../../node/json-file.ts'
 import { type NodeLayout, podPaths } from '../../node/layout.ts'
+import { namesIn } from '../../node/names-in.ts'
 import {
   type Figures,
   type MountRecord,
@@ -17,22 +18,13 @@ import {
 } from '../../node/ticket.ts'
 import { type Attached, type HeldMount, heldMounts } from './mounted.ts'
 
-const entriesOf = (dir: string): string[] => {
-  try {
-    return readdirSync(dir)
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return []
-    throw error
-  }
-}
-
 const jsonFilesIn = (dir: string): string[] =>
-  entriesOf(dir)
+  namesIn(dir)
     .filter((name) => name.endsWith('.json'))
     .map((name) => join(dir, name))
 
 /** Pods of which something lies on the node. */
-export const recordedPods = ({ stateDir }: Pick<NodeLayout, 'stateDir'>): string[] => entriesOf(join(stateDir, 'pods'))
+export const recordedPods = ({ stateDir }: Pick<NodeLayout, 'stateDir'>): string[] => namesIn(join(stateDir, 'pods'))
 
 /** What the pod's containers have mounted, as far as their ends have not been told. */
 export const mountsOf = (layout: NodeLayout, podUID: string): MountRecord[] =>
@@ -119,7 +111,7 @@ export const leftOverlays = (layout: NodeLayout, podUID: string): LeftOverlay[] 
 
 /** Removes all that lies on the node about a pod. */
 export const forgetPod = (layout: NodeLayout, podUID: string): void => {
-  for (const containerID of entriesOf(join(layout.stateDir, 'containers')))
+  for (const containerID of namesIn(join(layout.stateDir, 'containers')))
     if (podOf(layout, containerID) === podUID) forgetContainer(layout, containerID)
   rmSync(podPaths(layout, podUID).dir, { recursive: true, force: true })
 }

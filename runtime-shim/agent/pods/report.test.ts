@@ -19,7 +19,7 @@ const dirty = { ...figures, needsRecovery: true }
 
 describe('the condition Healthy', () => {
   const verdict = (found: Partial<Found>, before?: string) => {
-    const isBad = before === 'FileSystemDamaged'
+    const isBad = before === 'FileSystemDamaged' || before === 'CheckNeeded'
     const told = before === undefined ? undefined : condition('Healthy', isBad ? 'False' : 'True', before)
     const { status, reason, message } = healthOf({ figures, ...found }, told)
     return { verdict: `${status} ${reason}`, message }
@@ -35,6 +35,7 @@ describe('the condition Healthy', () => {
     ['checked, and mended', { checked: true, repaired: ['Inode 12 ref count is 2'] }, 'True Repaired'],
     ['checked, and beyond mending', { checked: true, figures: withErrors, damaged: 'x' }, 'False FileSystemDamaged'],
     ['a directory of its volume', { ofVolume: true }, 'True Clean'],
+    ['which the runtime could not mount', { figures: undefined, unmountable: 'x' }, 'False CheckNeeded'],
   ])('%s', (_what, found, expected) => {
     expect(verdict(found).verdict).toBe(expected)
   })
@@ -47,6 +48,14 @@ describe('the condition Healthy', () => {
       'damage is not forgotten either',
       'FileSystemDamaged',
       { mounted: { readOnly: false } },
+      'False FileSystemDamaged',
+    ],
+    ['the end of the pod that could not mount it tells nothing', 'CheckNeeded', {}, 'False CheckNeeded'],
+    ['and the check does', 'CheckNeeded', { checked: true, repaired: ['x'] }, 'True Repaired'],
+    [
+      'what e2fsck said of it weighs more than a mount',
+      'FileSystemDamaged',
+      { figures: undefined, unmountable: 'x' },
       'False FileSystemDamaged',
     ],
   ])('%s', (_what, before, found, expected) => {
@@ -129,6 +138,19 @@ describe('the report', () => {
     ])
   })
 
+  test('leaves the usage as it was told last where the figures cannot be read', async () => {
+    const { report, written } = createReporter(genOverlay('work', { status: status(500) }))
+    await report(inUse, () => ({ unmountable: 'its root is gone' }))
+    expect(written).toMatchObject([
+      {
+        status: {
+          usage: { usedBytes: 512_000, observedTime: '2026-01-01T00:00:00Z' },
+          conditions: [{ status: 'False' }],
+        },
+      },
+    ])
+  })
+
   test('writes nothing where there is nothing to say, or nobody to say it of', async () => {
     const { report, written } = createReporter()
     expect((await report(inUse, () => undefined))?.metadata.name).toBe('work')
@@ -155,6 +177,7 @@ describe('Events', () => {
     ['not of one that nobody writes to', 0, { figures: full(1000) }, []],
     ['of errors', 0, { figures: withErrors }, ['OverlayFileSystemErrors']],
     ['of repairs', 0, { checked: true, repaired: ['x'] }, ['OverlayRepaired']],
+    ['of a mount that failed', 0, { unmountable: 'x' }, ['OverlayCheckNeeded']],
     ['of damage', 0, { checked: true, damaged: 'x' }, ['OverlayDamaged']],
   ])('%s', async (_what, before, found, expected) => {
     const { report, told } = createReporter(genOverlay('work', { status: status(before) }))

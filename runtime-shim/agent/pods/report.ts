@@ -3,7 +3,7 @@ import type { PersistentOverlay, Usage } from '../../../crds/persistent-overlay.
 import type { KubeClient } from '../../../kube/client.ts'
 import { type Clock, timestamp } from '../../../kube/clock.ts'
 import type { EventRecorder } from '../../../kube/events.ts'
-import { apiVersion } from '../../../kube/names.ts'
+import { apiVersion, unhealthy } from '../../../kube/names.ts'
 import { persistentOverlays } from '../../../kube/resources.ts'
 import { createSerializer } from '../../../kube/serially.ts'
 import type { Figures } from '../../node/ticket.ts'
@@ -14,7 +14,10 @@ export const fieldManager = 'lamina-node'
 
 /** What the node has found out about an overlay. */
 export interface Found {
-  figures: Figures
+  /** Undefined when they could not be read: then those that were told last stand. */
+  figures?: Figures | undefined
+  /** Why the runtime could not mount it, or only in spite of damage. */
+  unmountable?: string | undefined
   /** Whether e2fsck went over it. */
   checked?: boolean
   /** What e2fsck mended, in its words. */
@@ -46,7 +49,7 @@ export const usageOf = (figures: Figures, now: Date): Usage => ({
 
 export type Health = Pick<Condition, 'status' | 'reason' | 'message'>
 
-const errorsOf = ({ figures: { errorCount }, mounted }: Found): string => {
+const errorsOf = (errorCount: number, { mounted }: Found): string => {
   const noted = `the kernel noted ${errorCount} file-system errors`
   if (!mounted) return `${noted}: the next start checks it`
   const stopped = mounted.readOnly ? ' and writes to it no more' : ''
@@ -60,23 +63,25 @@ const repairsOf = (repaired: readonly string[]): string => {
   return `e2fsck has mended it: ${repaired.slice(0, shownRepairs).join('; ')}${more}`
 }
 
-/** Of the condition Healthy: e2fsck -p leaves it to a person. */
-export const damagedReason = 'FileSystemDamaged'
+/** What only the next check takes back: mounts and clean ends that follow tell nothing of it. */
+const standing: readonly string[] = ['Repaired', unhealthy.damaged, unhealthy.checkNeeded]
 
-/** Found by e2fsck: mounts and clean ends that follow tell nothing of it, and do not take it back. */
-const verdictsOfChecks: readonly string[] = ['Repaired', damagedReason]
+const unmountableOf = (words: string): string => `${words}: the next start that has it ReadWrite checks it with e2fsck`
 
 /** The condition Healthy: the worst of what is known. */
 export const healthOf = (found: Found, before: Health | undefined): Health => {
-  const { figures, checked, repaired, damaged, mounted, ofVolume } = found
-  if (damaged !== undefined) return { status: 'False', reason: damagedReason, message: damaged }
-  if (figures.errorCount > 0) return { status: 'False', reason: 'FileSystemErrors', message: errorsOf(found) }
+  const { figures, checked, repaired, damaged, mounted, ofVolume, unmountable } = found
+  const errorCount = figures?.errorCount ?? 0
+  if (damaged !== undefined) return { status: 'False', reason: unhealthy.damaged, message: damaged }
+  if (errorCount > 0) return { status: 'False', reason: unhealthy.errorsNoted, message: errorsOf(errorCount, found) }
+  if (unmountable !== undefined && before?.reason !== unhealthy.damaged)
+    return { status: 'False', reason: unhealthy.checkNeeded, message: unmountableOf(unmountable) }
   if (repaired?.length) return { status: 'True', reason: 'Repaired', message: repairsOf(repaired) }
-  if (figures.needsRecovery && !mounted) {
+  if (figures?.needsRecovery && !mounted) {
     const message = 'not cleanly unmounted: its journal is replayed at the next mount'
     return { status: 'True', reason: 'JournalPending', message }
   }
-  if (before && !checked && verdictsOfChecks.includes(before.reason)) {
+  if (before && !checked && standing.includes(before.reason)) {
     const { status, reason, message } = before
     return { status, reason, message }
   }
@@ -94,8 +99,9 @@ const reportedStatus = (overlay: PersistentOverlay, found: Found, now: Date) => 
   const health = healthOf(found, before)
   const lastTransitionTime = before?.status === health.status ? before.lastTransitionTime : timestamp(now)
   const lastCheckTime = found.checked ? timestamp(now) : status.lastCheckTime
+  const usage = found.figures ? usageOf(found.figures, now) : status.usage
   return {
-    usage: usageOf(found.figures, now),
+    ...(usage === undefined ? {} : { usage }),
     ...(lastCheckTime === undefined ? {} : { lastCheckTime }),
     conditions: [{ type: 'Healthy', ...health, lastTransitionTime, observedGeneration: metadata.generation }],
   }
@@ -108,8 +114,9 @@ interface Tidings {
 
 /** Verdicts that are told as Events too, by the reason of the condition. */
 const eventsOfHealth: Readonly<Record<string, string>> = {
-  FileSystemErrors: 'OverlayFileSystemErrors',
-  [damagedReason]: 'OverlayDamaged',
+  [unhealthy.errorsNoted]: 'OverlayFileSystemErrors',
+  [unhealthy.checkNeeded]: 'OverlayCheckNeeded',
+  [unhealthy.damaged]: 'OverlayDamaged',
   Repaired: 'OverlayRepaired',
 }
 
@@ -119,8 +126,8 @@ const tidingsOf = (
   { usage, conditions }: ReturnType<typeof reportedStatus>,
 ): Tidings[] => {
   const before = found.level ?? (overlay.status.usage ? levelOf(fillOf(overlay.status.usage), 0) : 0)
-  const level = levelOf(fillOf(usage), before)
-  const full = found.used && level > before ? fullnessEvent(level, { instance, ...usage }) : undefined
+  const level = usage ? levelOf(fillOf(usage), before) : before
+  const full = usage && found.used && level > before ? fullnessEvent(level, { instance, ...usage }) : undefined
   const ill = conditions.flatMap(({ reason, message }) => {
     const isNew = healthOfStatus(overlay)?.reason !== reason || (reason === 'Repaired' && found.checked)
     const event = isNew ? eventsOfHealth[reason] : undefined

@@ -25,7 +25,7 @@ const probed: Probed = {
 const shown = async (metrics: ReturnType<typeof createMetrics>): Promise<string[]> =>
   (await metrics.text()).split('\n').filter((line) => line.startsWith('lamina_overlay_'))
 
-test('each overlay has its six figures; those of one that was let go leave, and no others', async () => {
+test('each overlay has its seven figures; those of one that was let go leave, and no others', async () => {
   const metrics = createMetrics()
   const gauges = createOverlayGauges(metrics)
   gauges.show(overlayOf('work'), probed, false)
@@ -42,8 +42,15 @@ test('each overlay has its six figures; those of one that was let go leave, and 
       `lamina_overlay_dirty{${labels.replace('work', 'other')}} 1`,
     ]),
   )
+  gauges.miss(overlayOf('other'))
+  expect(await shown(metrics)).toEqual(
+    expect.arrayContaining([
+      `lamina_overlay_unseen{${labels}} 0`,
+      `lamina_overlay_unseen{${labels.replace('work', 'other')}} 1`,
+    ]),
+  )
   gauges.forget(overlayOf('work'))
   const left = await shown(metrics)
-  expect(left).toHaveLength(6)
+  expect(left).toHaveLength(7)
   expect(left.every((line) => line.includes('overlay="other"'))).toBe(true)
 })

@@ -7,6 +7,8 @@ import type { RunningOverlay } from './running.ts'
 export interface OverlayGauges {
   /** @param dirty whether it was not cleanly unmounted before this mount, or will not be */
   show(overlay: RunningOverlay, probed: Probed, dirty: boolean): void
+  /** The figures that are shown are old: the kernel does not answer for it. */
+  miss(overlay: RunningOverlay): void
   forget(overlay: RunningOverlay): void
 }
 
@@ -20,6 +22,7 @@ export const createOverlayGauges = (metrics: Metrics): OverlayGauges => {
   const capacityInodes = gauge('capacity_inodes', 'Inodes that the file system can hold.')
   const errors = gauge('errors', 'Errors that the kernel noted in the file system.')
   const dirty = gauge('dirty', '1 where the last unmount was not clean, or an error has stopped all writing.')
+  const unseen = gauge('unseen', '1 while the kernel does not answer for it: its other figures are old.')
   const labelsOf = ({ namespace, name, instance }: RunningOverlay) => ({ namespace, overlay: name, instance })
   return {
     show: (overlay, { figures, readOnly }, wasDirty) => {
@@ -31,10 +34,13 @@ export const createOverlayGauges = (metrics: Metrics): OverlayGauges => {
       capacityInodes.set(amounts.capacityInodes, labels)
       errors.set(figures.errorCount, labels)
       dirty.set(wasDirty || readOnly ? 1 : 0, labels)
+      unseen.set(0, labels)
     },
+    miss: (overlay) => unseen.set(1, labelsOf(overlay)),
     forget: (overlay) => {
       const labels = labelsOf(overlay)
-      for (const each of [usedBytes, capacityBytes, usedInodes, capacityInodes, errors, dirty]) each.remove(labels)
+      const all = [usedBytes, capacityBytes, usedInodes, capacityInodes, errors, dirty, unseen]
+      for (const each of all) each.remove(labels)
     },
   }
 }

@@ -4,8 +4,9 @@ import type { Logger } from '../../../kube/log.ts'
 import { apiVersion } from '../../../kube/names.ts'
 import { parseQuantity } from '../../../kube/quantity.ts'
 import { persistentOverlays } from '../../../kube/resources.ts'
+import { growMountedApart } from '../overlay/apart.ts'
 import { deviceSize } from '../overlay/device.ts'
-import { type GrowthOutcome, growMounted } from '../overlay/grow-mounted.ts'
+import type { GrowthOutcome, MountedGrowth } from '../overlay/grow-mounted.ts'
 import { usableBytes } from '../overlay/undertaking.ts'
 import { Trouble } from '../trouble.ts'
 import type { Probed } from './probe.ts'
@@ -53,7 +54,10 @@ const mebibytes = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MiB
 /** The volume grows a moment after the spec has: that there is no room yet is told when it lasts. */
 const patience = 2
 
-export const createOverlayGrower = (parts: GrowthParts, growOne: typeof growMounted = growMounted): OverlayGrower => {
+export const createOverlayGrower = (
+  parts: GrowthParts,
+  growOne: (growth: MountedGrowth) => Promise<GrowthOutcome> = growMountedApart,
+): OverlayGrower => {
   const { events, log } = parts
   /** Sizes that must wait for the next start, and how often there was no room. */
   const later = new Map<string, number>()

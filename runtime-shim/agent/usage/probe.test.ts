@@ -183,11 +183,13 @@ test('a loop device that shows another file by now shows nothing', async () => {
   expect(await look({ ...record, loop: { number: record.loop?.number ?? 0, diskseq: '0' } })).toBeUndefined()
 })
 
-test('blocks are those of the file that was mounted, not of one in its place', async () => {
-  const { record, device } = attachImage()
-  execFileSync('losetup', ['--detach', device])
-  expect(await readBlocks(record)).toBe(4096)
-  expect(await readBlocks({ ...record, ino: '1' })).toBeUndefined()
+test('blocks are those of the device that is mounted, and its file is not asked for them', async () => {
+  const { record, device, number } = attachImage()
   rmSync(record.path)
+  expect(await readBlocks(record)).toBe(4096)
+  expect(await readBlocks({ ...record, loop: { number, diskseq: '0' } })).toBeUndefined()
+  const another = { ...record, path: device, loop: null, device: { major: 7, minor: number + 1 } }
+  expect(await readBlocks(another)).toBeUndefined()
+  execFileSync('losetup', ['--detach', device])
   expect(await readBlocks(record)).toBeUndefined()
 })

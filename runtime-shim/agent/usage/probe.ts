@@ -1,11 +1,11 @@
 import { closeSync, constants, readFileSync, readlinkSync } from 'node:fs'
-import { open, statfs } from 'node:fs/promises'
+import { type FileHandle, open, statfs } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { assertNumbers } from '../../mount/device.ts'
 import { hasCode } from '../../mount/error-code.ts'
 import { isAttached } from '../../mount/loop.ts'
 import { descriptorPath } from '../../mount/open.ts'
 import { parseSuperblock } from '../../mount/superblock.ts'
-import { figuresIn } from '../../node/figures.ts'
 import type { Figures, RecordedOverlay } from '../../node/ticket.ts'
 import { openContainer } from './container.ts'
 import type { RunningOverlay } from './running.ts'
@@ -53,29 +53,37 @@ const isReadOnly = (device: string): boolean => {
 const superblockOffset = 1024
 const superblockSize = 1024
 
-/** The file may lie on a network volume that is dead by now: it is waited for elsewhere. */
-const readSuperblockOf = async ({ path, dev, ino }: RecordedOverlay, offset: number): Promise<Figures> => {
-  await using file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
-  const stats = await file.stat({ bigint: true })
-  if (String(stats.dev) !== dev || String(stats.ino) !== ino) throw new Error(`${path} is not what was mounted`)
-  const bytes = Buffer.alloc(superblockSize)
-  await file.read(bytes, 0, superblockSize, offset + superblockOffset)
-  return parseSuperblock(bytes)
+const openMounted = async ({ loop, device, path }: RecordedOverlay): Promise<FileHandle | undefined> => {
+  if (!loop && !device) return undefined
+  const file = await open(loop ? `/dev/loop${loop.number}` : path, constants.O_RDONLY | constants.O_NONBLOCK)
+  try {
+    if (device) assertNumbers(await file.stat({ bigint: true }), path, device)
+    if (!loop || isAttached(loop)) return file
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+  await file.close()
+  return undefined
 }
 
 /**
  * How many blocks the file system has, its own included: those statfs(2) leaves
- * out, and this number alone is never stale on disk.
+ * out, and this number alone is never stale on disk. Read from the device that is
+ * mounted, whose superblock the kernel keeps in memory: the image may lie on a
+ * volume that does not answer any more.
  *
  * @returns undefined when it cannot be read any more
  */
 export const readBlocks = async (record: RecordedOverlay): Promise<number | undefined> => {
   if (record.ext3Offset === null) return undefined
   try {
-    const figures = record.device ? figuresIn(record) : await readSuperblockOf(record, record.ext3Offset)
-    return figures?.blocks
+    await using file = await openMounted(record)
+    if (!file) return undefined
+    const { bytesRead, buffer } = await file.read(Buffer.alloc(superblockSize), 0, superblockSize, superblockOffset)
+    return parseSuperblock(buffer.subarray(0, bytesRead)).blocks
   } catch {
-    // The kubelet has taken the volume away; statfs(2) has a number too.
+    // It has just been let go; statfs(2) has a number too.
     return undefined
   }
 }

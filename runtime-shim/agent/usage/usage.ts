@@ -15,6 +15,9 @@ const longestMs = 60_000
 /** What looking may take of a core. */
 const share = 1 / 1000
 
+/** Growth of an overlay whose volume does not answer keeps its place: the others are told of all the same. */
+const tellers = 16
+
 /** Until an API server that has been away is asked again. */
 const longestBackoffMs = 300_000
 
@@ -54,7 +57,7 @@ export const createUsage = (
   }
   const queues = { log, metrics, clock, maxBackoffMs: longestBackoffMs }
   const lookQueue = createWorkQueue({ ...queues, name: 'usage', concurrency: 1, process: look })
-  const tellQueue = createWorkQueue({ ...queues, name: 'overlay', concurrency: 2, process: overlays.tell })
+  const tellQueue = createWorkQueue({ ...queues, name: 'overlay', concurrency: tellers, process: overlays.tell })
   return {
     run: async (signal) => {
       lookQueue.add('node')

@@ -50,6 +50,7 @@ const createNode = (status: object = { usage: usage(10), conditions: clean }) =>
     written: [] as Found[],
     queued: [] as string[],
     shown: new Map<string, { used: number; dirty: boolean }>(),
+    missed: [] as string[],
   }
   const report: OverlayReporter = async (_inUse, decide) => {
     if (node.isDown) throw new Error('no answer')
@@ -71,6 +72,7 @@ const createNode = (status: object = { usage: usage(10), conditions: clean }) =>
     gauges: {
       show: ({ name }, { figures }, dirty) =>
         node.shown.set(name, { used: figures.blocks - figures.freeBlocks, dirty }),
+      miss: ({ name }) => node.missed.push(name),
       forget: ({ name }) => node.shown.delete(name),
     },
     grower: { grow: () => node.grows(), forget: () => {} },
@@ -164,8 +166,9 @@ describe('an overlay that is asked to grow', () => {
     const node = createNode()
     node.grows = async () => true
     await node.turn()
-    expect(node.blocksRead).toBe(2)
     node.grows = async () => false
+    await node.turn()
+    expect(node.blocksRead).toBe(2)
     await node.turn()
     expect(node.blocksRead).toBe(2)
   })
@@ -225,7 +228,34 @@ test('one that cannot be seen does not hide the others', async () => {
     return at(10)
   }
   await node.watch.look(node.running)
+  await node.watch.look(node.running)
   expect([...node.shown.keys()]).toEqual(['other'])
+  expect(node.missed).toEqual(['work'])
+})
+
+test('one whose volume hangs is asked once, missed once, and shown again when it answers', async () => {
+  const node = createNode()
+  const other = overlayOf('other')
+  node.running = [work, other]
+  let answer = (): void => {}
+  const pending = new Promise<Probed>((resolve) => {
+    answer = () => resolve(at(20))
+  })
+  const asked: string[] = []
+  node.probed = ({ name }) => {
+    asked.push(name)
+    return name === 'work' ? pending : Promise.resolve(at(10))
+  }
+  for (let looks = 0; looks < 3; looks++) {
+    const look = node.watch.look(node.running)
+    await node.clock.advance(10_000)
+    await look
+  }
+  expect(asked).toEqual(['work', 'other', 'other', 'other'])
+  expect([node.missed, [...node.shown.keys()]]).toEqual([['work'], ['other']])
+  answer()
+  await node.watch.look(node.running)
+  expect(node.shown.get('work')?.used).toBe(200)
 })
 
 test('kernel calls that never come back hold two threads at most, and nothing else', async () => {
@@ -242,4 +272,5 @@ test('kernel calls that never come back hold two threads at most, and nothing el
   await look
   await node.watch.look(node.running)
   expect(asked).toBe(2)
+  expect(node.missed).toEqual(['a', 'b', 'c', 'd'])
 })

@@ -32,7 +32,7 @@ export interface UsageWatch {
 
 interface Watched {
   overlay: RunningOverlay
-  /** Of the file system; read at first sight, and when it has grown. */
+  /** Of the file system; read at first sight, and when it has grown or could not be read. */
   blocks: number | undefined
   probed: Probed
   told: Told | undefined
@@ -74,15 +74,23 @@ export const createUsageWatch = (parts: UsageParts): UsageWatch => {
   const watched = new Map<string, Watched>()
   /** Looks that have not come back: the one that is waited for, and those that are not any more. */
   const stuck = new Set<string>()
-  const unseen = new Set<string>()
+  const unseen = new Map<string, RunningOverlay>()
 
   const forget = (key: string): void => {
+    const overlay = watched.get(key)?.overlay ?? unseen.get(key)
     unseen.delete(key)
-    const known = watched.get(key)
-    if (!known) return
     watched.delete(key)
-    gauges.forget(known.overlay)
+    if (!overlay) return
+    gauges.forget(overlay)
     parts.grower.forget(key)
+  }
+
+  /** Said once, not every ten seconds. */
+  const miss = (overlay: RunningOverlay, why: unknown): void => {
+    if (unseen.has(overlay.key)) return
+    unseen.set(overlay.key, overlay)
+    gauges.miss(overlay)
+    parts.log.warn({ err: why, kind: 'PersistentOverlay', ...subject(overlay) }, 'its usage cannot be seen')
   }
 
   const isDue = ({ told, probed, readAt }: Watched, now: Date): boolean =>
@@ -90,7 +98,7 @@ export const createUsageWatch = (parts: UsageParts): UsageWatch => {
 
   const note = (overlay: RunningOverlay, probed: Probed, blocks: number | undefined): Watched => {
     const known = watched.get(overlay.key)
-    if (known) return Object.assign(known, { overlay, probed })
+    if (known) return Object.assign(known, { overlay, probed, blocks })
     const fresh = { overlay, probed, blocks, told: undefined, wasDirty: false, readAt: 0, isTelling: false }
     watched.set(overlay.key, fresh)
     return fresh
@@ -107,35 +115,36 @@ export const createUsageWatch = (parts: UsageParts): UsageWatch => {
     parts.enqueue(overlay.key)
   }
 
-  /** Nothing of one overlay may hide the others. Said once, not every ten seconds. */
+  /** Nothing of one overlay may hide the others. */
   const tryToLookAt = async (overlay: RunningOverlay): Promise<void> => {
     try {
       await lookAt(overlay)
       unseen.delete(overlay.key)
     } catch (error) {
-      if (unseen.has(overlay.key)) return
-      unseen.add(overlay.key)
-      parts.log.warn({ err: error, kind: 'PersistentOverlay', ...subject(overlay) }, 'its usage cannot be seen')
+      miss(overlay, error)
     }
   }
 
   /** Waits for it no longer than it may take; it stays counted as stuck until it ends. */
-  const limited = async (key: string, work: Promise<void>): Promise<void> => {
+  const limited = async (overlay: RunningOverlay): Promise<void> => {
+    const { key } = overlay
     const ended = new AbortController()
     stuck.add(key)
-    const settled = work.finally(() => {
+    const settled = tryToLookAt(overlay).finally(() => {
       stuck.delete(key)
       ended.abort()
     })
     await Promise.race([settled, pause(clock, stuckAfterMs, ended.signal)])
+    if (stuck.has(key)) miss(overlay, new Error('the kernel does not answer: its volume may be dead'))
   }
 
   const look: UsageWatch['look'] = async (running) => {
     const keys = new Set(running.map(({ key }) => key))
-    for (const key of [...watched.keys(), ...unseen]) if (!keys.has(key)) forget(key)
+    for (const key of [...watched.keys(), ...unseen.keys()]) if (!keys.has(key)) forget(key)
     for (const overlay of running) {
-      if (stuck.size >= stuckAtMost) return
-      if (!stuck.has(overlay.key)) await limited(overlay.key, tryToLookAt(overlay))
+      if (stuck.has(overlay.key)) continue
+      if (stuck.size < stuckAtMost) await limited(overlay)
+      else miss(overlay, new Error(`the kernel does not answer for ${stuckAtMost} others, and no more are asked`))
     }
   }
 
@@ -144,7 +153,7 @@ export const createUsageWatch = (parts: UsageParts): UsageWatch => {
 
   const growIfAsked = async (known: Watched, overlay: PersistentOverlay): Promise<void> => {
     const hasGrown = await parts.grower.grow(known.overlay, known.probed, overlay)
-    if (hasGrown) known.blocks = await parts.readBlocks(known.overlay)
+    if (hasGrown) known.blocks = undefined
   }
 
   const tell = async (key: string): Promise<void> => {

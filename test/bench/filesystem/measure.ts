@@ -8,10 +8,13 @@ import { buildStack, type Ground, type Stack } from './stack.ts'
 import { native, type Variant } from './variants.ts'
 import type { Sources, Workload } from './workloads.ts'
 
-const quantile = (values: readonly number[], share: number): number => {
-  const value = values.toSorted((a, b) => a - b)[Math.round(share * (values.length - 1))]
-  if (value === undefined) throw new Error('a quantile of nothing')
-  return value
+/** The values a quarter of the way from either end. */
+const quartiles = (values: readonly number[]): { lower: number; upper: number } => {
+  const sorted = values.toSorted((a, b) => a - b)
+  const index = Math.floor((sorted.length - 1) / 4)
+  const [lower, upper] = [sorted.at(index), sorted.at(-1 - index)]
+  if (lower === undefined || upper === undefined) throw new Error('the quartiles of nothing')
+  return { lower, upper }
 }
 
 const fastest = (samples: readonly Sample[]): number => Math.max(...samples.map(({ rate }) => rate))
@@ -21,8 +24,7 @@ const ratioOf = (pairs: readonly Pair[]): Ratio => {
   const ratios = pairs.map(({ own, reference }) => own.rate / reference.rate)
   return {
     median: median(ratios),
-    lower: quantile(ratios, 0.25),
-    upper: quantile(ratios, 0.75),
+    ...quartiles(ratios),
     best: fastest(pairs.map(({ own }) => own)) / fastest(pairs.map(({ reference }) => reference)),
   }
 }

@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { systemClock } from '../../../../kube/clock.ts'
+import { wholeDisk } from '../../../image/space.ts'
 import type { NodeLayout } from '../../../node/layout.ts'
 import { type CacheParts, createImageCache, type ImageCache, type WantedImage } from '../images.ts'
 import type { FetchImage } from '../make.ts'
@@ -28,6 +29,6 @@ export const instantly: FetchImage = async ({ target, reference }) => {
 export const makeCache = (layout: NodeLayout, fetch: FetchImage, more: Partial<CacheParts> = {}): ImageCache =>
   createImageCache({
     ...{ layout, fetch, clock: systemClock, observer: unobserved },
-    collector: { makeRoom: () => 0 },
+    collector: { makeRoom: () => 0, roomFor: () => wholeDisk },
     ...more,
   })

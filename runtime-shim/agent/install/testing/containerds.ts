@@ -41,6 +41,8 @@ interface Options {
   config: string
   /** Files by name below its folder; @ stands for it. */
   files: Readonly<Record<string, string>>
+  /** Its parent process: one that starts it again, or a shell that ends with it. Started again it is in either case. */
+  by?: 'program' | 'shell'
   /** Called before each start, as a distribution makes its configuration. */
   render?(dir: string): void
 }
@@ -54,7 +56,13 @@ const until = async (what: string, isSo: () => boolean | Promise<boolean>): Prom
 }
 
 /** Starts it, and again whenever it ends, as a distribution's supervisor does. */
-export const startContainerd = async ({ bin, config, files, render }: Options): Promise<RunningContainerd> => {
+export const startContainerd = async ({
+  bin,
+  config,
+  files,
+  by = 'program',
+  render,
+}: Options): Promise<RunningContainerd> => {
   const dir = mkdtempSync(join(tmpdir(), 'lamina-containerd-'))
   for (const [name, text] of Object.entries(files)) {
     mkdirSync(dirname(join(dir, name)), { recursive: true })
@@ -68,12 +76,16 @@ export const startContainerd = async ({ bin, config, files, render }: Options): 
   const namespaceOf = (pid: number | undefined): string => readlinkSync(`/proc/${pid}/ns/mnt`)
   await until('a mount namespace', () => namespaceOf(keeper.pid) !== namespaceOf(process.pid))
   const host = hostOf(keeper.pid)
+  const inNamespace = ['nsenter', '--target', String(keeper.pid), '--mount', '--']
   let [child, starts, stopping]: [ChildProcess | undefined, number, boolean] = [undefined, 0, false]
 
   const start = (): void => {
     render?.(dir)
     const log = openSync(logFile, 'w')
-    child = spawn('nsenter', ['--target', String(keeper.pid), '--mount', '--', join(bin, 'containerd'), ...args], {
+    // The shell has something left to do, or it would become what it starts.
+    const parent = by === 'shell' ? ['sh', '-c', '"$@"; true', 'sh'] : []
+    const [command = '', ...words] = [...parent, ...inNamespace, join(bin, 'containerd'), ...args]
+    child = spawn(command, words, {
       stdio: ['ignore', log, log],
       env: { ...process.env, PATH: `${bin}:${process.env.PATH}` },
     })
@@ -97,7 +109,8 @@ export const startContainerd = async ({ bin, config, files, render }: Options): 
     stop: async () => {
       stopping = true
       const ended = new Promise((resolve) => child?.once('exit', resolve))
-      child?.kill('SIGKILL')
+      if (by === 'shell') process.kill(observeRuntime(host, '').process.pid, 'SIGKILL')
+      else child?.kill('SIGKILL')
       await ended
       keeper.kill('SIGKILL')
       rmSync(dir, { recursive: true, force: true })

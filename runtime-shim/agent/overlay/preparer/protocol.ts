@@ -1,0 +1,49 @@
+import * as z from 'zod/mini'
+import type { GrowthOutcome, MountedGrowth } from '../grow-mounted.ts'
+import type { Preparation, PreparedOverlay } from '../preparation.ts'
+
+/** What the agent and its preparer say to each other: a request as the argument, answers as lines of JSON. */
+
+export type PreparerRequest =
+  | { kind: 'prepare'; preparation: Omit<Preparation, 'onProgress'> }
+  | { kind: 'grow'; growth: MountedGrowth }
+
+/** The request comes from the same version of the same program: its fields are what the types say. */
+export const parseRequest = (text: string): PreparerRequest => JSON.parse(text)
+
+const figuresSchema = z.object({
+  blockSize: z.number(),
+  blocks: z.number(),
+  freeBlocks: z.number(),
+  inodes: z.number(),
+  freeInodes: z.number(),
+  needsRecovery: z.boolean(),
+  errorCount: z.number(),
+})
+
+const preparedSchema: z.ZodMiniType<PreparedOverlay> = z.object({
+  figures: figuresSchema,
+  inUse: z.exactOptional(z.boolean()),
+  checked: z.boolean(),
+  repaired: z.exactOptional(z.array(z.string())),
+  damaged: z.exactOptional(z.string()),
+})
+
+const outcomeSchema: z.ZodMiniType<GrowthOutcome> = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('grown'), bytes: z.number() }),
+  z.object({ kind: z.literal('enough') }),
+  z.object({ kind: z.literal('later'), why: z.string() }),
+])
+
+export const preparerLineSchema = z.discriminatedUnion('kind', [
+  /** How far it is; any number of these. */
+  z.object({ kind: z.literal('progress'), line: z.string() }),
+  /** One of the others is the last. */
+  z.object({ kind: z.literal('prepared'), prepared: preparedSchema }),
+  z.object({ kind: z.literal('growth'), outcome: outcomeSchema }),
+  z.object({ kind: z.literal('trouble'), reason: z.string(), message: z.string(), final: z.boolean() }),
+  /** What nobody has words for. */
+  z.object({ kind: z.literal('error'), error: z.string() }),
+])
+export type PreparerLine = z.infer<typeof preparerLineSchema>
+export type PreparerAnswer = Exclude<PreparerLine, { kind: 'progress' }>

@@ -1,0 +1,49 @@
+import type { KubeClient } from '../../../kube/client.ts'
+import { type Clock, timestamp } from '../../../kube/clock.ts'
+import type { Logger } from '../../../kube/log.ts'
+import { preparedCondition } from '../../../kube/names.ts'
+import { type Pod, pods } from '../../../kube/resources.ts'
+import { fieldManager } from './report.ts'
+
+/** Tells in the pod's condition how far a long fetch is: its Instance, or its ContainerImage, repeats it. */
+export interface PendingTeller {
+  /** Not before the fetch is a long one, and then not each time. */
+  line(message: string): void
+  /** Resolves when what was told is written: what is told next comes after it. */
+  end(): Promise<void>
+}
+
+export const pendingReason = 'ImagePending'
+
+const firstAfterMs = 10_000
+const everyMs = 15_000
+
+export const createPendingTeller = (
+  { client, clock, log }: { client: Pick<KubeClient, 'apply'>; clock: Pick<Clock, 'now'>; log: Logger },
+  { metadata: { namespace, name, uid } }: Pod,
+): PendingTeller => {
+  const started = clock.now()
+  let due = started.getTime() + firstAfterMs
+  let last = Promise.resolve()
+
+  const write = async (message: string): Promise<void> => {
+    const lastTransitionTime = timestamp(started)
+    const condition = { type: preparedCondition, status: 'False', reason: pendingReason, message, lastTransitionTime }
+    const body = { metadata: { namespace, name, uid }, status: { conditions: [condition] } }
+    try {
+      await client.apply(pods, body, { fieldManager, subresource: 'status' })
+    } catch (error) {
+      log.warn({ err: error, kind: 'Pod', namespace, name }, 'how far the fetch is could not be told')
+    }
+  }
+
+  return {
+    line: (message) => {
+      const now = clock.now().getTime()
+      if (now < due) return
+      due = now + everyMs
+      last = last.then(() => write(message))
+    },
+    end: () => last,
+  }
+}

@@ -1,0 +1,87 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { containerImage as kind } from '../../crds/container-image.ts'
+import { testCluster } from './support/cluster.ts'
+import { createFixture, type Fixture } from './support/fixture.ts'
+import { containerImage } from './support/objects.ts'
+import { declaredRules, labelMessage, type Rule, verdictsIn } from './support/verdicts.ts'
+
+const { kubectl } = await testCluster()
+
+let fixture: Fixture
+const { expectRule } = verdictsIn(kubectl, () => fixture.namespace)
+beforeAll(async () => {
+  fixture = await createFixture(kubectl, 'crds-images')
+})
+afterAll(() => fixture.destroy())
+
+const image = (name: string) => containerImage(name, 'debian:12')
+const imageFrom = (source: object, spec: object = {}) => ({ ...image('from'), spec: { source, ...spec } })
+const sum = 'a'.repeat(64)
+const file = (url: string, more: object = { sha256: sum }) => imageFrom({ file: { url, ...more } })
+const onVolume = (volume: object) => imageFrom({ volume: { claimName: 'images', ...volume } })
+
+const rules: Rule[] = [
+  {
+    message: labelMessage(63),
+    allowed: [image('a'.repeat(63))],
+    refused: [image('a'.repeat(64)), image('dotted.name')],
+  },
+  {
+    message: 'source needs exactly one of registry, file and volume',
+    allowed: [image('one'), file('https://example.com/tools.sif'), onVolume({})],
+    refused: [imageFrom({}), imageFrom({ registry: { image: 'debian' }, volume: { claimName: 'images' } })],
+  },
+  {
+    message: 'url must be https://host/… or oras://registry/repository:tag',
+    allowed: [file('https://example.com:8443/a/b.sif?version=1'), file('oras://ghcr.io/owner/name:1', {})],
+    refused: [
+      'http://example.com/tools.sif',
+      'docker://debian',
+      'https://',
+      '/tools.sif',
+      'oras://',
+      'oras://host',
+    ].map((url) => file(url)),
+  },
+  {
+    message: 'url has no place for credentials: use pullSecrets with oras, or a file that is open to all',
+    allowed: [file('https://example.com/user@host'), file(`oras://ghcr.io/owner/name@sha256:${sum}`, {})],
+    refused: [file('https://user:secret@example.com/tools.sif'), file('oras://user@ghcr.io/owner/name:1', {})],
+  },
+  {
+    message: 'sha256 is required with https: give what sha256sum says of the file',
+    allowed: [file('https://example.com/tools.sif'), file('oras://ghcr.io/owner/name:1', {})],
+    refused: [file('https://example.com/tools.sif', {})],
+  },
+  {
+    message: 'pullSecrets are for registries: leave them out with https',
+    allowed: [file('oras://ghcr.io/owner/name:1', { pullSecrets: [{ name: 'registry' }] })],
+    refused: [file('https://example.com/tools.sif', { sha256: sum, pullSecrets: [{ name: 'registry' }] })],
+  },
+  {
+    message: 'a claim that holds an overlay cannot be an image: use another',
+    allowed: [onVolume({ claimName: 'images' })],
+    refused: [onVolume({ claimName: 'lamina-dev' })],
+  },
+  {
+    message: 'path is relative to the volume and has neither . nor ..: images/tools.sif',
+    allowed: [onVolume({ path: '' }), onVolume({ path: 'a/.hidden/..b' })],
+    refused: [
+      onVolume({ path: '/a' }),
+      onVolume({ path: '../a' }),
+      onVolume({ path: 'a/./b' }),
+      onVolume({ path: '..' }),
+    ],
+  },
+  {
+    message: 'prefetch is for images that nodes fetch: leave it out with an image on a volume',
+    allowed: [imageFrom({ registry: { image: 'debian' } }, { prefetch: { nodeSelector: { disk: 'ssd' } } })],
+    refused: [imageFrom({ volume: { claimName: 'images' } }, { prefetch: {} })],
+  },
+]
+
+test.each(rules)('a ContainerImage: $message', (rule) => expectRule('create', rule))
+
+test('all rules of ContainerImages are tried here', () => {
+  expect(declaredRules(kind)).toEqual(new Set(rules.map(({ message }) => message)))
+})

@@ -1,0 +1,177 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { persistentOverlay as kind } from '../../crds/persistent-overlay.ts'
+import { testCluster } from './support/cluster.ts'
+import { createFixture, type Fixture } from './support/fixture.ts'
+import { persistentOverlay } from './support/objects.ts'
+import { controllerUser } from './support/operator.ts'
+import { expectAllowed } from './support/requests.ts'
+import {
+  declaredRules,
+  expectRefused,
+  labelMessage,
+  type Rule,
+  type UpdateRule,
+  verdictsIn,
+} from './support/verdicts.ts'
+
+const { kubectl } = await testCluster()
+
+let fixture: Fixture
+const { expectRule } = verdictsIn(kubectl, () => fixture.namespace)
+beforeAll(async () => {
+  fixture = await createFixture(kubectl, 'crds-overlays')
+})
+afterAll(() => fixture.destroy())
+
+const overlay = (name: string, spec: object) => ({ ...persistentOverlay(name), spec })
+const onClaim = (storage: object, spec: object = {}) =>
+  overlay('existing', { storage: { existingClaimName: 'mine', ...storage }, ...spec })
+
+const rules: Rule[] = [
+  {
+    message: labelMessage(54),
+    allowed: [overlay('a'.repeat(54), {}), overlay('1-a', {})],
+    refused: [overlay('a'.repeat(55), {}), overlay('dotted.name', {})],
+  },
+  {
+    message: 'size must be a quantity of at least 16Mi, such as 1Gi',
+    allowed: [overlay('small', { size: '16Mi' }), overlay('exact', { size: '1.5G' })],
+    refused: [
+      overlay('smaller', { size: '15Mi' }),
+      overlay('words', { size: 'big' }),
+      overlay('neg', { size: '-1Gi' }),
+    ],
+  },
+  {
+    message: 'a claim lamina-* belongs to the overlay of that name: use that one, or a claim of your own',
+    allowed: [onClaim({})],
+    refused: [onClaim({ existingClaimName: 'lamina-dev' })],
+  },
+  {
+    message: 'path is relative to the volume and has neither . nor ..: overlays/tools.img',
+    allowed: [onClaim({ path: 'overlays/tools.img' })],
+    refused: [onClaim({ path: '/overlay.img' }), onClaim({ path: 'a/../b' }), onClaim({ path: '' })],
+  },
+  {
+    message: 'storageClassName is for a claim that is made: leave it out with existingClaimName',
+    allowed: [overlay('classed', { storage: { storageClassName: 'loop' } })],
+    refused: [onClaim({ storageClassName: 'loop' })],
+  },
+  {
+    message: 'path is for an existing claim with a file system: set existingClaimName, or leave path out',
+    allowed: [onClaim({ path: 'a.img' }), onClaim({ volumeMode: 'Block' })],
+    refused: [overlay('placed', { storage: { path: 'a.img' } }), onClaim({ volumeMode: 'Block', path: 'a.img' })],
+  },
+  {
+    message: 'format: Directory needs a volume with a file system: set storage.volumeMode: Filesystem',
+    allowed: [overlay('plain', { format: 'Directory' }), overlay('block', { storage: { volumeMode: 'Block' } })],
+    refused: [overlay('both', { format: 'Directory', storage: { volumeMode: 'Block' } })],
+  },
+  {
+    message: 'ext3 is for format: Image: leave one of the two out',
+    allowed: [overlay('tuned', { ext3: { bytesPerInode: 4096, reservedPercent: 1, allocation: 'Sparse' } })],
+    refused: [overlay('both', { format: 'Directory', ext3: {} })],
+  },
+  {
+    message:
+      'ext3 says how a file system is made, and what is on an existing claim stays as it is: leave one of the two out',
+    allowed: [onClaim({})],
+    refused: [onClaim({}, { ext3: { reservedPercent: 1 } })],
+  },
+  {
+    message: 'ext3.allocation is for an image in a volume with a file system: leave it out with volumeMode: Block',
+    allowed: [overlay('block', { storage: { volumeMode: 'Block' }, ext3: { reservedPercent: 1 } })],
+    refused: [overlay('block', { storage: { volumeMode: 'Block' }, ext3: { allocation: 'Sparse' } })],
+  },
+  {
+    message: 'an existing claim is never deleted by Lamina: set reclaimPolicy: Retain',
+    allowed: [onClaim({}, { reclaimPolicy: 'Retain' }), overlay('own', { reclaimPolicy: 'Delete' })],
+    refused: [onClaim({}, { reclaimPolicy: 'Delete' })],
+  },
+]
+
+const updates: UpdateRule[] = [
+  {
+    message: 'size cannot shrink: make a smaller overlay and copy what you need',
+    before: overlay('sized', { size: '64Mi' }),
+    allowed: [overlay('sized', { size: '65Mi' }), overlay('sized', { size: '65536Ki' })],
+    refused: [overlay('sized', { size: '63Mi' })],
+  },
+  {
+    message: 'storage cannot be changed: make another overlay',
+    before: overlay('stored', { size: '64Mi', storage: { storageClassName: 'loop' } }),
+    allowed: [overlay('stored', { size: '65Mi', storage: { storageClassName: 'loop', accessMode: 'ReadWriteOnce' } })],
+    refused: [
+      overlay('stored', { size: '64Mi', storage: { storageClassName: 'loop-immediate' } }),
+      overlay('stored', { size: '64Mi', storage: { storageClassName: 'loop', accessMode: 'ReadWriteMany' } }),
+      overlay('stored', { size: '64Mi' }),
+      overlay('stored', { size: '64Mi', storage: { storageClassName: 'loop', volumeMode: 'Block' } }),
+    ],
+  },
+  {
+    message: 'format cannot be changed: make another overlay',
+    before: overlay('formed', { size: '64Mi' }),
+    allowed: [overlay('formed', { size: '64Mi', format: 'Image' })],
+    refused: [overlay('formed', { size: '64Mi', format: 'Directory' })],
+  },
+  {
+    message: 'ext3 cannot be changed: make another overlay',
+    before: overlay('tuned', { size: '64Mi', ext3: { bytesPerInode: 4096 } }),
+    allowed: [overlay('tuned', { size: '65Mi', ext3: { bytesPerInode: 4096 } })],
+    refused: [overlay('tuned', { size: '64Mi' }), overlay('tuned', { size: '64Mi', ext3: { bytesPerInode: 8192 } })],
+  },
+  {
+    message: 'ext3 cannot be changed: make another overlay',
+    before: overlay('untuned', { size: '64Mi' }),
+    allowed: [overlay('untuned', { size: '65Mi' })],
+    refused: [overlay('untuned', { size: '64Mi', ext3: {} })],
+  },
+]
+
+const attachmentsMessage = 'one writer, or readers: never both'
+
+test.each(rules)('a PersistentOverlay: $message', (rule) => expectRule('create', rule))
+
+test.each(updates)('a change of a PersistentOverlay: $message', async (rule) => {
+  await fixture.apply(rule.before)
+  await expectRule('replace', rule)
+})
+
+test(`a PersistentOverlay: ${attachmentsMessage}`, async () => {
+  await fixture.apply(persistentOverlay('held'))
+  const attached = (...access: ('ReadWrite' | 'ReadOnly')[]) =>
+    kubectl.try([
+      ...[
+        '-n',
+        fixture.namespace,
+        '--as',
+        controllerUser,
+        '--as-group',
+        'system:masters',
+        'patch',
+        'persistentoverlay',
+        'held',
+      ],
+      ...['--subresource=status', '--type=merge', '--dry-run=server', '-p'],
+      JSON.stringify({
+        status: {
+          attachments: access.map((one, index) => ({
+            instanceUID: String(index),
+            instanceName: `i${index}`,
+            access: one,
+            attachTime: '2026-01-01T00:00:00Z',
+          })),
+        },
+      }),
+    ])
+  for (const allowed of [attached(), attached('ReadWrite'), attached('ReadOnly', 'ReadOnly')]) {
+    await expectAllowed(allowed)
+  }
+  await expectRefused(attached('ReadWrite', 'ReadOnly'), attachmentsMessage)
+  await expectRefused(attached('ReadWrite', 'ReadWrite'), attachmentsMessage)
+})
+
+test('all rules of PersistentOverlays are tried here', () => {
+  const tried = [...rules, ...updates].map(({ message }) => message)
+  expect(declaredRules(kind)).toEqual(new Set([...tried, attachmentsMessage]))
+})
