@@ -266,7 +266,7 @@ describe('what can only be read', () => {
     make()
     const { error } = await bench.run({ readWrite: { volume: path('volume'), path: 'it' } })
     expect(error).toMatch(words)
-    expect(error).toMatch(/overlay "volume": .*\/volume\/it: .*: use it with access ReadOnly/)
+    expect(error).toMatch(/overlay "volume": .*\/volume\/it is a .*: use it with access ReadOnly/)
   })
 
   test.each<[string, (tree: string) => void]>([

@@ -91,7 +91,14 @@ export const ensureImage = async (
     withAuthFile: (act) => withAuthFile(secrets, layout, act),
     onProgress: tell,
   }
-  return images.ensure(wanted, signal).finally(pending.end)
+  try {
+    return await images.ensure(wanted, signal)
+  } catch (error) {
+    pending.takeBack()
+    throw error
+  } finally {
+    await pending.end()
+  }
 }
 
 /** What `prepare` waits for: overlays that are written, and those that were never made. */

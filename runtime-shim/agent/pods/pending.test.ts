@@ -4,10 +4,20 @@ import { pods } from '../../../kube/resources.ts'
 import { silentLog } from '../../../kube/testing/silent-log.ts'
 import { createPendingTeller } from './pending.ts'
 
-const pod = pods.parse({ metadata: { namespace: 'team', name: 'dev', uid: 'uid-1' }, spec: { containers: [] } })
+const podThatSays = (reason?: string) =>
+  pods.parse({
+    metadata: { namespace: 'team', name: 'dev', uid: 'uid-1' },
+    spec: { containers: [] },
+    status: {
+      conditions: reason ? [{ type: 'lamina.dev/Prepared', status: 'False', reason, message: 'as before' }] : [],
+    },
+  })
 
-/** Tells a line each second; which were written to the pod. */
-const written = async (seconds: number, apply?: () => Promise<never>): Promise<string[]> => {
+/** Tells a line each second until the fetch ends; what was written to the pod. */
+const written = async (
+  seconds: number,
+  { apply, before, fails = false }: { apply?: () => Promise<never>; before?: string; fails?: boolean } = {},
+): Promise<string[]> => {
   const messages: string[] = []
   let now = 0
   const client: Pick<KubeClient, 'apply'> = {
@@ -17,8 +27,12 @@ const written = async (seconds: number, apply?: () => Promise<never>): Promise<s
       return resource.parse(body)
     },
   }
-  const teller = createPendingTeller({ client, clock: { now: () => new Date(now * 1000) }, log: silentLog }, pod)
+  const teller = createPendingTeller(
+    { client, clock: { now: () => new Date(now * 1000) }, log: silentLog },
+    podThatSays(before),
+  )
   for (; now <= seconds; now++) teller.line(`${now} s`)
+  if (fails) teller.takeBack()
   await teller.end()
   return messages
 }
@@ -32,10 +46,17 @@ describe('how far a fetch is', () => {
     expect(await written(60)).toEqual(['10 s', '25 s', '40 s', '55 s'])
   })
 
+  test('gives way to the trouble of before where the fetch fails, for that may be told again', async () => {
+    expect(await written(12, { before: 'ImageUnreachable', fails: true })).toEqual(['10 s', 'as before'])
+    expect(await written(12, { before: 'ImageUnreachable' })).toEqual(['10 s'])
+    expect(await written(9, { before: 'ImageUnreachable', fails: true })).toEqual([])
+    expect(await written(12, { before: 'ImagePending', fails: true })).toEqual(['10 s'])
+  })
+
   test('ends no fetch when the API server does not take it', async () => {
     const refused = async (): Promise<never> => {
       throw new Error('no route')
     }
-    expect(await written(60, refused)).toEqual([])
+    expect(await written(60, { apply: refused })).toEqual([])
   })
 })

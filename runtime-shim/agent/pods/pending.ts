@@ -9,6 +9,8 @@ import { fieldManager } from './report.ts'
 export interface PendingTeller {
   /** Not before the fetch is a long one, and then not each time. */
   line(message: string): void
+  /** What the pod's condition said before is so again: who tells a trouble compares it with that. */
+  takeBack(): void
   /** Resolves when what was told is written: what is told next comes after it. */
   end(): Promise<void>
 }
@@ -20,15 +22,14 @@ const everyMs = 15_000
 
 export const createPendingTeller = (
   { client, clock, log }: { client: Pick<KubeClient, 'apply'>; clock: Pick<Clock, 'now'>; log: Logger },
-  { metadata: { namespace, name, uid } }: Pod,
+  { metadata: { namespace, name, uid }, status }: Pod,
 ): PendingTeller => {
+  const before = status?.conditions?.find(({ type, reason }) => type === preparedCondition && reason !== pendingReason)
   const started = clock.now()
   let due = started.getTime() + firstAfterMs
-  let last = Promise.resolve()
+  let last: Promise<void> | undefined
 
-  const write = async (message: string): Promise<void> => {
-    const lastTransitionTime = timestamp(started)
-    const condition = { type: preparedCondition, status: 'False', reason: pendingReason, message, lastTransitionTime }
+  const write = async (condition: object): Promise<void> => {
     const body = { metadata: { namespace, name, uid }, status: { conditions: [condition] } }
     try {
       await client.apply(pods, body, { fieldManager, subresource: 'status' })
@@ -37,13 +38,22 @@ export const createPendingTeller = (
     }
   }
 
+  const queue = (told: object): void => {
+    last = (last ?? Promise.resolve()).then(() => write({ type: preparedCondition, ...told }))
+  }
+
   return {
     line: (message) => {
       const now = clock.now().getTime()
       if (now < due) return
       due = now + everyMs
-      last = last.then(() => write(message))
+      queue({ status: 'False', reason: pendingReason, message, lastTransitionTime: timestamp(started) })
     },
-    end: () => last,
+    takeBack: () => {
+      if (!last || !before) return
+      const { reason, message, lastTransitionTime } = before
+      queue({ status: before.status, reason, message, lastTransitionTime })
+    },
+    end: async () => last,
   }
 }

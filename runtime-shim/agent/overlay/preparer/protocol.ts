@@ -1,4 +1,5 @@
 import * as z from 'zod/mini'
+import { figuresSchema } from '../../../node/ticket.ts'
 import type { GrowthOutcome, MountedGrowth } from '../grow-mounted.ts'
 import type { Preparation, PreparedOverlay } from '../preparation.ts'
 
@@ -10,16 +11,6 @@ export type PreparerRequest =
 
 /** The request comes from the same version of the same program: its fields are what the types say. */
 export const parseRequest = (text: string): PreparerRequest => JSON.parse(text)
-
-const figuresSchema = z.object({
-  blockSize: z.number(),
-  blocks: z.number(),
-  freeBlocks: z.number(),
-  inodes: z.number(),
-  freeInodes: z.number(),
-  needsRecovery: z.boolean(),
-  errorCount: z.number(),
-})
 
 const preparedSchema: z.ZodMiniType<PreparedOverlay> = z.object({
   figures: figuresSchema,
