@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { type AllowedSources, allowedSourcesField } from '../kube/allowed-sources.ts'
 
 const overheadSchema = z.object({

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { digestPattern } from '../kube/digest.ts'
 
 /** What the three kinds share. The schemas are the only definition: types, CRDs, reference and validation come from them. */

@@ -6,7 +6,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 
 const documentSchema = z.object({ components: z.object({ schemas: z.record(z.string(), z.unknown()) }) })
 const { schemas } = documentSchema.parse(JSON.parse(readFileSync(0, 'utf8'))).components

@@ -5,7 +5,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
-import { z } from 'zod'
+import * as z from 'zod'
 import { group, version } from '../kube/names.ts'
 import type { KindDefinition } from './common.ts'
 import { containerImage } from './container-image.ts'

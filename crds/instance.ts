@@ -1,5 +1,5 @@
 import type { V1Container, V1PodSpec } from '@kubernetes/client-node'
-import { z } from 'zod'
+import * as z from 'zod'
 import { objectMetadataSchema } from '../kube/resource.ts'
 import {
   ageColumn,

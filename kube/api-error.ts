@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** What the API server says when it says no. */
 export class ApiError extends Error {

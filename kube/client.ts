@@ -1,5 +1,5 @@
 import type { KubeConfig } from '@kubernetes/client-node'
-import { z } from 'zod'
+import * as z from 'zod'
 import { apiErrorOf, hasReason, isAbsent } from './api-error.ts'
 import type { Metrics } from './metrics.ts'
 import { apiVersionOf, type KubeObject, type ObjectKey, type Resource } from './resource.ts'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { hasReason } from './api-error.ts'
 import { backoffMs } from './backoff.ts'
 import { type Change, createCache, type Indexes, versionOf } from './cache.ts'

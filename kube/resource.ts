@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** What every kind of Kubernetes object has in common, and how a kind is found in the API. */
 

@@ -8,7 +8,7 @@ import type {
   V1Secret,
   V1StorageClass,
 } from '@kubernetes/client-node'
-import { z } from 'zod'
+import * as z from 'zod'
 import { type ContainerImage, containerImageSchema } from '../crds/container-image.ts'
 import { type Instance, instanceSchema } from '../crds/instance.ts'
 import { type PersistentOverlay, persistentOverlaySchema } from '../crds/persistent-overlay.ts'

@@ -2,7 +2,7 @@ import { Agent as HttpAgent } from 'node:http'
 import { Agent, type RequestOptions } from 'node:https'
 import { isDeepStrictEqual } from 'node:util'
 import type { KubeConfig } from '@kubernetes/client-node'
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** What a request to the API server needs: who we are, and connections. */
 export interface Session {

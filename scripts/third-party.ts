@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Metafile } from 'esbuild'
-import { z } from 'zod'
+import * as z from 'zod'
 
 const manifestSchema = z.object({ name: z.string(), version: z.string(), license: z.string().default('see below') })
 

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { objectMetadataSchema, type Resource } from '../resource.ts'
 
 /** A kind of our own for tests: `color` must be a string, or the object is not readable. */

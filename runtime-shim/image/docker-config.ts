@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** Contents of a pull secret do not parse. The message never shows any of them. */
 export class DockerConfigError extends Error {

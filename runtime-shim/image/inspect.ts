@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { ExecaError, execa } from 'execa'
-import type { z } from 'zod'
+import type * as z from 'zod'
 import { RegistryError } from './errors.ts'
 import { type ImageManifest, manifestSchema } from './manifest.ts'
 import { formatReference, type ImageReference, parseReference } from './reference.ts'

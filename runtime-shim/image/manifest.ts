@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** OCI image-spec v1.1 and Docker's schema 2, which have the same shape for what is read here. */
 

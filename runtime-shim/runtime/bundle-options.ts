@@ -28,6 +28,24 @@ const withoutUndici: Plugin = {
   },
 }
 
+const clientNode = '@kubernetes/client-node'
+
+/**
+ * Its package does not say that its modules do nothing when they are loaded. They
+ * do not: so what nobody uses of them stays out, which is the classes of all the
+ * objects that Kubernetes has.
+ */
+const onlyUsedOfClientNode: Plugin = {
+  name: 'only-used-of-client-node',
+  setup(build) {
+    build.onResolve({ filter: /^\.|^@kubernetes\/client-node$/ }, async ({ path, ...from }) => {
+      const isOfIt = path === clientNode || from.importer.includes(`/node_modules/${clientNode}/`)
+      if (!isOfIt || from.pluginData === clientNode) return undefined
+      return { ...(await build.resolve(path, { ...from, pluginData: clientNode })), sideEffects: false }
+    })
+  },
+}
+
 /**
  * CommonJS has no top-level await; a program's last line is the only one, and
  * without it a failure ends the process all the same.
@@ -56,7 +74,7 @@ export const bundleOptions = (entryPoint: string, outfile: string) =>
     legalComments: 'linked',
     metafile: true,
     logLevel: 'warning',
-    plugins: [nativeKoffiBeside, withoutUndici, programsLastLine(entryPoint)],
+    plugins: [nativeKoffiBeside, withoutUndici, onlyUsedOfClientNode, programsLastLine(entryPoint)],
   }) satisfies BuildOptions
 
 const koffiPackages = new Map([

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { z } from 'zod'
+import * as z from 'zod'
 import { crdFile, kinds } from '../../crds/generate.ts'
 import { testCluster } from './support/cluster.ts'
 import { createFixture, type Fixture } from './support/fixture.ts'

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { z } from 'zod'
+import * as z from 'zod'
 import { imageReference, testCluster } from './support/cluster.ts'
 import { createFixture, type Fixture } from './support/fixture.ts'
 import type { KubeObject } from './support/kubectl.ts'

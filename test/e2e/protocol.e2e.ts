@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { z } from 'zod'
+import * as z from 'zod'
 import { imageReference, testCluster } from './support/cluster.ts'
 import { conditionOf } from './support/conditions.ts'
 import { createFixture, type Fixture } from './support/fixture.ts'

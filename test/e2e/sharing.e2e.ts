@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { z } from 'zod'
+import * as z from 'zod'
 import { imageReference, testCluster } from './support/cluster.ts'
 import { conditionOf, isReady } from './support/conditions.ts'
 import { createFixture, type Fixture } from './support/fixture.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { z } from 'zod'
+import * as z from 'zod'
 import { cacheLimitFields, cacheLimitsOf } from './limits.ts'
 
 const limitsOf = (environment: object) => cacheLimitsOf(z.object(cacheLimitFields).parse(environment))

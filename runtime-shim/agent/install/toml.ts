@@ -1,5 +1,5 @@
 import { parse } from 'smol-toml'
-import { z } from 'zod'
+import * as z from 'zod'
 import { RefusedError } from './refused.ts'
 
 /** What the installer reads of the configuration files of container runtimes; all else is left as it is. */

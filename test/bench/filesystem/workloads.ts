@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { execa } from 'execa'
-import { z } from 'zod'
+import * as z from 'zod'
 import { npmOptions } from './sources.ts'
 
 /** What the workloads take their data from, on the host and the same for all. */

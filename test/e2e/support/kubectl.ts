@@ -1,5 +1,5 @@
 import { execa } from 'execa'
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** What a test needs of an API object; everything else is read by the test's own schema. */
 const objectSchema = z.looseObject({

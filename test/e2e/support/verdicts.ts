@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { KindDefinition } from '../../../crds/common.ts'
 import { crdOf } from '../../../crds/generate.ts'
 import type { Kubectl, Outcome } from './kubectl.ts'

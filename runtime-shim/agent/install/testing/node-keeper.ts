@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { ApiError, type KubeClient } from '../../../../kube/client.ts'
 import type { KubeObject, ObjectKey, Resource } from '../../../../kube/resource.ts'
 
