@@ -1,11 +1,8 @@
 import type { Condition } from '../crds/common.ts'
 import type { EventRecorder } from '../kube/events.ts'
-import { apiVersion } from '../kube/names.ts'
+import { apiVersion, pendingReason } from '../kube/names.ts'
 import type { Metadata } from '../kube/resource.ts'
 import { conditionOf } from './conditions.ts'
-
-/** Tells how far it is: once is enough. */
-const progressReason = 'ImagePending'
 
 /** Steps on the way that are nobody's trouble. */
 const routine = new Set([
@@ -18,7 +15,7 @@ const routine = new Set([
   'ContainersNotReady',
   'ClaimPending',
   'OverlayInUse',
-  progressReason,
+  pendingReason,
 ])
 
 /** An Event for each turn that a user should see: the object became Ready, or something new stands in the way. */
@@ -31,7 +28,8 @@ export const announce = (
   const was = conditionOf(before, 'Ready')
   const is = conditionOf(after, 'Ready')
   if (!is || (was?.status === is.status && was.reason === is.reason && was.message === is.message)) return
-  if (is.reason === progressReason && was?.reason === progressReason) return
+  // Tells how far it is: once is enough.
+  if (is.reason === pendingReason && was?.reason === pendingReason) return
   const trouble = is.status !== 'True' && !routine.has(is.reason)
   events.event({ apiVersion, ...about }, trouble ? 'Warning' : 'Normal', is.reason, is.message || is.reason)
 }

@@ -85,3 +85,5 @@ export const prefetchName = (imageName: string): string => `${volumePrefix}prefe
 
 /** The pod condition by which the agent tells what keeps an instance from being mounted. */
 export const preparedCondition = `${group}/Prepared`
+/** Its reason while the image is being fetched: the message tells how far it is. */
+export const pendingReason = 'ImagePending'

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { formatQuantity, parseQuantity } from './quantity.ts'
+import { formatQuantity, mebibytes, parseQuantity } from './quantity.ts'
 
 test.each([
   ['1Gi', 2 ** 30],
@@ -23,4 +23,12 @@ test.each([
 ])('%d bytes are told as %s, exactly', (bytes, text) => {
   expect(formatQuantity(bytes)).toBe(text)
   expect(parseQuantity(text)).toBe(bytes)
+})
+
+test.each([
+  [0, '0 MiB'],
+  [1, '1 MiB'],
+  [33 * 2 ** 20, '33 MiB'],
+])('%d bytes are told to people as %s, rounded up', (bytes, words) => {
+  expect(mebibytes(bytes)).toBe(words)
 })

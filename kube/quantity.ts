@@ -15,3 +15,6 @@ export const formatQuantity = (bytes: number): string => {
   const [unit, factor] = Object.entries(binary).findLast(([, each]) => bytes > 0 && bytes % each === 0) ?? ['', 1]
   return `${bytes / factor}${unit}`
 }
+
+/** Bytes in words for people, rounded up: `33 MiB`. */
+export const mebibytes = (bytes: number): string => `${Math.ceil(bytes / binary.Mi)} MiB`

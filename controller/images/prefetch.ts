@@ -7,6 +7,7 @@ import {
   holdContainer,
   labels,
   managedByValue,
+  pendingReason,
   prefetchName,
   readyNodeLabel,
   runtimeClassName,
@@ -129,9 +130,6 @@ const onNodes = ({ nodes: [first = '', ...others], reason, message }: NodeTroubl
   const more = others.length > 0 ? ` and ${others.length} more` : ''
   return `on ${first}${more}: ${reason}: ${message}`
 }
-
-/** The agent fetches, and tells how far it is. */
-const pendingReason = 'ImagePending'
 
 const fetching = (counted: string, troubles: readonly NodeTrouble[], image: string): ConditionVerdict => {
   const told = troubles.slice(0, shownTroubles).map(onNodes)

@@ -69,8 +69,8 @@ describe('one that is not', () => {
   test.each([
     [404, 'NotFound', /404.*\/tools\.sif\?…: check spec\.source\.file\.url/],
     [410, 'NotFound', /410/],
-    [401, 'Unauthorized', /sends no credentials/],
-    [403, 'Unauthorized', /sends no credentials/],
+    [401, 'Unauthorized', /may have run out: renew it in spec\.source\.file\.url/],
+    [403, 'Unauthorized', /may have run out: renew it in spec\.source\.file\.url/],
     [429, 'Unreachable', /tried again/],
     [503, 'Unreachable', /tried again/],
     [400, 'Other', /no file/],

@@ -21,9 +21,12 @@ const mainStatus = ({ status }: Pod): V1ContainerStatus | undefined =>
 
 export const isRunning = (pod: Pod): boolean => Boolean(mainStatus(pod)?.state?.running)
 
-/** Whether the node agent goes over its overlays before the mount. */
-export const hasPrepare = ({ spec }: Pod): boolean =>
-  spec?.initContainers?.some(({ name }) => name === containers.prepare) ?? false
+/** When the node agent was done with that. */
+export const prepareFinishTime = ({ status }: Pod): string | undefined => {
+  const prepare = status?.initContainerStatuses?.find(({ name }) => name === containers.prepare)
+  const finished = prepare?.state?.terminated?.finishedAt
+  return finished && String(finished)
+}
 
 /** Its process has ended, and the kubelet has not said yet what becomes of the pod. */
 export const hasEnded = (pod: Pod): boolean => Boolean(mainStatus(pod)?.state?.terminated)

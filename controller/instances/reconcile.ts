@@ -1,6 +1,6 @@
 import type { Instance } from '../../crds/instance.ts'
 import type { Attempts } from '../../kube/attempts.ts'
-import { releaseFinalizer, unhealthy } from '../../kube/names.ts'
+import { releaseFinalizer } from '../../kube/names.ts'
 import { parseKey } from '../../kube/resource.ts'
 import { instances, nodes, type Pod, pods } from '../../kube/resources.ts'
 import { announce } from '../announce.ts'
@@ -8,9 +8,10 @@ import { conditionOf } from '../conditions.ts'
 import type { Context, Result } from '../context.ts'
 import { keptBecause, releaseWithinMs } from '../pods/lost.ts'
 import { writeStatus } from '../write-status.ts'
+import { checkNeededBy } from './check-needed.ts'
 import { withdrawClaims } from './claim.ts'
 import { isFinished } from './finished.ts'
-import { hasPrepare, isOwnedBy, isRunning, isTerminal, neverRan, type Trouble } from './pod-state.ts'
+import { isOwnedBy, isTerminal, neverRan, type Trouble } from './pod-state.ts'
 import { claimAll, createPod, gather, grantOf, isAsSpecified, PodRefusedError, partsOf } from './start.ts'
 import { type Drift, type Finding, type Grant, statusAfter } from './status.ts'
 import { templateProblem } from './template-rules.ts'
@@ -126,24 +127,13 @@ const unprovisionedOf = ({ caches }: Context, { metadata: { namespace }, spec }:
   return undefined
 }
 
-/** In words what another pod, one with the container `prepare`, must see to: this one only tries to mount again and again. */
-const checkNeededBy = (
-  { caches }: Context,
-  { metadata: { namespace }, spec }: Instance,
-  pod: Pod,
-): string | undefined => {
-  const name = spec.overlays.find(({ access }) => access === 'ReadWrite')?.name
-  if (name === undefined || isRunning(pod) || hasPrepare(pod)) return undefined
-  const healthy = conditionOf(caches.overlays.get({ namespace, name })?.status.conditions, 'Healthy')
-  const isDue = healthy?.reason === unhealthy.errorsNoted || healthy?.reason === unhealthy.checkNeeded
-  return isDue ? `overlay "${name}": ${healthy.message}` : undefined
-}
-
 const tend = async (context: Context, instance: Instance, pod: Pod): Promise<Outcome> => {
   if (pod.metadata.deletionTimestamp) return ending(context, instance, pod)
   if (isTerminal(pod)) return ended(context, instance, pod)
   if (instance.status.pod?.uid !== pod.metadata.uid) return grantLate(context, instance, pod)
-  const check = checkNeededBy(context, instance, pod)
+  const check = checkNeededBy(instance, pod, (name) =>
+    context.caches.overlays.get({ namespace: pod.metadata.namespace, name }),
+  )
   if (check !== undefined) {
     await remove(context, pod)
     const message = `pod ${pod.metadata.name} is being replaced by one that has the file system checked: ${check}`

@@ -22,6 +22,7 @@ import { tellCorrupt } from './cache/tell.ts'
 import { prepareApart } from './overlay/apart.ts'
 import { workerProgram } from './overlay/run-worker.ts'
 import { createEndings } from './pods/endings.ts'
+import { createFiguresReader } from './pods/left-figures.ts'
 import { sweepOtherBoot } from './pods/other-boot.ts'
 import { createPrefetchReconciler, isPrefetch } from './pods/prefetch.ts'
 import { sweepAuthFiles } from './pods/pull-secrets.ts'
@@ -121,7 +122,10 @@ export const createAgent = (parts: Parts): NodeAgent => {
     endingOf: endings.signalOf,
     ...measured,
   }
-  const reconcile = createPodReconciler({ ...node, report, onePerOverlay, prepareOverlay: prepareApart })
+  const reconcile = createPodReconciler({
+    ...{ ...node, report, onePerOverlay, prepareOverlay: prepareApart },
+    readFigures: createFiguresReader(systemClock),
+  })
   const prefetch = createPrefetchReconciler(node)
   const pass = (key: string) => {
     const pod = cache.get(parseKey(key))

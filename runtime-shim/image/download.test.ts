@@ -119,7 +119,7 @@ describe('a file with the right sum', () => {
     })
     const lines: string[] = []
     await download(url, { onProgress: (line) => lines.push(line) })
-    expect(lines[0]).toMatch(/^downloaded [23] of 3 MiB \(\d+ %\)$/)
+    expect(lines[0]).toMatch(/^downloaded [23] MiB of 3 MiB \(\d+ %\)$/)
   })
 })
 
@@ -135,13 +135,30 @@ describe('a file that is not to be had leaves nothing, and says why', () => {
 
   test.each([
     [404, 'NotFound', /says 404 to .*check spec\.source\.file\.url/],
-    [403, 'Unauthorized', /must be open to all/],
+    [403, 'Unauthorized', /sends no credentials, so the file must be open to all/],
     [503, 'Unreachable', /tried again/],
     [418, 'Other', /says 418/],
   ])('%i', async (status, kind, words) => {
     const { url } = await serve((_, response) => response.writeHead(status).end())
     const error = await failure(download(url))
     expect(error).toMatchObject({ kind, message: expect.stringMatching(words) })
+  })
+
+  test.each([401, 403])('%i to a signed URL: the signature is to be renewed', async (status) => {
+    const { url } = await serve((_, response) => response.writeHead(status).end())
+    expect(await failure(download(`${url}/a.sif?X-Amz-Signature=secret`))).toMatchObject({
+      kind: 'Unauthorized',
+      message: expect.stringMatching(
+        /\/a\.sif\?…: the signature .* may have run out: renew it in spec\.source\.file\.url$/,
+      ),
+    })
+  })
+
+  test('403 after a redirect that the server has signed itself: nothing is to be renewed', async () => {
+    const { url } = await serve(({ url: asked }, response) =>
+      asked === '/a' ? response.writeHead(302, { location: '/b?token=theirs' }).end() : response.writeHead(403).end(),
+    )
+    expect(await failure(download(`${url}/a`))).toMatchObject({ message: expect.stringContaining('open to all') })
   })
 
   test('a redirect to http', async () => {
@@ -240,20 +257,20 @@ describe('a file that is not to be had leaves nothing, and says why', () => {
 
 describe('a disk that is too small', () => {
   const large = randomBytes(12 * 2 ** 20)
-  const onSmallDisk = (listener: RequestListener) =>
+  const onSmallDisk = (about: string, listener: RequestListener) =>
     withSmallDisk({ mebibytes: 8 }, async (disk) => {
       const { url } = await serve(listener)
       const attempt = download(url, { target: join(disk, 'image') })
       await expect(attempt).rejects.toThrow(NoSpaceError)
-      await expect(attempt).rejects.toThrow(/the image takes about \d+ MiB there, and \d MiB are free/)
+      await expect(attempt).rejects.toThrow(new RegExp(`the image takes ${about} \\d+ MiB there, and \\d MiB are free`))
       expect(await readdir(disk)).toEqual(['lost+found'])
     })
 
   test('is told before anything is written, when the server tells the length', async () => {
-    await onSmallDisk((_, response) => response.writeHead(200, { 'content-length': large.length }).end(large))
+    await onSmallDisk('about', (_, response) => response.writeHead(200, { 'content-length': large.length }).end(large))
   })
 
   test('is told when it is full, and is as it was before, when the server does not', async () => {
-    await onSmallDisk((_, response) => response.writeHead(200).end(large))
+    await onSmallDisk('more than', (_, response) => response.writeHead(200).end(large))
   })
 })

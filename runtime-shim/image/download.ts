@@ -156,10 +156,11 @@ const inTime = async (
 }
 
 /** To be asked when the file is gone, and its room free. Of a file of unknown length more was to come. */
-const explain = (error: unknown, { target }: Download, { bytes, total = bytes + 2 ** 20 }: Received): unknown => {
+const explain = (error: unknown, { target }: Download, { bytes, total }: Received): unknown => {
   if (!isFullError(error)) return error
   const path = dirname(target)
-  return new NoSpaceError({ path, needed: total, free: freeBytes(path) }, { cause: error })
+  const needed = total ?? bytes + 2 ** 20
+  return new NoSpaceError({ path, needed, free: freeBytes(path), soFar: total === undefined }, { cause: error })
 }
 
 /**

@@ -1,5 +1,5 @@
+import { mebibytes } from '../../kube/quantity.ts'
 import { printableName } from './names.ts'
-import { mebibytes } from './progress.ts'
 
 export type RegistryErrorKind = 'NotFound' | 'Unauthorized' | 'Unreachable' | 'NoPlatform' | 'NoSpace' | 'Other'
 
@@ -27,10 +27,10 @@ interface Lack {
 }
 
 const lackOf = ({ needed, free, keepFree = 0 }: Lack): string => {
-  const are = `${mebibytes(free)} MiB are free`
+  const are = `${mebibytes(free)} are free`
   if (free - keepFree >= needed) return `its inodes or a quota are used up, although ${are}`
   return keepFree > 0
-    ? `${are}, of which ${mebibytes(keepFree)} MiB stay free: make room on that disk`
+    ? `${are}, of which ${mebibytes(keepFree)} stay free: make room on that disk`
     : `${are}: make room on that disk`
 }
 
@@ -39,30 +39,41 @@ export class NoSpaceError extends RegistryError {
   override name = 'NoSpaceError'
   /** Bytes that have to be freed for another try; 0 when nobody can tell. */
   readonly lacking: number
+  /** With less than so many it would be in vain. */
+  readonly lackingAtLeast: number
+  /** Bytes that it had taken when it was stopped; 0 when nobody can tell. */
+  readonly taken: number
   constructor(lack: Lack, options?: ErrorOptions) {
     const { path, needed, free, keepFree = 0, soFar = false } = lack
     const about = soFar ? 'more than' : 'about'
     super(
       'NoSpace',
-      `no space left on ${path}: the image takes ${about} ${mebibytes(needed)} MiB there, and ${lackOf(lack)}`,
+      `no space left on ${path}: the image takes ${about} ${mebibytes(needed)} there, and ${lackOf(lack)}`,
       options,
     )
     // The layers, and about as much again for what is made of them.
     this.lacking = soFar ? 0 : Math.max(2 * needed + keepFree - free, needed)
+    this.lackingAtLeast = soFar ? 0 : Math.max(needed + keepFree - free, 0)
+    this.taken = soFar ? needed : 0
   }
 }
 
 /** The image is larger than what may still come into the cache. Nothing half-written is left of it. */
 export class CacheFullError extends RegistryError {
   override name = 'CacheFullError'
-  /** Bytes that have to leave the cache for another try; 0 when nobody can tell. */
+  /** Bytes that have to leave the cache for another try, no less; 0 when nobody can tell. */
   readonly lacking: number
+  readonly lackingAtLeast: number
+  /** Bytes that it had taken when it was stopped; 0 when nobody can tell. */
+  readonly taken: number
   constructor({ needed, most, soFar = false }: { needed: number; most: number; soFar?: boolean }) {
     super(
       'NoSpace',
-      `the image takes ${soFar ? 'more than' : 'about'} ${mebibytes(needed)} MiB, and the cache of this node has room for ${mebibytes(most)} MiB until it is as large as it may be (agent.cache.maxSize)`,
+      `the image takes ${soFar ? 'more than' : 'about'} ${mebibytes(needed)}, and the cache of this node has room for ${mebibytes(most)} until it is as large as it may be (agent.cache.maxSize)`,
     )
     this.lacking = soFar ? 0 : needed - most
+    this.lackingAtLeast = this.lacking
+    this.taken = soFar ? needed : 0
   }
 }
 

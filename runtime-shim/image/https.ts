@@ -85,11 +85,16 @@ const redirected = ({ url, response }: WebAnswer): URL => {
   )
 }
 
-const refusal = ({ url, status }: WebAnswer): FileError => {
+/** A URL with a query is most often a signed one. */
+const unauthorized = (start: string): string =>
+  new URL(start).search === ''
+    ? 'Lamina sends no credentials, so the file must be open to all'
+    : 'the signature in its query may have run out: renew it in spec.source.file.url'
+
+const refusal = ({ url, status }: WebAnswer, start: string): FileError => {
   const said = `${url.host} says ${status} to ${shownUrl(url)}`
   if (status === 404 || status === 410) return new FileError('NotFound', `${said}: check spec.source.file.url`)
-  if (status === 401 || status === 403)
-    return new FileError('Unauthorized', `${said}: Lamina sends no credentials, so the file must be open to all`)
+  if (status === 401 || status === 403) return new FileError('Unauthorized', `${said}: ${unauthorized(start)}`)
   if (status === 429 || status >= 500) return new FileError('Unreachable', `${said}; it is tried again`)
   return new FileError('Other', `${said}, which is no file`)
 }
@@ -112,7 +117,7 @@ export const openUrl = async (start: string, webRequest: WebRequest): Promise<We
     }
     if (answer.status === 200 || answer.status === 206) return answer
     answer.response.destroy()
-    if (!isRedirect(answer.status)) throw refusal(answer)
+    if (!isRedirect(answer.status)) throw refusal(answer, start)
     url = redirected(answer)
   }
   throw new FileError(

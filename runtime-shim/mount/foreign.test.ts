@@ -60,6 +60,35 @@ test("the kernel's own forms are no findings", () => {
   expect(normaliseUpper(fd)).toBe(0)
 })
 
+test('directories are not entered when the time is up, be they empty', () => {
+  for (const name of ['one', 'two']) {
+    mkdirSync(at(name))
+    set(at(name), 'user.overlay.impure')
+  }
+  const deadline = performance.now() + 200
+  const all = foreignForms(fd, { xattrs: true, deadline })
+  expect(all.next().value?.path).toMatch(/one|two/)
+  while (performance.now() <= deadline);
+  expect(() => all.next()).toThrow(/more files than can be looked through/)
+})
+
+test('a large directory is not read on when the time is up', () => {
+  for (let n = 0; n < 5_000; n++) writeFileSync(at(`file-${n}`), '')
+  const look = (deadline: number): void => {
+    for (const _ of foreignForms(fd, { xattrs: false, deadline }));
+  }
+  const tooLate = (): void => expect(() => look(performance.now() - 1)).toThrow(ForeignFormError)
+  const shortest = (act: () => void): number =>
+    Math.min(
+      ...[1, 2, 3, 4, 5].map(() => {
+        const began = performance.now()
+        act()
+        return performance.now() - began
+      }),
+    )
+  expect(shortest(tooLate)).toBeLessThan(shortest(() => look(Number.POSITIVE_INFINITY)) / 3)
+})
+
 describe('what fuse-overlayfs leaves', () => {
   test('a deleted file becomes a whiteout', () => {
     file('etc/.wh.passwd')

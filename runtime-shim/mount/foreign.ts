@@ -1,7 +1,15 @@
-import { closeSync, constants, lstatSync, readdirSync, renameSync, unlinkSync } from 'node:fs'
+import { closeSync, constants, type Dirent, lstatSync, opendirSync, renameSync, unlinkSync } from 'node:fs'
 import { hasCode } from './error-code.ts'
 import { descriptorPath } from './open.ts'
 import { getXattr, listXattrs, makeWhiteout, openat2, removeXattr, resolveStrictly, setXattr } from './syscalls.ts'
+
+declare module 'node:fs' {
+  /** As Node has it, and its types have not: with names as bytes. */
+  function opendirSync(
+    path: Buffer,
+    options: { encoding: 'buffer'; bufferSize: number },
+  ): { readSync(): Dirent<Buffer> | null; closeSync(): void }
+}
 
 /**
  * What other tools write into the upper layer of an overlay in forms of their own.
@@ -164,14 +172,28 @@ const formsOfFile = (directory: Directory, name: Buffer): Omit<ForeignForm, 'pat
   return whiteout ? [whiteout] : forms
 }
 
-const children = (directory: Directory) =>
-  readdirSync(descriptorPath(directory.fd), { encoding: 'buffer', withFileTypes: true })
+const assertInTime = ({ deadline }: Look): void => {
+  if (deadline !== undefined && performance.now() > deadline)
+    throw new ForeignFormError('it has more files than can be looked through while a container starts')
+}
 
-function* formsIn(
-  directory: Directory,
-  entries: ReturnType<typeof children>,
-  { xattrs, deadline = Number.POSITIVE_INFINITY }: Look,
-): Generator<ForeignForm> {
+/** In pieces, each of which is soon read; all before the first is changed: what a directory shows of changes meanwhile is up to its file system. */
+const children = (directory: Directory, look: Look): Dirent<Buffer>[] => {
+  const open = opendirSync(Buffer.from(descriptorPath(directory.fd)), { encoding: 'buffer', bufferSize: 256 })
+  try {
+    const entries: Dirent<Buffer>[] = []
+    for (let each = open.readSync(); each; each = open.readSync()) {
+      assertInTime(look)
+      entries.push(each)
+    }
+    return entries
+  } finally {
+    open.closeSync()
+  }
+}
+
+function* formsIn(directory: Directory, entries: readonly Dirent<Buffer>[], look: Look): Generator<ForeignForm> {
+  const { xattrs } = look
   const at = (name: Buffer, form: Omit<ForeignForm, 'path'>) => ({ path: String(join(directory.path, name)), ...form })
   if (xattrs) {
     for (const xattr of xattrsOf(itself(directory)).filter(isForeign))
@@ -182,8 +204,7 @@ function* formsIn(
       }
   }
   for (const each of entries) {
-    if (performance.now() > deadline)
-      throw new ForeignFormError('it has more files than can be looked through while a container starts')
+    assertInTime(look)
     const form = formOfName(directory, each.name)
     if (form) yield at(each.name, form)
     else if (xattrs && each.isFile()) for (const found of formsOfFile(directory, each.name)) yield at(each.name, found)
@@ -219,9 +240,10 @@ export function* foreignForms(top: number, look: Look = { xattrs: true }): Gener
   for (let path = pending.pop(); path !== undefined; path = pending.pop()) {
     const directory = openDirectory(top, path)
     try {
-      const entries = children(directory)
+      const entries = children(directory, look)
       yield* formsIn(directory, entries, look)
       for (const each of entries) if (each.isDirectory()) pending.push(join(directory.path, each.name))
+      if (pending.length > 0) assertInTime(look)
     } finally {
       closeSync(directory.fd)
     }

@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, mkdirSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { assertUnclaimed } from './device.ts'
-import { hasCode } from './error-code.ts'
+import { hasCode, shortly } from './error-code.ts'
 import { LockHeldError, lockImage } from './lock.ts'
 import { attachLoop, isAttached, type LoopAccess, type LoopAttachment, type LoopFile, withSharedLoop } from './loop.ts'
 import { withNamedLock } from './named-lock.ts'
@@ -68,8 +68,8 @@ const mountSquashfs = (device: string, at: string, image: Image): void => {
   }
 }
 
-/** The kernel does not mount an ext3 file system. */
-class UnmountableError extends OverlayError {
+/** The kernel does not mount an ext3 file system; the message is about "it", and does not name the file. */
+export class UnmountableError extends OverlayError {
   override name = 'UnmountableError'
 }
 
@@ -88,7 +88,7 @@ const mountExt3 = (device: string, at: string, access: Ext3Access, { path }: Ima
     mount(device, at, ext3Driver, flags, options)
   } catch (cause) {
     if (hasCode(cause, 'EBUSY')) throw new LockHeldError(`${path} is in use by another mount on this node`, { cause })
-    throw new UnmountableError(`${path}: the kernel does not mount its ext3 file system (${String(cause)})`, { cause })
+    throw new UnmountableError(`the kernel does not mount its ext3 file system (${shortly(cause)})`, { cause })
   }
 }
 
@@ -144,13 +144,21 @@ const looks = { forMs: 200, everyMs: 5 }
 const deviceWaitMs = 30_000
 
 /** The device's own lock is none that would outlive us: the look and the mount come under one of ours. */
-const mountDevice = (overlay: OpenOverlay, { major, minor }: DeviceNumbers, at: string, lockDir: string): void => {
-  const mountIt = (): void => {
-    if (isWriter(overlay)) assertUnclaimed(overlay.fd, overlay.path)
-    mountExt3(descriptorPath(overlay.fd), at, isWriter(overlay) ? 'write' : 'read', overlay)
+const mountDevice = (
+  overlay: OpenOverlay,
+  { major, minor }: DeviceNumbers,
+  at: string,
+  lockDir: string,
+): Pick<MountedParts, 'damage'> => {
+  const mountAs = (access: Ext3Access): void => mountExt3(descriptorPath(overlay.fd), at, access, overlay)
+  const mountIt = (): Pick<MountedParts, 'damage'> => {
+    if (!isWriter(overlay)) return { damage: orRescue(mountAs).damage }
+    assertUnclaimed(overlay.fd, overlay.path)
+    mountAs('write')
+    return { damage: null }
   }
   try {
-    withNamedLock(
+    return withNamedLock(
       lockDir,
       `device-${major}-${minor}`,
       () => retrySync(mountIt, (error) => error instanceof LockHeldError, looks),
@@ -213,21 +221,32 @@ const mountForWriting = (
 }
 
 /** A journal that the kernel cannot read keeps nobody from what lies in place: a reader may want to copy it. */
+const orRescue = <T>(mountIt: (access: 'read' | 'rescue') => T): { mounted: T; damage: string | null } => {
+  try {
+    return { mounted: mountIt('read'), damage: null }
+  } catch (error) {
+    if (!(error instanceof UnmountableError)) throw error
+    return { mounted: mountIt('rescue'), damage: `${error.message}: it is mounted read-only without its journal` }
+  }
+}
+
 const mountForReading = (
   overlay: OpenOverlay,
-  { extent, replay }: Ext3Content,
+  { extent, journal }: Ext3Content,
   at: string,
   lockDir: string,
 ): Pick<MountedParts, 'loop' | 'damage'> => {
   const layer = { kind: 'ext3', extent } as const
-  try {
-    if (replay !== undefined) replayJournal(overlay, replay, layer, at, lockDir)
-    return { loop: mountImage(overlay, layer, at, lockDir), damage: null }
-  } catch (error) {
-    if (!(error instanceof UnmountableError)) throw error
-    const loop = mountImage(overlay, layer, at, lockDir, 'rescue')
-    return { loop, damage: `${error.message}: it is mounted read-only without its journal` }
+  const mountIt = (access: 'read' | 'rescue'): LoopAttachment => mountImage(overlay, layer, at, lockDir, access)
+  if (journal.kind === 'leave') {
+    const damage = 'the kernel noted errors in its file system: it is mounted read-only without its journal'
+    return { loop: mountIt('rescue'), damage }
   }
+  const { mounted: loop, damage } = orRescue((access) => {
+    if (access === 'read' && journal.kind === 'replay') replayJournal(overlay, journal.fd, layer, at, lockDir)
+    return mountIt(access)
+  })
+  return { loop, damage }
 }
 
 /** Of format Directory. */
@@ -247,8 +266,11 @@ const mountContent = (overlay: OpenOverlay, at: string, lockDir: string): Mounte
     case 'directory':
       return { ...parts, top: directoryOf(overlay), lock: at, loop: mountLock(overlay, at, lockDir) }
     case 'device':
-      mountDevice(overlay, content, at, lockDir)
-      return { ...parts, device: { major: content.major, minor: content.minor } }
+      return {
+        ...parts,
+        ...mountDevice(overlay, content, at, lockDir),
+        device: { major: content.major, minor: content.minor },
+      }
     case 'squashfs':
       return { ...parts, loop: mountImage(overlay, content, at, lockDir) }
     case 'ext3':

@@ -3,9 +3,9 @@ import { closeSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { packSquashfs } from '../../test/node/images.ts'
-import { assertNative, importIt, writeItAgain } from './native.ts'
+import { assertNative, importFirst, importIt, type Layer, writeItAgain } from './native.ts'
 import { openDirectoryBelow, withDirectory } from './open.ts'
-import { OverlayError } from './parts.ts'
+import { OverlayDamagedError, OverlayError, type OverlaySource } from './parts.ts'
 
 let dir: string
 beforeEach(() => {
@@ -15,10 +15,13 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(dir, { recursive: true }))
 
-const look = (path = join(dir, 'layer'), { remedy = importIt, within = 10_000 } = {}): void => {
+const look = (
+  path = join(dir, 'layer'),
+  { within = 10_000, ...layer }: Partial<Layer> & { within?: number } = {},
+): void => {
   const top = withDirectory(path, (dirfd) => openDirectoryBelow(dirfd, '.', path))
   try {
-    assertNative(top, { name: 'overlay "work"', remedy, deadline: performance.now() + within })
+    assertNative(top, { name: 'overlay "work"', remedy: importIt, ...layer, deadline: performance.now() + within })
   } finally {
     closeSync(top)
   }
@@ -41,6 +44,19 @@ test('one that cannot be looked through in time is not taken on trust: it is nam
     /^overlay "work" may have been written by another tool, and it has more files than can be looked through while a container starts; start an instance that has the overlay ReadWrite/,
   )
   expect(() => look(undefined, { ...late, remedy: writeItAgain })).toThrow(/; bring it as an ext3 image/)
+})
+
+test('of a writer, either is for the agent to mend: it is told as damage is', () => {
+  const volume = { kind: 'directory', path: dir } as const
+  const writer: OverlaySource = { name: 'work', uid: 'uid', access: 'ReadWrite', volume, format: 'Image', path: '.' }
+  const ofWriter = { writer, remedy: importFirst }
+  const late = () => look(undefined, { ...ofWriter, within: -1 })
+  expect(late).toThrow(OverlayDamagedError)
+  expect(late).toThrow(/^overlay "work": it may have been .* container starts; the node agent is to look through it$/)
+  writeFileSync(join(dir, 'layer/etc/.wh.issue'), '')
+  const foreign = () => look(undefined, ofWriter)
+  expect(foreign).toThrow(OverlayDamagedError)
+  expect(foreign).toThrow(/^overlay "work": it was written by another tool, .*; the node agent is to convert it$/)
 })
 
 test('one that is too deep is named, too', () => {

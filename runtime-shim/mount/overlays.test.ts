@@ -99,8 +99,14 @@ describe.each(formNames)('%s', (_what, form) => {
       writeFileSync(join(top, 'upper/etc/.wh.group'), '')
     })
     const words = /was written by another tool, .*: etc\/\.wh\.group is a deleted file as fuse-overlayfs marks it; /
-    expect((await bench.run({ readWrite: work })).error).toMatch(words)
-    expect((await bench.run({ readOnly: [work] })).error).toMatch(words)
+    const ofWriter = (await bench.run({ readWrite: work })).error
+    expect(ofWriter).toMatch(words)
+    expect(ofWriter).toMatch(/: it was .*; the node agent is to convert it$/)
+    const ofReader = (await bench.run({ readOnly: [work] })).error
+    expect(ofReader).toMatch(words)
+    expect(ofReader).toMatch(
+      / was .*; the node agent converts it when an instance starts that has the overlay ReadWrite$/,
+    )
 
     edit(normalise)
     const { error, output } = await bench.run({ readWrite: work, script: 'ls etc' })

@@ -18,6 +18,7 @@ import {
 } from './open.ts'
 import {
   type ImageLayer,
+  type JournalOfReader,
   type OpenOverlay,
   OverlayDamagedError,
   OverlayError,
@@ -57,7 +58,7 @@ const openForWriting = (source: OverlaySource, volume: DirectoryVolume): OpenOve
     const { kind, extent } = layerIn(file.fd)
     if (kind === 'squashfs') throw notWritable(path, 'squashfs')
     assertNoErrors(readSuperblock(file.fd, extent.offset))
-    return { source, path, ...file, content: { kind, extent, replay: undefined } }
+    return { source, path, ...file, content: { kind, extent, journal: { kind: 'none' } } }
   })
 }
 
@@ -67,33 +68,54 @@ const assertSame = (path: string, first: BigIntStats, ...others: BigIntStats[]):
     throw new OverlayError(`${path} is no longer the file that it was a moment before`)
 }
 
+/** Others look at the superblock for a moment, too. */
+const looks = { forMs: 500, everyMs: 5 }
+
+/** Undefined when another reader has it mounted: what can be done about its journal has been done. */
+const lockToReplay = (source: OverlaySource, volume: DirectoryVolume, path: string): OpenFile | undefined => {
+  const file = openPath(volume, source, 'write')
+  try {
+    retrySync(
+      () => lockImage(file.fd, 'exclusive', path),
+      (error) => error instanceof LockHeldError,
+      looks,
+    )
+    return file
+  } catch (error) {
+    closeSync(file.fd)
+    if (error instanceof LockHeldError) return undefined
+    throw error
+  }
+}
+
 /** The superblock is read under the lock: before it, a writer may come and crash. */
 const openForReading = (source: OverlaySource, volume: DirectoryVolume): OpenOverlay => {
   const path = join(volume.path, source.path)
   const file = openPath(volume, source, 'read')
   if (file.stats.isDirectory()) return { source, path, ...file, content: { kind: 'plainDirectory' } }
-  const { layer, clean } = holding(file.fd, () => {
+  const { kind, extent, superblock } = holding(file.fd, () => {
     lockImage(file.fd, 'shared', path)
-    const found = layerIn(file.fd)
-    return {
-      layer: found,
-      clean: found.kind === 'squashfs' || !readSuperblock(file.fd, found.extent.offset).needsRecovery,
-    }
+    const layer = layerIn(file.fd)
+    return { ...layer, superblock: layer.kind === 'ext3' ? readSuperblock(file.fd, layer.extent.offset) : undefined }
   })
-  const { kind, extent } = layer
   if (kind === 'squashfs') return { source, path, ...file, content: { kind, extent } }
-  if (clean) return { source, path, ...file, content: { kind, extent, replay: undefined } }
+  const found = (journal: JournalOfReader): OpenOverlay['content'] => ({ kind, extent, journal })
+  if (!superblock?.needsRecovery) return { source, path, ...file, content: found({ kind: 'none' }) }
+  if (superblock.errorCount > 0) return { source, path, ...file, content: found({ kind: 'leave' }) }
 
   // The own shared lock would refuse the exclusive one.
   closeSync(file.fd)
-  const { fd: replay } = openPath(volume, source, 'write')
-  return holding(replay, () => {
-    lockImage(replay, 'exclusive', path)
-    const again = openPath(volume, source, 'read')
-    return holding(again.fd, () => {
-      assertSame(path, file.stats, again.stats, fstatSync(replay, { bigint: true }))
-      return { source, path, ...again, content: { kind, extent, replay } }
-    })
+  const replay = lockToReplay(source, volume, path)
+  const again = openPath(volume, source, 'read')
+  return holding(again.fd, () => {
+    if (replay)
+      return holding(replay.fd, () => {
+        assertSame(path, file.stats, again.stats, replay.stats)
+        return { source, path, ...again, content: found({ kind: 'replay', fd: replay.fd }) }
+      })
+    lockImage(again.fd, 'shared', path)
+    assertSame(path, file.stats, again.stats)
+    return { source, path, ...again, content: found({ kind: 'none' }) }
   })
 }
 
@@ -147,11 +169,18 @@ const open = (source: OverlaySource): OpenOverlay => {
 const hostPath = ({ volume, path }: OverlaySource): string =>
   volume.kind === 'device' ? volume.mapPath : join(volume.path, path)
 
+/** Whether e2fsck is to judge it: a writer's image can be nothing but an ext3 file system. */
+const isForCheck = ({ access, format }: OverlaySource, cause: Error): boolean =>
+  cause instanceof NotExt3Error || (cause instanceof BadImageError && access === 'ReadWrite' && format === 'Image')
+
 const explain = (source: OverlaySource, error: unknown): Error => {
   const { name, format, path, volume } = source
   const cause = error instanceof Error ? error : new Error(String(error))
-  if (cause instanceof BadImageError || cause instanceof NotExt3Error)
-    return new OverlayDamagedError(source, `${hostPath(source)}: ${cause.message}`, { cause })
+  if (isForCheck(source, cause))
+    return new OverlayDamagedError(source, volume.kind === 'device' ? cause.message : `${path}: ${cause.message}`, {
+      cause,
+    })
+  if (cause instanceof BadImageError) return new OverlayError(`overlay "${name}": ${path}: ${cause.message}`, { cause })
   if (hasCode(error, 'EROFS')) {
     return new OverlayError(
       `overlay "${name}": ${hostPath(source)} cannot be written, its volume is read-only here: use it with access ReadOnly (after an unclean end it must be written once before)`,

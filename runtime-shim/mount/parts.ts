@@ -43,11 +43,16 @@ export interface ImageLayer {
   extent: Extent
 }
 
+/**
+ * What a reader does about the journal of an uncleanly unmounted image. `replay`: once, by the descriptor that is open for
+ * writing under the exclusive lock. `leave`: the file system has errors, and what writes to it may make them worse.
+ */
+export type JournalOfReader = { kind: 'none' | 'leave' } | { kind: 'replay'; fd: number }
+
 /** What an overlay turned out to be. */
 export type OverlayContent =
   | { kind: 'squashfs'; extent: Extent }
-  /** `replay`: of a reader's uncleanly unmounted image, open for writing under the exclusive lock, to replay the journal once. */
-  | { kind: 'ext3'; extent: Extent; replay: number | undefined }
+  | { kind: 'ext3'; extent: Extent; journal: JournalOfReader }
   | ({ kind: 'device' } & DeviceNumbers)
   /** A foreign directory, ReadOnly; nothing locks it. */
   | { kind: 'plainDirectory' }

@@ -1,12 +1,13 @@
 import { fchmodSync, fchownSync, fstatSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { hasCode, isCorruption } from './error-code.ts'
+import { hasCode, isCorruption, shortly } from './error-code.ts'
 import { readSquashfs } from './image-file.ts'
-import { isWriter, type MountedParts, mountImage, mountOverlay, reopenDirectory } from './layers.ts'
-import { assertNative, importIt, writeItAgain } from './native.ts'
+import { isWriter, type MountedParts, mountImage, mountOverlay, reopenDirectory, UnmountableError } from './layers.ts'
+import { assertNative, importFirst, importIt, type Layer, writeItAgain } from './native.ts'
 import { descriptorPath, openDirectoryBelow, withDirectory } from './open.ts'
 import { overlayOptions } from './overlay.ts'
 import {
+  type ImageLayer,
   type MountedOverlay,
   type OpenBase,
   type OpenOverlay,
@@ -63,26 +64,20 @@ const openUpper = (top: number, name: string): number | undefined => {
 }
 
 /** Only what has no record of ours may be foreign. */
-const openNativeUpper = (
-  top: number,
-  name: string,
-  record: OverlayRecord | undefined,
-  deadline: number,
-): number | undefined => {
-  const upper = openUpper(top, name)
-  if (upper !== undefined && record === undefined) assertNative(upper, { name, remedy: importIt, deadline })
+const openNativeUpper = (top: number, record: OverlayRecord | undefined, layer: Layer): number | undefined => {
+  const upper = openUpper(top, layer.name)
+  if (upper !== undefined && record === undefined) assertNative(upper, layer)
   return upper
 }
 
-/** The kernel mounts a file system without looking at all of it. */
+/** The kernel mounts a file system without looking at all of it; of an ext3, e2fsck can say more. */
 const judging = <T>(mounted: Mounted, act: (mounted: Mounted) => T): T => {
   try {
     return act(mounted)
   } catch (cause) {
-    if (!isCorruption(cause)) throw cause
-    throw new OverlayDamagedError(mounted.overlay.source, `its file system cannot be read (${String(cause)})`, {
-      cause,
-    })
+    const { source, content } = mounted.overlay
+    if (!isCorruption(cause) || (content.kind !== 'ext3' && content.kind !== 'device')) throw cause
+    throw new OverlayDamagedError(source, `its file system cannot be read (${shortly(cause)})`, { cause })
   }
 }
 
@@ -96,7 +91,7 @@ const persistentUpper = (
     const name = nameOf(overlay)
     const record = readOverlayRecord(top)
     const upper =
-      openNativeUpper(top, name, record, deadline) ??
+      openNativeUpper(top, record, { name, remedy: importFirst, writer: overlay.source, deadline }) ??
       makeLayerDirectory(top, 'upper', `upper/ of ${name}`, statSync(baseRoot))
     const work = makeLayerDirectory(top, 'work', `work/ of ${name}`, { mode: 0o755, uid: 0, gid: 0 })
     if (!record?.base) {
@@ -134,7 +129,7 @@ const lowerOf = ({ overlay, top: path }: Mounted, deadline: number): string[] =>
       return [path]
     }
     if (content.kind !== 'plainDirectory') {
-      const upper = openNativeUpper(top, name, readOverlayRecord(top), deadline)
+      const upper = openNativeUpper(top, readOverlayRecord(top), { name, remedy: importIt, deadline })
       return upper === undefined ? [] : [descriptorPath(upper)]
     }
     const upper = openUpper(top, name)
@@ -143,11 +138,21 @@ const lowerOf = ({ overlay, top: path }: Mounted, deadline: number): string[] =>
   })
 }
 
+/** What no node agent ever checks. */
+const mountUnchecked = (image: { fd: number; path: string }, layer: ImageLayer, at: string, lockDir: string): void => {
+  mkdirSync(at)
+  try {
+    mountImage(image, layer, at, lockDir)
+  } catch (cause) {
+    if (!(cause instanceof UnmountableError)) throw cause
+    throw new OverlayError(`${image.path}: ${cause.message}: run e2fsck on it`, { cause })
+  }
+}
+
 /** Where the base is reached in the private namespace. */
 const mountBase = ({ fd, path, content }: OpenBase, at: string, lockDir: string): string => {
   if (content.kind === 'directory') return reopenDirectory(fd, content.directory, content.path)
-  mkdirSync(at)
-  mountImage({ fd, path }, content, at, lockDir)
+  mountUnchecked({ fd, path }, content, at, lockDir)
   return at
 }
 
@@ -160,8 +165,7 @@ const isSameFile = (fd: number, { stats }: OpenOverlay): boolean => {
 const mountEmbedded = ({ base, overlays, lockDir }: RootParts, at: string, deadline: number): string[] => {
   const { fd, path, embedded } = base
   if (!embedded || overlays.some((overlay) => isSameFile(fd, overlay))) return []
-  mkdirSync(at)
-  mountImage({ fd, path }, embedded, at, lockDir)
+  mountUnchecked({ fd, path }, embedded, at, lockDir)
   const name = `the overlay partition of ${path}`
   return withDirectory(at, (top) => {
     const layer = embedded.kind === 'squashfs' ? openDirectoryBelow(top, '.', name) : openUpper(top, name)

@@ -63,6 +63,12 @@ export const parseSuperblock = (bytes: Buffer): Superblock => {
   }
 }
 
+/** Bytes of an image or block device whose file system begins at `fileSystem`. */
+export const superblockAt = (fileSystem: number): { offset: number; size: number } => ({
+  offset: fileSystem + start,
+  size,
+})
+
 /** Reads the superblock of the image or block device open at `fd`, whose file system begins at `offset`. */
 export const readSuperblock = (fd: number, offset = 0): Superblock => {
   const bytes = Buffer.alloc(size)

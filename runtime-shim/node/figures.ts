@@ -7,12 +7,14 @@ import type { Figures, RecordedOverlay } from './ticket.ts'
 
 type Recorded = Pick<RecordedOverlay, 'path' | 'dev' | 'ino' | 'device' | 'ext3Offset'>
 
+export const notRecorded = (path: string): Error => new Error(`${path} is no longer the file that was mounted`)
+
 const openRecorded = ({ path, dev, ino, device }: Recorded): number => {
   if (device) return openDevice(path, device, 'read').fd
   const { fd, stats } = openFileIn(dirname(path), basename(path), 'read', path)
   if (String(stats.dev) === dev && String(stats.ino) === ino) return fd
   closeSync(fd)
-  throw new Error(`${path} is no longer the file that was mounted`)
+  throw notRecorded(path)
 }
 
 /**

@@ -39,8 +39,8 @@ export const podPaths = (layout: NodeLayout, podUID: string) => {
     mounts: join(dir, 'mounts'),
     /** Runtime → agent: one `<containerID>.json` a finished release. */
     releases: join(dir, 'releases'),
-    /** Runtime → agent: the overlay that is damaged, as its mount has shown. */
-    damage: join(dir, 'damage.json'),
+    /** Runtime → agent: one `<overlayUID>.json` for each overlay that has shown to be damaged when it was mounted. */
+    damages: join(dir, 'damages'),
     /** The agent's own: the pod is proved to have nothing mounted, and its records bear witness to nothing any more. */
     released: join(dir, 'released'),
   }

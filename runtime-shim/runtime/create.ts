@@ -60,8 +60,11 @@ const openImage = ({ reference, volume, allowExt3 }: Ticket['image'], source: Ba
 }
 
 /** What the agent is told at once: nobody else finds out before the next start. */
-const tellDamage = (layout: NodeLayout, { pod }: Ticket, damage: Damage): void =>
-  writeJson(podPaths(layout, pod.uid).damage, damage)
+const tellDamage = (layout: NodeLayout, { pod }: Ticket, { name, uid }: Damage['overlay'], message: string): void => {
+  const { damages } = podPaths(layout, pod.uid)
+  mkdirSync(damages, { recursive: true })
+  writeJson(join(damages, `${uid}.json`), { overlay: { name, uid }, message } satisfies Damage)
+}
 
 /**
  * Runs `act`, and tells the agent of an overlay that it finds damaged. Where it meets one in use, of which the library
@@ -71,8 +74,7 @@ const explaining = <T>(layout: NodeLayout, { id, ticket }: { id: string; ticket:
   try {
     return act()
   } catch (error) {
-    if (error instanceof OverlayDamagedError)
-      tellDamage(layout, ticket, { overlay: error.overlay, message: error.message })
+    if (error instanceof OverlayDamagedError) tellDamage(layout, ticket, error.overlay, error.message)
     const held = error instanceof OverlayError ? error.cause : error
     const found = held instanceof LockHeldError ? contentionOver(layout, id, ticket) : undefined
     throw found === undefined ? error : new OverlayError(found, { cause: error })
@@ -148,7 +150,7 @@ const createMain = (
     const mounted = explaining(layout, { id, ticket }, () => mountRoot(parts))
     write(mounted)
     for (const { overlay, damage } of mounted)
-      if (damage !== null) tellDamage(layout, ticket, { overlay: overlay.source, message: damage })
+      if (damage !== null) tellDamage(layout, ticket, overlay.source, `overlay "${overlay.source.name}": ${damage}`)
     held.release()
 
     const user = effectiveUser(target, ticket)

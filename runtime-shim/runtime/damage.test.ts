@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { closeSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { makeExt3 } from '../../test/node/images.ts'
@@ -71,7 +71,8 @@ const damages: Readonly<Record<string, (directory: string) => void>> = {
   'block lists that point anywhere': (directory) => debugfs(directory, 'sif /upper block[0] 4000000'),
 }
 
-const told = ({ podUID }: BenchContainer) => readJson(podPaths(bench.layout, podUID).damage, damageSchema)
+const told = ({ podUID }: BenchContainer) =>
+  readJson(join(podPaths(bench.layout, podUID).damages, 'work-uid.json'), damageSchema)
 
 describe.each(Object.entries(damages))('%s', (_what, damage) => {
   test('keeps a writer away, and the agent is told of the overlay', () => {
@@ -108,6 +109,34 @@ describe.each(['errors that the kernel noted', 'an overwritten journal'])('a rea
     const journal = what.includes('journal')
     expect(told(container)?.message).toEqual(journal ? expect.stringContaining('without its journal') : undefined)
   })
+})
+
+test('all who read such an overlay see it, and each pod has all its damaged overlays told', () => {
+  const [one, two] = [usedOverlay(), usedOverlay()]
+  for (const directory of [one, two]) {
+    damages['an overwritten journal']?.(directory)
+    debugfs(directory, 'feature needs_recovery')
+  }
+  const container = bench.container({
+    mounts: [
+      { destination: `${mountPath}0`, source: one },
+      { destination: `${mountPath}1`, source: two },
+      { destination: ephemeralPath, source: newDirectory() },
+    ],
+  })
+  const overlays = [0, 1].map((index) => ({
+    ...{ name: `work-${index}`, uid: `uid-${index}`, access: 'ReadOnly' as const },
+    mountPath: `${mountPath}${index}`,
+  }))
+  bench.ticket(container.podUID, { overlays, ephemeral: { mountPath: ephemeralPath } })
+  bench.started(container)
+  const { damages: dir } = podPaths(bench.layout, container.podUID)
+  expect(readdirSync(dir).toSorted()).toEqual(['uid-0.json', 'uid-1.json'])
+
+  const other = using(one, 'ReadOnly')
+  bench.started(other)
+  expect(bench.exec(other, 'cat', '/foo').stdout).toBe('kept\n')
+  for (const each of [container, other]) bench.ended(each)
 })
 
 test('what is sound is told of nobody', () => {

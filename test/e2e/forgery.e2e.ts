@@ -41,7 +41,11 @@ describe('forged pods', () => {
     controller: true,
     blockOwnerDeletion: false,
   })
-  const signed = async (uid: string) => ({ finalizers: ['lamina.dev/release'], ownerReferences: [owner(uid)] })
+  const signed = async (uid: string) => ({
+    labels: { 'lamina.dev/instance': 'dev' },
+    finalizers: ['lamina.dev/release'],
+    ownerReferences: [owner(uid)],
+  })
 
   /** A pod that looks like the genuine one to the container runtime: same RuntimeClass, container, mount paths. */
   const forge = (name: string, metadata: object, volume: object = { emptyDir: {} }) =>

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { imageReference, testCluster } from './support/cluster.ts'
 import { conditionOf } from './support/conditions.ts'
 import { createFixture, type Fixture } from './support/fixture.ts'
+import { killInit, loopsOf, onNode } from './support/node.ts'
 import { containerImage, instance, persistentOverlay, promptly } from './support/objects.ts'
 import { registrySecret, registrySecretName } from './support/registry.ts'
 import { until } from './support/until.ts'
@@ -94,6 +95,39 @@ describe('damage that the kernel meets while it is in use', () => {
     expect(await healthOf('broken')).toMatchObject({ status: 'True' })
     await fixture.end('broken')
   })
+})
+
+test('errors that the kernel notes in the first life of an overlay: a restart in place leads to a check, too', async () => {
+  await fixture.apply(persistentOverlay('restarted'))
+  await start('restarted')
+  await fixture.exec('restarted', 'sh', '-c', 'echo kept > /kept; sync')
+  const { uid } = (await fixture.get('pod', 'restarted')).metadata
+  const image = `${(await overlayVolume({ kubectl, fixture }, 'restarted')).path.split('/').at(-1)}/overlay.img`
+  const loops = (await loopsOf('')).filter(({ file }) => file.includes(image))
+  expect(loops).toHaveLength(1)
+  for (const { device } of loops)
+    await onNode(cluster, 'sh', '-c', `echo test > /sys/fs/ext4/${device}/trigger_fs_error`)
+  await killInit(cluster, uid ?? '')
+  await until(
+    'another pod has taken its place',
+    async () => {
+      const pod = await kubectl.try([
+        '-n',
+        fixture.namespace,
+        'get',
+        'pod',
+        'restarted',
+        '-o',
+        'jsonpath={.metadata.uid}',
+      ])
+      return pod.stdout !== '' && pod.stdout !== uid
+    },
+    { seconds: 90 },
+  )
+  await fixture.ready('instance', 'restarted', 90)
+  expect(await fixture.exec('restarted', 'cat', '/kept')).toBe('kept')
+  expect((await healthOf('restarted')).status).toBe('True')
+  await fixture.end('restarted')
 })
 
 describe('damage between two starts, of which nobody knows', () => {

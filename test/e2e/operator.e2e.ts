@@ -19,6 +19,10 @@ const helm = async (...args: string[]): Promise<Outcome> => {
   return { exitCode, stdout, stderr }
 }
 
+const debian = containerImage('debian', imageReference(cluster, 'library/debian:12'), {
+  pullSecrets: [registrySecretName],
+})
+
 const operatorPods = () => kubectl.list(operatorNamespace, 'pods', 'app.kubernetes.io/name=lamina')
 
 describe('the chart', () => {
@@ -64,12 +68,7 @@ describe('the operator, while an instance runs,', () => {
   const dev = () => instance('dev', { overlays: ['dev'], podTemplate: promptly })
   beforeAll(async () => {
     fixture = await createFixture(kubectl, 'operator')
-    await fixture.apply(
-      registrySecret(cluster),
-      containerImage('debian', imageReference(cluster, 'library/debian:12'), { pullSecrets: [registrySecretName] }),
-      persistentOverlay('dev'),
-      dev(),
-    )
+    await fixture.apply(registrySecret(cluster), debian, persistentOverlay('dev'), dev())
     await fixture.ready('instance', 'dev', 120)
     await fixture.exec('dev', 'sh', '-c', 'echo kept > /kept')
     podUID = (await kubectl.get(fixture.namespace, 'pod', 'dev')).metadata.uid
@@ -145,7 +144,11 @@ describe('the operator, while an instance runs,', () => {
   test('is uninstalled when no instance has a pod, and finds everything again', async () => {
     await fixture.apply({ ...dev(), spec: { ...dev().spec, state: 'Stopped' } })
     await until('the pod is gone', async () => (await kubectl.list(fixture.namespace, 'pods')).length === 0)
+    await fixture.apply({ ...debian, spec: { ...debian.spec, prefetch: {} } })
+    await until('a prefetch is there', async () => (await kubectl.list(fixture.namespace, 'pods')).length === 1)
     expect(await helm('uninstall', 'lamina', '--wait')).toMatchObject({ exitCode: 0 })
+    expect(await kubectl.list(fixture.namespace, 'daemonsets')).toEqual([])
+    expect(await kubectl.list(fixture.namespace, 'pods')).toEqual([])
     expect(await kubectl.list(fixture.namespace, 'instances')).toHaveLength(1)
     await installOperator(cluster, () => {})
     await fixture.apply(dev())

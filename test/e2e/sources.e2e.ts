@@ -227,4 +227,27 @@ describe('prefetch', () => {
     await fixture.delete('containerimage', 'early')
     await until('its pods have gone', async () => (await kubectl.list(fixture.namespace, 'pod')).length === 0)
   })
+
+  test('of what is no image says so, and fetches it no more', async () => {
+    const server = await serveFiles(cluster, { 'text.sif': apptainerFile('merged.txt') })
+    try {
+      const file = { url: server.url('text.sif'), sha256: await sha256Of(apptainerFile('merged.txt')) }
+      await fixture.apply({ ...image('text', {}), spec: { source: { file }, prefetch: {} } })
+      const { message = '' } = await until(
+        'its nodes say why',
+        async () => {
+          const prefetched = conditionOf(await fixture.get('containerimage', 'text'), 'Prefetched')
+          return prefetched.reason === 'ImageNotConverted' && prefetched
+        },
+        { seconds: 90 },
+      )
+      expect(message).toContain('bad magic')
+      const fetched = server.requests.filter((request) => request.startsWith('GET')).length
+      await new Promise((resolve) => setTimeout(resolve, 20_000))
+      expect(server.requests.filter((request) => request.startsWith('GET'))).toHaveLength(fetched)
+    } finally {
+      await server.close()
+    }
+    await fixture.delete('containerimage', 'text')
+  })
 })

@@ -15,7 +15,7 @@ import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { ConversionError } from '../../image/errors.ts'
-import { checkImage } from './check-image.ts'
+import { checkImage, isVerdict } from './check-image.ts'
 
 const fixtures = join(import.meta.dirname, '../../../test/fixtures')
 const digest = `sha256:${'a'.repeat(64)}`
@@ -76,6 +76,18 @@ describe('is none, and is told what it seems to be', () => {
     truncateSync(path, 100_000)
     await refused(/cut off or damaged/)
   })
+})
+
+test.each([
+  [4, true, 'errors are left'],
+  [12, true, 'errors are left, and it could not go on'],
+  [8, false, 'it could not do its work'],
+  [32, false, 'it was canceled'],
+  [36, false, 'it was canceled'],
+  [255, false, 'it was killed'],
+  [127, false, 'it is not there'],
+])('exit code %i of e2fsck is a verdict on the bytes: %s (%s)', (exitCode, is) => {
+  expect(isVerdict(exitCode)).toBe(is)
 })
 
 test('an ext3 file system with errors never reaches the kernel', async () => {

@@ -1,5 +1,5 @@
 import { closeSync, openSync, readSync } from 'node:fs'
-import { ConversionError } from '../../image/errors.ts'
+import { ConversionError, FileError } from '../../image/errors.ts'
 import { BadImageError } from '../../mount/bad-image.ts'
 import { openBase } from '../../mount/base.ts'
 import { type OpenBase, OverlayError } from '../../mount/parts.ts'
@@ -46,6 +46,16 @@ const open = (path: string, digest: string): OpenBase => {
   }
 }
 
+/** Of e2fsck(8)'s exit codes: it found errors. */
+const uncorrected = 4
+/** It was ended by a signal that it heeds, and by another one. */
+const canceled = 32
+const killed = 255
+
+/** Whether e2fsck has said something of the bytes; other exit codes say that it could not do its work. */
+export const isVerdict = (exitCode: number): boolean =>
+  exitCode !== killed && (exitCode & canceled) === 0 && (exitCode & uncorrected) !== 0
+
 /** The kernel trusts what an ext3 file system says of itself; squashfs' tables it checks itself. */
 const checkExt3 = async ({ fd, content, embedded }: OpenBase, digest: string): Promise<void> => {
   for (const layer of [content, embedded]) {
@@ -54,6 +64,10 @@ const checkExt3 = async ({ fd, content, embedded }: OpenBase, digest: string): P
       await runTool({ fd }, { tool: 'e2fsck', options: ['-f', '-n'], offset: layer.extent.offset })
     } catch (error) {
       if (!(error instanceof ToolError)) throw error
+      if (!isVerdict(error.exitCode)) {
+        const problem = `the ext3 file system in ${digest} could not be checked (${error.message}); it is tried again`
+        throw new FileError('Other', problem, { cause: error })
+      }
       throw new ConversionError(
         `the ext3 file system in ${digest} has errors (${error.message}): run e2fsck on it and publish it anew`,
         {},
@@ -68,6 +82,7 @@ const checkExt3 = async ({ fd, content, embedded }: OpenBase, digest: string): P
  *
  * @param digest for messages: others who name it learn nothing of where it came from
  * @throws ConversionError telling what it is instead, or what is wrong with it
+ * @throws FileError when that could not be found out
  */
 export const checkImage = async (path: string, digest: string): Promise<void> => {
   const base = open(path, digest)

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readdirSync, statfsSync } from 'node:fs'
+import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readdirSync, statfsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { systemClock } from '../../../kube/clock.ts'
@@ -120,6 +120,15 @@ describe('an image of a prefetch', () => {
     expect(makeRoom(10, false)).toBe(10)
   })
 
+  test('is not thrown out, nor any other, for what could not come even so', () => {
+    for (const letter of ['a', 'b']) plant(layout, digestOf(letter), tenBytes, hour)
+    const { makeRoom } = collectorOf({})
+    expect(makeRoom(10 ** 15, true)).toBe(0)
+    expect(makeRoom(10 ** 15, false, 21)).toBe(0)
+    expect(letters()).toEqual(['a', 'b'])
+    expect(makeRoom(10 ** 15, false, 20)).toBe(20)
+  })
+
   test('is like any other when the prefetch has ended', () => {
     plant(layout, digestOf('a'), tenBytes, hour)
     holdIt('a')
@@ -137,6 +146,17 @@ describe('an image of a prefetch', () => {
     expect(Math.round((beforehand.keepFree / tenth) * 100)).toBe(100)
     expect(Math.round((now.keepFree / tenth) * 100)).toBe(50)
   })
+})
+
+test('what is under way counts as if it were there, unless it is not asked for', () => {
+  plant(layout, digestOf('a'), tenBytes)
+  const making = join(cacheRoot(layout), '.making-x1')
+  mkdirSync(join(making, 'layers'), { recursive: true })
+  writeFileSync(join(making, 'image'), tenBytes)
+  writeFileSync(join(making, 'layers', '1'), Buffer.alloc(3))
+  const { roomFor } = collectorOf({ maxBytes: 30 })
+  expect(roomFor(true).most).toBe(7)
+  expect(roomFor(true, 'ignored').most).toBe(20)
 })
 
 test('who has opened the file and locks it after the removal finds no link to it', () => {

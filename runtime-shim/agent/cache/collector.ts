@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, statfsSync } from 'node:fs'
 import type { Clock } from '../../../kube/clock.ts'
 import type { Room } from '../../image/space.ts'
 import type { NodeLayout } from '../../node/layout.ts'
-import { bytesOf, type CachedFile, contentsOf, tellContents } from './contents.ts'
+import { bytesOf, bytesUnderWay, type CachedFile, contentsOf, tellContents } from './contents.ts'
 import { cacheRoot, removeAside, removeIfFree } from './entry.ts'
 import { digestsHeld, digestsInUse } from './in-use.ts'
 import type { CacheObserver } from './observer.ts'
@@ -12,10 +12,19 @@ import { type CacheLimits, collectable, type Disk, roomOf, surplusOf } from './p
 export interface Collector {
   /** Keeps to the limits. */
   collect(): void
-  /** What an image may take; `beforehand`: for a prefetch. */
-  roomFor(beforehand: boolean): Room
-  /** Frees so many bytes, as far as it can: for a prefetch none that another has brought. @returns how many */
-  makeRoom(bytes: number, beforehand: boolean): number
+  /**
+   * What an image may take; `beforehand`: for a prefetch.
+   *
+   * @param others whether what is under way counts as if it were in the cache
+   */
+  roomFor(beforehand: boolean, others?: 'counted' | 'ignored'): Room
+  /**
+   * Frees so many bytes, as far as it can: for a prefetch none that another has
+   * brought. None where not even `atLeast` can be freed: it would be in vain.
+   *
+   * @returns how many
+   */
+  makeRoom(bytes: number, beforehand: boolean, atLeast?: number): number
 }
 
 export interface CollectorParts {
@@ -60,11 +69,15 @@ export const createCollector = ({ layout, limits, clock, observer }: CollectorPa
       const surplus = surplusOf(limits, bytesOf(images), diskOf(root))
       if (surplus > 0) remove(candidates(images), surplus)
     },
-    roomFor: (beforehand) => {
+    roomFor: (beforehand, others = 'counted') => {
       const root = cacheRoot(layout)
       mkdirSync(root, { recursive: true, mode: 0o700 })
-      return roomOf(limits, beforehand, bytesOf(contentsOf(layout)), diskOf(root))
+      const underWay = others === 'counted' ? bytesUnderWay(layout) : 0
+      return roomOf(limits, beforehand, bytesOf(contentsOf(layout)) + underWay, diskOf(root))
     },
-    makeRoom: (bytes, beforehand) => remove((beforehand ? idle : candidates)(contentsOf(layout)), bytes),
+    makeRoom: (bytes, beforehand, atLeast = bytes) => {
+      const images = (beforehand ? idle : candidates)(contentsOf(layout))
+      return bytesOf(images) < atLeast ? 0 : remove(images, bytes)
+    },
   }
 }

@@ -1,5 +1,9 @@
+import { readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { hasCode } from '../../mount/error-code.ts'
 import type { NodeLayout } from '../../node/layout.ts'
-import { type Entry, entriesIn, examine, lastUseOf, type Meta } from './entry.ts'
+import { namesIn } from '../../node/names-in.ts'
+import { cacheRoot, type Entry, entriesIn, examine, lastUseOf, type Meta, stagingPrefix } from './entry.ts'
 import type { CacheObserver } from './observer.ts'
 import type { Candidate } from './policy.ts'
 
@@ -19,6 +23,29 @@ export const contentsOf = (layout: Pick<NodeLayout, 'cacheDir'>): CachedFile[] =
 
 export const bytesOf = (images: readonly Candidate[]): number =>
   images.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+
+/** What is being made may go at any moment. */
+const namesBelow = (dir: string): string[] => {
+  try {
+    return readdirSync(dir, { recursive: true, encoding: 'utf8' })
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return []
+    throw error
+  }
+}
+
+const sizeOf = (path: string): number => {
+  const stats = statSync(path, { throwIfNoEntry: false })
+  return stats?.isFile() ? stats.size : 0
+}
+
+/** All that is on disk by now of images that are being made, layers too. */
+export const bytesUnderWay = (layout: Pick<NodeLayout, 'cacheDir'>): number =>
+  namesIn(cacheRoot(layout))
+    .filter((name) => name.startsWith(stagingPrefix))
+    .map((name) => join(cacheRoot(layout), name))
+    .flatMap((dir) => namesBelow(dir).map((name) => sizeOf(join(dir, name))))
+    .reduce((sum, size) => sum + size, 0)
 
 export const tellContents = (
   layout: Pick<NodeLayout, 'cacheDir'>,

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest'
 import { systemClock } from '../../../kube/clock.ts'
 import { wholeDisk } from '../../image/space.ts'
 import { sha256 } from '../../image/testing/image.ts'
@@ -23,9 +23,14 @@ const files = new Map([
 ])
 
 const certificate = makeCertificate()
+const slowClosed = Promise.withResolvers<void>()
 let server: TestWebServer
 beforeAll(async () => {
-  server = await startWebServer(certificate, ({ url = '' }, response) => response.end(files.get(basename(url))))
+  server = await startWebServer(certificate, ({ url = '' }, response) => {
+    if (url !== '/slow') return response.end(files.get(basename(url)))
+    response.on('close', slowClosed.resolve)
+    return response.writeHead(200).write('a little')
+  })
 })
 afterAll(() => server.stop())
 
@@ -36,14 +41,14 @@ beforeEach(() => {
 afterEach(() => removeLayout(layout))
 
 const forever = new AbortController().signal
-const ensure = (name: string, content: Buffer) => {
+const ensure = (name: string, content: Buffer, signal = forever) => {
   const digest = `sha256:${sha256(content)}`
   const images = createImageCache({
     ...{ layout, clock: systemClock, observer: unobserved, collector: { makeRoom: () => 0, roomFor: () => wholeDisk } },
     fetch: createFetch(forever, { ca: certificate.cert }),
   })
   const reference = `${server.url}/${name}@${digest}`
-  return images.ensure({ reference, digest, withAuthFile: (act) => act(undefined), onProgress: () => {} }, forever)
+  return images.ensure({ reference, digest, withAuthFile: (act) => act(undefined), onProgress: () => {} }, signal)
 }
 
 test('a SIF lies there as it came, for root alone, and runs as root', async () => {
@@ -67,4 +72,14 @@ test('what has the right sum and is no image is refused, and leaves nothing', as
 test('another sum than the one asked for is told, and leaves nothing', async () => {
   await expect(ensure('tools.sif', page)).rejects.toMatchObject({ reason: 'ImageDigestMismatch' })
   expect(readdirSync(cacheRoot(layout))).toEqual([])
+})
+
+test('what nobody waits for any more ends its connection, and leaves nothing', async () => {
+  const ending = new AbortController()
+  const asked = ensure('slow', page, ending.signal)
+  await vi.waitFor(() => expect(server.requests.at(-1)?.line).toBe('GET /slow'))
+  ending.abort()
+  expect(await asked).toBeUndefined()
+  await slowClosed.promise
+  await vi.waitFor(() => expect(readdirSync(cacheRoot(layout))).toEqual([]))
 })

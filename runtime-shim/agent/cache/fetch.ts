@@ -4,7 +4,7 @@ import { checkImage } from './check-image.ts'
 import type { FetchImage } from './make.ts'
 
 /**
- * `fetchImage` until the signal is aborted; what others have made is then looked
+ * `fetchImage` until the signal of the agent's end is aborted, or the fetch's own; what others have made is then looked
  * at before it counts as an image.
  *
  * @param web how web servers are reached, where that is not the usual way
@@ -12,7 +12,7 @@ import type { FetchImage } from './make.ts'
 export const createFetch =
   (signal: AbortSignal, web?: Fetch['web']): FetchImage =>
   async (wanted) => {
-    const fetched = await fetchImage({ ...wanted, signal, web })
+    const fetched = await fetchImage({ ...wanted, signal: AbortSignal.any([signal, wanted.signal]), web })
     if (imageSourceOf(wanted.reference) !== 'registry') await checkImage(wanted.target, wanted.digest)
     return fetched
   }

@@ -137,15 +137,16 @@ describe('a disk that is almost as full as it may be', () => {
   beforeAll(async () => {
     server = await startWebServer(certificate, ({ url }, response) => {
       if (url === '/tools.sif') return response.writeHead(200, { 'content-length': sif.length }).end(sif)
+      if (url === '/lying') return response.writeHead(200, { 'content-length': 10 ** 14 }).write('a little')
       const sending = setInterval(() => response.write(Buffer.alloc(2 ** 18, 1)), 20)
       return response.on('close', () => clearInterval(sending))
     })
   })
   afterAll(() => server.stop())
 
-  const ask = (path: string, more: Partial<WantedImage>) => {
+  const newCache = () => makeCache(layout, createFetch(forever, { ca: certificate.cert }), { collector: collecting() })
+  const ask = (path: string, more: Partial<WantedImage>, cache = newCache()) => {
     const digest = `sha256:${sha256(sif)}`
-    const cache = makeCache(layout, createFetch(forever, { ca: certificate.cert }), { collector: collecting() })
     return cache.ensure(wanted('a', { digest, reference: `${server.url}${path}@${digest}`, ...more }), forever)
   }
 
@@ -164,15 +165,32 @@ describe('a disk that is almost as full as it may be', () => {
   })
 
   test.each([true, false])(
+    'loses nothing to a server that tells of more than can be (prefetch: %s)',
+    async (beforehand) => {
+      await onSmallDisk(async () => {
+        await makeCache(layout, megabytes(3)).ensure(wanted('b'), forever)
+        longUnused('b')
+        await expect(ask('/lying', { beforehand })).rejects.toMatchObject({ reason: 'ImageNoSpace' })
+        expect(readdirSync(images())).toHaveLength(1)
+      }, 64)
+    },
+  )
+
+  test.each([true, false])(
     'is not filled by a file without an end (prefetch: %s)',
     async (beforehand) => {
       await onSmallDisk(async () => {
         await makeCache(layout, megabytes(3)).ensure(wanted('b'), forever)
         longUnused('b')
-        await expect(ask('/endless', { beforehand })).rejects.toMatchObject({
+        const cache = newCache()
+        const told = {
           reason: 'ImageNoSpace',
           message: expect.stringMatching(/the image takes more than \d+ MiB there/),
-        })
+        }
+        await expect(ask('/endless', { beforehand }, cache)).rejects.toMatchObject(told)
+        const { length } = server.requests
+        await expect(ask('/endless', { beforehand }, cache)).rejects.toMatchObject(told)
+        expect(server.requests).toHaveLength(length)
         // A prefetch drives out nothing for what may never come to an end.
         expect(readdirSync(images())).toHaveLength(beforehand ? 1 : 0)
       }, 64)

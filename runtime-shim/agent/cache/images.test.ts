@@ -378,6 +378,121 @@ test('who ends waits no longer and hears no more, and the work goes on for the o
   expect(await second).toBeDefined()
 })
 
+describe('work for which nobody waits any more', () => {
+  test('is ended while it is under way; who asks then has it begun anew', async () => {
+    const { cache, settled, started, ends } = createConversions()
+    const ending = new AbortController()
+    const asked = cache.ensure(wanted(), ending.signal)
+    await settled(1)
+    ending.abort()
+    expect(await asked).toBeUndefined()
+    await vi.waitFor(() => expect(started[0]?.signal.aborted).toBe(true))
+    const again = cache.ensure(wanted(), forever)
+    ends[0]?.(new Error('aborted'))
+    await settled(2)
+    expect(started[1]?.signal.aborted).toBe(false)
+    ends[1]?.()
+    expect(await again).toEqual({ user: 'worker' })
+  })
+
+  test('is not begun, and is not counted as failed', async () => {
+    const told: string[] = []
+    const { cache, settled, started, ends } = createConversions({ onFetched: ({ result }) => told.push(result) })
+    const ending = new AbortController()
+    const all = ['a', 'b'].map((letter) => cache.ensure(wanted(letter), forever))
+    await settled(2)
+    const asked = cache.ensure(wanted('c'), ending.signal)
+    ending.abort()
+    expect(await asked).toBeUndefined()
+    for (const end of ends) end()
+    await Promise.all(all)
+    expect(cache.find(digestOf('c'))).toBeUndefined()
+    expect(started).toHaveLength(2)
+    expect(told).toEqual(['success', 'success'])
+  })
+
+  test('leaves no start waiting behind prefetches', async () => {
+    const { cache, settled, started, ends } = createConversions()
+    const prefetches = ['a', 'b'].map((letter) => cache.ensure(wanted(letter, { beforehand: true }), forever))
+    await settled(1)
+    const start = cache.ensure(wanted('b'), forever)
+    await settled(2)
+    expect(started.map(({ digest }) => digest)).toEqual([digestOf('a'), digestOf('b')])
+    for (const end of ends) end()
+    await Promise.all([...prefetches, start])
+  })
+
+  test("leaves a namespace's images waiting behind its own, and no other's", async () => {
+    const { cache, settled, started, ends } = createConversions()
+    const all = [
+      cache.ensure(wanted('a', { namespace: 'one' }), forever),
+      cache.ensure(wanted('b', { namespace: 'one' }), forever),
+      cache.ensure(wanted('c', { namespace: 'two' }), forever),
+    ]
+    await settled(2)
+    const digests = started.map(({ digest }) => digest)
+    expect(digests.toSorted()).toEqual([digestOf('a'), digestOf('c')])
+    ends[digests.indexOf(digestOf('a'))]?.()
+    await settled(3)
+    for (const end of ends) end()
+    await Promise.all(all)
+  })
+})
+
+describe('an image that is too large', () => {
+  const asking = (fetch: FetchImage, most: () => number) => {
+    const asked: string[] = []
+    const counted: FetchImage = (wanted) => {
+      asked.push(wanted.digest)
+      return fetch(wanted)
+    }
+    let now = 0
+    const collector = { makeRoom: () => 0, roomFor: () => ({ keepFree: 0, most: most() }) }
+    const cache = cacheOf(counted, {}, { collector, clock: { now: () => new Date(now) } })
+    const ask = (letter = 'a') =>
+      cache.ensure(wanted(letter, { beforehand: true }), forever).then(
+        () => 'there',
+        (error: unknown) => String(error),
+      )
+    const later = (minutes: number): void => {
+      now += minutes * 60_000
+    }
+    return { asked, ask, later, cache }
+  }
+
+  test('is not fetched again and again: the reason is told each time, until there is room', async () => {
+    let most = 50
+    const { asked, ask, later } = asking(
+      (job) => {
+        if (job.room.most >= 100) return instantly(job)
+        throw new CacheFullError({ needed: 60, most: job.room.most, soFar: true })
+      },
+      () => most,
+    )
+    const first = await ask()
+    expect(first).toMatch(/Trouble: the image takes more than/)
+    later(600)
+    expect(await ask()).toBe(first)
+    expect(asked).toHaveLength(1)
+    most = 100
+    expect(await ask()).toBe('there')
+  })
+
+  test('since others have come while it was made does not come into the cache', async () => {
+    let most = 1000
+    const { ask } = asking(
+      async (job) => {
+        const fetched = await instantly(job)
+        most = 50
+        return fetched
+      },
+      () => most,
+    )
+    expect(await ask()).toMatch(/has room for/)
+    expect(readdirSync(images())).toEqual([])
+  })
+})
+
 test('what a killed agent left is swept, and whole images stay', async () => {
   const cache = cacheOf(instantly)
   await cache.ensure(wanted(), forever)

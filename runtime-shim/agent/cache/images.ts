@@ -1,14 +1,15 @@
 import { type Clock, unlessAborted } from '../../../kube/clock.ts'
 import { imageSourceOf } from '../../../kube/image-source.ts'
-import { CacheFullError, NoSpaceError } from '../../image/errors.ts'
-import { isFullError } from '../../image/space.ts'
+import { CacheFullError } from '../../image/errors.ts'
+import { freeBytes } from '../../image/space.ts'
 import type { NodeLayout } from '../../node/layout.ts'
 import type { Collector } from './collector.ts'
 import { tellContents } from './contents.ts'
-import { type Entry, entriesIn, entryOf, evict, examine, type Meta, noteUse, referenceOf } from './entry.ts'
-import { createLimiter } from './limiter.ts'
+import { cacheRoot, type Entry, entriesIn, entryOf, evict, examine, type Meta, noteUse, referenceOf } from './entry.ts'
+import { createLimiter, type Limiter } from './limiter.ts'
 import { type FetchImage, makeEntry } from './make.ts'
 import type { CacheObserver } from './observer.ts'
+import { createShortages, lackOf } from './shortages.ts'
 import { imageTrouble } from './trouble.ts'
 import { createVerdicts } from './verdicts.ts'
 
@@ -28,6 +29,8 @@ export interface WantedImage extends ImageName {
   url?: string | undefined
   /** Nobody waits for it: it comes only while it fits into the cache's limits. */
   beforehand?: boolean
+  /** Of the pod that it is for: no namespace gets more than half of the places. Of nobody in particular when left out. */
+  namespace?: string
   /** Calls `act` with an auth file for the registry, where there are pull secrets; it is gone afterwards. */
   withAuthFile<T>(act: (authFile: string | undefined) => Promise<T>): Promise<T>
   onProgress(line: string): void
@@ -40,7 +43,7 @@ export interface ImageCache {
   use(name: ImageName): CachedImage | undefined
   /**
    * The image, fetched if it is not there; once for a digest however many ask.
-   * Undefined when the signal ends the wait: the work goes on.
+   * Undefined when the signal ends the wait: the work goes on as long as others wait for it.
    *
    * @throws Trouble
    */
@@ -59,15 +62,20 @@ export interface CacheParts {
   observer: CacheObserver
 }
 
-/** A conversion takes two processors for itself, and the memory of its tree of files. */
+/** Half of them for one namespace, and for prefetches. A conversion takes two processors for itself, and the memory of its tree of files. */
 const conversionsAtOnce = 2
 /** Files only come, some of them slowly: they keep no conversion waiting. */
 const downloadsAtOnce = 4
 
 interface Work {
   done: Promise<CachedImage>
-  listeners: Set<WantedImage['onProgress']>
+  listeners: Set<WantedImage>
+  /** To be aborted when nobody listens any more. */
+  abandon: AbortController
+  limiter: Limiter
 }
+
+type Job = Pick<Parameters<FetchImage>[0], 'signal' | 'onProgress'>
 
 /**
  * Whether what is there under the digest is what the reference means. That of a
@@ -80,25 +88,11 @@ const isMeant = (meta: Meta, { reference }: ImageName): boolean =>
 
 const userOf = ({ user }: Meta): CachedImage => ({ user })
 
-/** Where nobody can tell how much it takes. */
-const unknownRoom = 2 ** 30
-
-const lackingOf = (error: unknown): number | undefined => {
-  if (error instanceof NoSpaceError || error instanceof CacheFullError) return error.lacking
-  return isFullError(error) ? 0 : undefined
-}
-
-/** How much has to be freed for another try. A prefetch of which nobody knows how large it is drives out nothing. */
-const lackingFor = (error: unknown, beforehand: boolean): number | undefined => {
-  const lacking = lackingOf(error)
-  if (lacking !== 0) return lacking
-  return beforehand ? undefined : unknownRoom
-}
-
 /** Images of a node, each whole or not there. */
 export const createImageCache = ({ layout, fetch, collector, clock, observer }: CacheParts): ImageCache => {
   const underWay = new Map<string, Work>()
   const verdicts = createVerdicts(clock)
+  const shortages = createShortages(clock)
   const converting = createLimiter(conversionsAtOnce)
   const downloading = createLimiter(downloadsAtOnce)
 
@@ -136,65 +130,101 @@ export const createImageCache = ({ layout, fetch, collector, clock, observer }: 
     if (state.kind === 'broken') condemn(entry.digest, state.what)
   }
 
-  const make = async (wanted: WantedImage, onProgress: WantedImage['onProgress']): Promise<CachedImage> => {
+  /** A prefetch keeps to the cache's size, whatever else has come while it was made. */
+  const assertFits = (sizeBytes: number, beforehand: boolean): void => {
+    const { most } = collector.roomFor(beforehand, 'ignored')
+    if (sizeBytes > most) throw new CacheFullError({ needed: sizeBytes, most, soFar: true })
+  }
+
+  const make = async (wanted: WantedImage, beforehand: boolean, job: Job): Promise<CachedImage> => {
     const entry = entryOf(layout, wanted.digest)
     condemnBroken(entry)
     const started = performance.now()
     const seconds = (): number => (performance.now() - started) / 1000
     try {
-      const { reference, digest, url, beforehand = false } = wanted
+      const { reference, digest, url } = wanted
       const room = collector.roomFor(beforehand)
+      const fits = (sizeBytes: number): void => assertFits(sizeBytes, beforehand)
       const { meta, fetched } = await wanted.withAuthFile((authFile) =>
-        makeEntry(layout, entry, { reference, digest, url, room, authFile, onProgress }, fetch),
+        makeEntry(layout, entry, { reference, digest, url, room, authFile, ...job }, { fetch, assertFits: fits }),
       )
       observer.onFetched({ seconds: seconds(), result: 'success', bytes: fetched.fetchedBytes })
       tellContents(layout, observer)
       return userOf(meta)
     } catch (error) {
-      observer.onFetched({ seconds: seconds(), result: 'error', bytes: 0 })
+      if (!job.signal.aborted) observer.onFetched({ seconds: seconds(), result: 'error', bytes: 0 })
       throw error
     }
   }
 
   /** Where the disk is full, images that nobody needs make room. */
-  const makeWithRoom = async (wanted: WantedImage, onProgress: WantedImage['onProgress']): Promise<CachedImage> => {
+  const makeWithRoom = async (wanted: WantedImage, beforehand: boolean, job: Job): Promise<CachedImage> => {
     try {
-      return await make(wanted, onProgress)
+      return await make(wanted, beforehand, job)
     } catch (error) {
-      const { beforehand = false } = wanted
-      const lacking = lackingFor(error, beforehand)
-      if (lacking === undefined || collector.makeRoom(lacking, beforehand) === 0) throw error
-      onProgress('images that nobody uses now have left the cache to make room: trying once more')
-      return make(wanted, onProgress)
+      const lack = job.signal.aborted ? undefined : lackOf(error, beforehand)
+      if (lack === undefined || collector.makeRoom(lack.bytes, beforehand, lack.atLeast) === 0) throw error
+      job.onProgress('images that nobody uses now have left the cache to make room: trying once more')
+      return make(wanted, beforehand, job)
     }
   }
 
+  /** Whether there is so much room now, or has been made for a start. */
+  const hasRoom = (bytes: number, beforehand: boolean): boolean => {
+    const { most, keepFree } = collector.roomFor(beforehand)
+    const lacking = bytes - Math.min(most, freeBytes(cacheRoot(layout)) - keepFree)
+    return lacking <= 0 || (!beforehand && collector.makeRoom(lacking, beforehand) > 0)
+  }
+
+  const assertHopeful = (wanted: WantedImage): void => {
+    const { beforehand = false } = wanted
+    const trouble = verdicts.of(wanted) ?? shortages.of(wanted, (bytes) => hasRoom(bytes, beforehand))
+    if (trouble) throw trouble
+  }
+
   const begin = (wanted: WantedImage): Work => {
-    const listeners: Work['listeners'] = new Set()
-    const tell = (line: string): void => {
-      for (const listener of listeners) listener(line)
+    const listeners: Work['listeners'] = new Set([wanted])
+    const abandon = new AbortController()
+    const { signal } = abandon
+    const onProgress = (line: string): void => {
+      for (const listener of listeners) listener.onProgress(line)
     }
-    const limited = imageSourceOf(wanted.reference) === 'registry' ? converting : downloading
-    const made = limited(() => makeWithRoom(wanted, tell)).catch((error: unknown) => {
-      const trouble = imageTrouble(error)
-      verdicts.note(wanted, error, trouble)
-      throw trouble
-    })
-    const work = { done: made.finally(() => underWay.delete(wanted.digest)), listeners }
+    const beforehand = (): boolean => [...listeners].every((listener) => listener.beforehand === true)
+    const limiter = imageSourceOf(wanted.reference) === 'registry' ? converting : downloading
+    const act = async (): Promise<CachedImage> => {
+      // Whoever has come meanwhile may not have to keep to the limits.
+      const tried = { ...wanted, beforehand: beforehand() }
+      try {
+        const made = await makeWithRoom(tried, tried.beforehand, { signal, onProgress })
+        shortages.forget(tried)
+        return made
+      } catch (error) {
+        const trouble = imageTrouble(error)
+        verdicts.note(tried, error, trouble)
+        shortages.note(tried, error, trouble)
+        throw trouble
+      }
+    }
+    const done = limiter
+      .run({ namespace: wanted.namespace, beforehand, signal }, act)
+      .finally(() => underWay.delete(wanted.digest))
+    const work = { done, listeners, abandon, limiter }
     underWay.set(wanted.digest, work)
     return work
   }
 
   const follow = async (
-    { done, listeners }: Work,
-    { onProgress }: WantedImage,
+    { done, listeners, abandon, limiter }: Work,
+    wanted: WantedImage,
     signal: AbortSignal,
   ): Promise<CachedImage | undefined> => {
-    listeners.add(onProgress)
+    listeners.add(wanted)
+    limiter.look()
     try {
       return await unlessAborted(done, signal)
     } finally {
-      listeners.delete(onProgress)
+      listeners.delete(wanted)
+      if (listeners.size === 0) abandon.abort()
     }
   }
 
@@ -207,8 +237,7 @@ export const createImageCache = ({ layout, fetch, collector, clock, observer }: 
         if (present || signal.aborted) return present && userOf(present)
         const others = underWay.get(wanted.digest)
         if (!others) {
-          const verdict = verdicts.of(wanted)
-          if (verdict) throw verdict
+          assertHopeful(wanted)
           return follow(begin(wanted), wanted, signal)
         }
         // Its credentials are not ours: where it fails, we may not.

@@ -8,8 +8,8 @@ import { currentBootID } from '../../node/boot.ts'
 import type { NodeLayout } from '../../node/layout.ts'
 import { cacheRoot, type Entry, evict, type Meta, stagingPrefix } from './entry.ts'
 
-/** `fetchImage`, with the signal of the agent's end. */
-export type FetchImage = (fetch: Omit<Fetch, 'signal' | 'web'> & { room: Room }) => Promise<Fetched>
+/** `fetchImage`, which the agent's end aborts too. */
+export type FetchImage = (fetch: Omit<Fetch, 'web'> & { room: Room }) => Promise<Fetched>
 
 const syncPath = async (path: string): Promise<void> => {
   const handle = await open(path, 'r')
@@ -38,6 +38,7 @@ const fill = async (staging: string, fetch: FetchImage, wanted: Making): Promise
   const access = { authFile, scratchDir: staging }
   const fetched = await fetch({ ...image, access, target, scratchDir: staging })
   const { sizeBytes, user } = fetched
+  image.signal.throwIfAborted()
   const fileDigest = await syncAndSum(target, fetched.fileDigest)
   const meta = { reference, sizeBytes, user, fileDigest }
   await writeFile(join(staging, 'meta.json'), JSON.stringify(meta))
@@ -53,15 +54,20 @@ interface Making {
   url: string | undefined
   room: Room
   authFile: string | undefined
+  signal: AbortSignal
   onProgress(line: string): void
 }
 
-/** Brings an image into the cache. Nothing of it is there when that fails. */
+/**
+ * Brings an image into the cache. Nothing of it is there when that fails.
+ *
+ * @param assertFits is asked with its size at the end: others may have come into the cache meanwhile
+ */
 export const makeEntry = async (
   layout: Pick<NodeLayout, 'cacheDir'>,
   entry: Entry,
   wanted: Making,
-  fetch: FetchImage,
+  { fetch, assertFits }: { fetch: FetchImage; assertFits(sizeBytes: number): void },
 ): Promise<{ meta: Meta; fetched: Fetched }> => {
   const root = cacheRoot(layout)
   // The whole disk may have been replaced under a running agent.
@@ -69,6 +75,7 @@ export const makeEntry = async (
   const staging = await mkdtemp(join(root, stagingPrefix))
   try {
     const made = await fill(staging, fetch, wanted)
+    assertFits(made.meta.sizeBytes)
     evict(entry)
     renameSync(staging, entry.dir)
     await syncPath(root)

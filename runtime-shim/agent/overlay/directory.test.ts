@@ -59,6 +59,16 @@ describe('an overlay of format Directory', () => {
     expect(JSON.parse(readFileSync(join(workplace.directory, 'lamina.json'), 'utf8'))).toEqual({ normalised: true })
   })
 
+  test('that is foreign although it was made is taken over when the runtime has told so', async () => {
+    await prepare()
+    mkdirSync(join(workplace.directory, 'upper'))
+    writeFileSync(join(workplace.directory, 'upper', '.wh.motd'), '')
+    expect(await prepare({ made: true })).toMatchObject({ checked: false })
+    expect(readdirSync(join(workplace.directory, 'upper'))).toEqual(['.wh.motd'])
+    expect(await prepare({ made: true, wasDamaged: true })).toMatchObject({ checked: true })
+    expect(readdirSync(join(workplace.directory, 'upper'))).toEqual(['motd'])
+  })
+
   test('has no lock file of another kind', async () => {
     writeFileSync(lockFile(), 'mine')
     await expect(prepare()).rejects.toMatchObject({ reason: 'OverlayUnsafe' })

@@ -84,18 +84,18 @@ const assertSquashfs = (fd: number, { overlay }: Preparation): void => {
 }
 
 const prepareIn = async (top: number, what: string, preparation: Preparation): Promise<PreparedOverlay> => {
-  const { made, lockWaitMs, access } = preparation
-  const figures = () => ({ figures: figuresOfDirectory(top), checked: false })
+  const { made, wasDamaged, lockWaitMs, access } = preparation
+  const figures = (checked = false) => ({ figures: figuresOfDirectory(top), checked })
   if (made && access === 'ReadOnly') return figures()
   if (access === 'ReadWrite') assertSuitable(top, preparation)
   sweepStaging(top, lockFileName)
   const lock = await openOrMakeLock(top, join(what, lockFileName), preparation)
   try {
     assertSquashfs(lock.fd, preparation)
-    if (made) return figures()
+    if (made && !wasDamaged) return figures()
     await lockWithin(lock.fd, what, lockWaitMs)
     await importDirectory({ fd: top, lock: lock.fd }, preparation)
-    return figures()
+    return figures(wasDamaged)
   } finally {
     closeSync(lock.fd)
   }

@@ -1,9 +1,9 @@
 import { fsync } from 'node:fs'
 import { promisify } from 'node:util'
+import { mebibytes } from '../../../kube/quantity.ts'
 import { Trouble } from '../trouble.ts'
 import { growthLimit, reachableBlocks, readGeometry } from './geometry.ts'
 import type { Preparation, Target } from './preparation.ts'
-import { mebibytes } from './reserve.ts'
 import { runTool } from './tools.ts'
 
 const sync = promisify(fsync)

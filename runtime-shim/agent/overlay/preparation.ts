@@ -39,7 +39,7 @@ export interface PreparedOverlay {
   figures: Figures
   /** For a reader, of what others read: it was left as it is, and may not have been prepared by us. */
   inUse?: boolean
-  /** Whether all of it was looked through: by e2fsck. */
+  /** Whether all of it was looked through: by e2fsck, or a directory that could not be mounted by the import. */
   checked: boolean
   /** What e2fsck corrected, in its words. */
   repaired?: string[]

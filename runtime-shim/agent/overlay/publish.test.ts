@@ -58,6 +58,28 @@ test('what is under way is counted, and what was cut off is swept', async () => 
   expect(readdirSync(dir)).toEqual(['it'])
 })
 
+test('another node may sweep a file that has its name already: no lock reaches across', async () => {
+  const script = `
+const { workerData: dir } = require('node:worker_threads')
+const { existsSync, lstatSync, readdirSync, rmSync } = require('node:fs')
+const isNamed = (path) => lstatSync(path, { throwIfNoEntry: false })?.nlink === 2
+while (!existsSync(dir + '/stop'))
+  for (const name of readdirSync(dir))
+    if (name.startsWith('.it.new-')) while (existsSync(dir + '/' + name)) if (isNamed(dir + '/' + name)) rmSync(dir + '/' + name, { force: true })`
+  const worker = new Worker(script, { eval: true, workerData: dir })
+  const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
+  await new Promise((resolve) => worker.once('online', resolve))
+  try {
+    for (let times = 0; times < 100; times++) {
+      expect(await make('ours')).toBe(true)
+      rmSync(join(dir, 'it'))
+    }
+  } finally {
+    writeFileSync(join(dir, 'stop'), '')
+    await ended
+  }
+})
+
 test('another sweep may take what this one has seen', async () => {
   const script = `
 const { workerData: dir, parentPort } = require('node:worker_threads')

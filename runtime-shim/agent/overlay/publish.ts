@@ -10,7 +10,6 @@ import {
   readdirSync,
   renameSync,
   rmSync,
-  unlinkSync,
 } from 'node:fs'
 import { promisify } from 'node:util'
 import { hasCode } from '../../mount/error-code.ts'
@@ -57,6 +56,9 @@ export const sweepStaging = (dirfd: number, name: string): number => {
   return underWay
 }
 
+/** Another node's sweep may have been here first: no lock reaches across. */
+const leave = (staging: string): void => rmSync(staging, { force: true })
+
 /**
  * The finished file gets its name only if nothing has it: another node may have
  * made one meanwhile, and a foreign file is not replaced. Where the volume's file
@@ -68,7 +70,7 @@ const publish = (dir: string, staging: string, name: string): boolean => {
   const [from, to] = [`${dir}/${staging}`, `${dir}/${name}`]
   try {
     linkSync(from, to)
-    unlinkSync(from)
+    leave(from)
     return true
   } catch (error) {
     const hasNoLinks = hasCode(error, 'EPERM', 'ENOTSUP', 'ENOSYS', 'EMLINK')
@@ -78,7 +80,7 @@ const publish = (dir: string, staging: string, name: string): boolean => {
       return true
     }
   }
-  unlinkSync(from)
+  leave(from)
   return false
 }
 

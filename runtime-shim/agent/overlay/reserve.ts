@@ -1,6 +1,7 @@
 import { fstatSync, ftruncateSync, statfsSync, write } from 'node:fs'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { mebibytes } from '../../../kube/quantity.ts'
 import { hasCode } from '../../mount/error-code.ts'
 import { fallocate } from '../../mount/syscalls.ts'
 import { Trouble } from '../trouble.ts'
@@ -9,7 +10,6 @@ import { ToolError } from './tools.ts'
 const writeAt = promisify(write)
 
 const mebibyte = 2 ** 20
-export const mebibytes = (bytes: number): string => `${Math.ceil(bytes / mebibyte)} MiB`
 
 /** For messages, and for what is free. */
 interface Where {

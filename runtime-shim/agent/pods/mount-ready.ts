@@ -1,4 +1,5 @@
 import { type Clock, pause } from '../../../kube/clock.ts'
+import { pendingReason } from '../../../kube/names.ts'
 import type { Pod } from '../../../kube/resources.ts'
 import { readJson } from '../../node/json-file.ts'
 import { installedPaths, lockDir, podPaths } from '../../node/layout.ts'
@@ -11,7 +12,7 @@ import type { NodeServices } from '../services.ts'
 import { Trouble } from '../trouble.ts'
 import type { Granted, GrantedOverlay } from './chain.ts'
 import { readUrl } from './file-url.ts'
-import { createPendingTeller, pendingReason } from './pending.ts'
+import { createPendingTeller } from './pending.ts'
 import type { Progress } from './progress.ts'
 import { readPullSecrets, withAuthFile } from './pull-secrets.ts'
 import type { OverlayReporter } from './report.ts'
@@ -87,7 +88,7 @@ export const ensureImage = async (
   const url = image.url ?? (await readUrl(client, pod, image))
   if (!secrets) return undefined
   const wanted: WantedImage = {
-    ...{ ...image, url },
+    ...{ ...image, url, namespace: pod.metadata.namespace },
     withAuthFile: (act) => withAuthFile(secrets, layout, act),
     onProgress: tell,
   }

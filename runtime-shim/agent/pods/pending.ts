@@ -1,7 +1,7 @@
 import type { KubeClient } from '../../../kube/client.ts'
 import { type Clock, timestamp } from '../../../kube/clock.ts'
 import type { Logger } from '../../../kube/log.ts'
-import { preparedCondition } from '../../../kube/names.ts'
+import { pendingReason, preparedCondition } from '../../../kube/names.ts'
 import { type Pod, pods } from '../../../kube/resources.ts'
 import { fieldManager } from './report.ts'
 
@@ -14,8 +14,6 @@ export interface PendingTeller {
   /** Resolves when what was told is written: what is told next comes after it. */
   end(): Promise<void>
 }
-
-export const pendingReason = 'ImagePending'
 
 const firstAfterMs = 10_000
 const everyMs = 15_000

@@ -1,7 +1,8 @@
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { prefetchOf } from '../../../controller/images/prefetch.ts'
 import type { ContainerImage } from '../../../crds/container-image.ts'
 import { allowedSourcesField } from '../../../kube/allowed-sources.ts'
@@ -14,7 +15,7 @@ import { digestOf, genImage, genResolved } from '../../../test/gen/objects.ts'
 import { CacheFullError, RegistryError } from '../../image/errors.ts'
 import { wholeDisk } from '../../image/space.ts'
 import { type NodeLayout, podPaths } from '../../node/layout.ts'
-import { entryOf } from '../cache/entry.ts'
+import { cacheRoot, entryOf } from '../cache/entry.ts'
 import { createImageCache } from '../cache/images.ts'
 import { digestsHeld } from '../cache/in-use.ts'
 import type { FetchImage } from '../cache/make.ts'
@@ -44,18 +45,27 @@ const podFor = (image: ContainerImage, { status, metadata = {} }: { status?: obj
 
 const image = (given: Parameters<typeof genImage>[1] = {}) => genImage('debian', given)
 
-const create = (pod: Pod, live: ContainerImage | undefined, fetch?: FetchImage, allowed = '{"file": ["other"]}') => {
+const create = (
+  pod: Pod,
+  live: ContainerImage | undefined,
+  fetch?: FetchImage,
+  allowed = '{"file": ["other"]}',
+  { livePod, failures = 0 }: { livePod?: Pod; failures?: number } = {},
+) => {
   const fetches: Parameters<FetchImage>[0][] = []
   const events: unknown[] = []
   const conditions: unknown[] = []
   const secretsSeen: string[] = []
   let reads = 0
+  let failing = failures
   const client: Pick<KubeClient, 'get' | 'apply'> = {
     get: async (resource) => {
       reads += 1
+      if (resource.plural === 'pods') return livePod && resource.parse(livePod)
       return live && resource.parse(live)
     },
     apply: async (resource, body) => {
+      if (failing-- > 0) throw new Error('the API server is away')
       if ('status' in body) conditions.push(body.status)
       return resource.parse(body)
     },
@@ -160,26 +170,31 @@ describe('a pod of a prefetch', () => {
     expect(agent.secretsSeen).toEqual(['{"auths":{"registry.example":{"auth":"eDp5"}}}'])
   })
 
-  test('that ends while it waits is left, and the work goes on', async () => {
+  test('that ends while it waits is left, and the work with it', async () => {
     const started = Promise.withResolvers<void>()
-    const may = Promise.withResolvers<void>()
-    const agent = create(podFor(image()), image(), async ({ target }) => {
+    const agent = create(podFor(image()), image(), async ({ signal }) => {
       started.resolve()
-      await may.promise
-      await writeFile(target, 'squashfs')
-      return { sizeBytes: 8, fetchedBytes: 8, user: '', fileDigest: undefined }
+      await once(signal, 'abort')
+      throw signal.reason
     })
     const pass = agent.pass()
     await started.promise
     agent.endings.end(podUID)
     expect(await pass).toEqual({})
     expect(existsSync(join(podPaths(layout, podUID).progress, 'result.json'))).toBe(false)
-    may.resolve()
-    await agent.images.ensure(
-      { ...genResolved(), withAuthFile: (act) => act(undefined), onProgress: () => {} },
-      new AbortController().signal,
-    )
+    await vi.waitFor(() => expect(readdirSync(cacheRoot(layout))).toEqual([]))
+  })
+
+  test('takes back what it told of the fetch, also when the API server fails it the first time', async () => {
+    const conditions = [{ type: 'lamina.dev/Prepared', status: 'False', reason: 'ImagePending', message: 'of 10 MiB' }]
+    const pod = podFor(image(), { status: { conditions } })
+    const agent = create(pod, image(), undefined, undefined, { livePod: pod, failures: 1 })
+    await expect(agent.pass()).rejects.toThrow('the API server is away')
+    expect(agent.conditions).toEqual([])
+    expect(await agent.pass()).toEqual(lookAgain)
+    expect(agent.conditions).toMatchObject([{ conditions: [{ status: 'True', reason: 'Prepared' }] }])
     expect(agent.fetches).toHaveLength(1)
+    expect(JSON.parse(progress('result.json'))).toEqual({ exitCode: 0, message: 'ready' })
   })
 })
 

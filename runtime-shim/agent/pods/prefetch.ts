@@ -81,10 +81,11 @@ const bring = async (agent: Prefetcher, { pod, progress, signal }: Readying): Pr
   const found = await ensureImage(agent, { pod, progress, signal }, image)
   if (!found || signal.aborted) return
   log.info({ kind: 'Pod', namespace, name, digest: image.digest }, 'the image is on the node')
-  progress.end({ exitCode: 0, message: 'ready' })
   // A long fetch has told how far it is meanwhile.
   const live = await client.get(pods, pod.metadata)
   if (live?.metadata.uid === uid) await tellMended(client, live, clock.now())
+  // Last: afterwards nobody looks at what was told.
+  progress.end({ exitCode: 0, message: 'ready' })
 }
 
 const meet = async (agent: Prefetcher, { pod, progress }: Readying, trouble: Trouble): Promise<Result> => {

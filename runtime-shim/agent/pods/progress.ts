@@ -1,6 +1,6 @@
 import { appendFileSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { containers } from '../../../kube/names.ts'
+import { hasPrepare } from '../../../kube/prepare-container.ts'
 import type { Pod } from '../../../kube/resources.ts'
 import { readJson, writeJson } from '../../node/json-file.ts'
 import type { podPaths } from '../../node/layout.ts'
@@ -12,9 +12,6 @@ export interface Progress {
   end(result: PrepareResult): void
   ended(): boolean
 }
-
-const hasPrepare = ({ spec }: Pod): boolean =>
-  spec?.initContainers?.some(({ name }) => name === containers.prepare) ?? false
 
 const silence: Progress = { line: () => {}, end: () => {}, ended: () => true }
 

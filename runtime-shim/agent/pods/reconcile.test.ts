@@ -18,6 +18,7 @@ import { unobserved } from '../cache/observer.ts'
 import { prepareOverlay } from '../overlay/prepare.ts'
 import { genuine, grantedImage, podUID, storedPod, type Whole } from '../testing/genuine.ts'
 import { createEndings } from './endings.ts'
+import { createFiguresReader } from './left-figures.ts'
 import { createPodReconciler } from './reconcile.ts'
 import { createOverlayReporter } from './report.ts'
 import { readTicket } from './ticket.ts'
@@ -99,6 +100,7 @@ const createAgent = (whole: Whole) => {
     }),
     onePerOverlay: createSerializer(),
     prepareOverlay,
+    readFigures: createFiguresReader(systemClock),
     cache: { get: () => storedPod(whole) },
     events: recorder,
     report: createOverlayReporter({ client, events: recorder, clock: systemClock }),
@@ -128,7 +130,9 @@ describe('a genuine pod', () => {
     imageIsThere()
     const agent = createAgent(genuine({ prepare: false }))
     await agent.pass()
-    writeJson(paths().damage, { overlay: { name: 'work', uid: 'uid-work' }, message: 'its root is gone' })
+    mkdirSync(paths().damages, { recursive: true })
+    const damage = { overlay: { name: 'work', uid: 'uid-work' }, message: 'its root is gone' }
+    writeJson(join(paths().damages, 'uid-work.json'), damage)
     await agent.pass()
     await agent.pass()
     expect(agent.writes).toMatchObject([

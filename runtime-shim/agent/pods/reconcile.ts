@@ -1,4 +1,3 @@
-import { rmSync } from 'node:fs'
 import type { Attempts, Pace } from '../../../kube/attempts.ts'
 import type { EventRecorder } from '../../../kube/events.ts'
 import { releaseFinalizer } from '../../../kube/names.ts'
@@ -6,22 +5,24 @@ import type { Reflector } from '../../../kube/reflector.ts'
 import { parseKey } from '../../../kube/resource.ts'
 import { type Pod, pods } from '../../../kube/resources.ts'
 import { currentBootID } from '../../node/boot.ts'
-import { readJson } from '../../node/json-file.ts'
 import { podPaths } from '../../node/layout.ts'
-import { damageSchema } from '../../node/ticket.ts'
 import { Trouble } from '../trouble.ts'
 import { checkChain, type Granted, notGrantedYet } from './chain.ts'
+import { tellDamages } from './damages.ts'
+import type { FiguresReader } from './left-figures.ts'
 import { ensureImage, isThere, type MountPreparer, prepareOverlays, type Readying } from './mount-ready.ts'
 import { observeChain } from './observe.ts'
 import { progressOf } from './progress.ts'
 import { isEnding, isReleased, releasePod } from './release.ts'
-import { tellMended, tellTrouble } from './tell.ts'
+import { isToldTrouble, tellMended, tellTrouble } from './tell.ts'
 import { giveTicket, readTicket, refuse, revokeTicket, ticketOf } from './ticket.ts'
 
 export interface Agent extends MountPreparer {
   /** Pods of this node. */
   cache: Pick<Reflector<Pod>, 'get'>
   events: EventRecorder
+  /** Of overlays that a pod has left without a word from the runtime. */
+  readFigures: FiguresReader
   attempts: Attempts
   /** Aborted when the pod begins to end. */
   endingOf(podUID: string): AbortSignal
@@ -74,8 +75,8 @@ const makeReady = async (agent: Agent, readying: Readying): Promise<void> => {
     throw new Trouble('MountUnderWay', 'a mount by an earlier ticket is under way')
   agent.onTicket()
   agent.log.info({ ...subject(pod), digest: grant.image.digest }, 'leave to mount given')
-  progress.end({ exitCode: 0, message: 'ready' })
   await tellMended(agent.client, latest.pod, agent.clock.now())
+  progress.end({ exitCode: 0, message: 'ready' })
 }
 
 const meet = async (agent: Agent, { pod, progress }: Readying, trouble: Trouble): Promise<Result> => {
@@ -156,20 +157,10 @@ const isSettled = (agent: Agent, pod: Pod): boolean => {
   const { uid, finalizers } = pod.metadata
   return (
     finalizers.includes(releaseFinalizer) &&
+    !isToldTrouble(pod) &&
     canMount(agent, pod) &&
     progressOf(pod, podPaths(agent.layout, uid)).ended()
   )
-}
-
-/** What the runtime found out when it mounted. */
-const tellDamage = async (agent: Agent, { metadata: { uid, namespace, name } }: Pod): Promise<void> => {
-  const { damage } = podPaths(agent.layout, uid)
-  const found = readJson(damage, damageSchema)
-  if (!found) return
-  const { overlay, message } = found
-  await agent.report({ namespace, ...overlay, instance: name }, () => ({ unmountable: message }))
-  agent.log.warn({ kind: 'PersistentOverlay', namespace, name: overlay.name }, message)
-  rmSync(damage)
 }
 
 /** One pass over a pod of this node: a ticket for a live one, the release of one that ends. */
@@ -178,7 +169,7 @@ export const createPodReconciler =
   async (key: string): Promise<Result> => {
     const cached = agent.cache.get(parseKey(key))
     if (!cached) return {}
-    await tellDamage(agent, cached)
+    if (!isEnding(cached)) await tellDamages(agent, cached)
     if (isSettled(agent, cached)) return {}
     // An end is never taken back: the copy is as good as what is read live.
     if (isEnding(cached)) return release(agent, cached)

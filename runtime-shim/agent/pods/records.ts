@@ -4,7 +4,6 @@ import { hasCode } from '../../mount/error-code.ts'
 import { attachedFiles } from '../../mount/loop.ts'
 import { isDeviceMounted } from '../../node/block-device.ts'
 import { forgetContainer, podOf } from '../../node/containers.ts'
-import { figuresIn } from '../../node/figures.ts'
 import { readJson } from '../../node/json-file.ts'
 import { type NodeLayout, podPaths } from '../../node/layout.ts'
 import { namesIn } from '../../node/names-in.ts'
@@ -16,6 +15,7 @@ import {
   type ReleaseRecord,
   releaseRecordSchema,
 } from '../../node/ticket.ts'
+import type { FiguresReader } from './left-figures.ts'
 import { type Attached, type HeldMount, heldMounts } from './mounted.ts'
 
 const jsonFilesIn = (dir: string): string[] =>
@@ -82,15 +82,6 @@ export interface LeftOverlay {
   figures: Figures
 }
 
-const readFigures = (overlay: RecordedOverlay): Figures | null => {
-  try {
-    return figuresIn(overlay)
-  } catch {
-    // The kubelet has taken the volume away.
-    return null
-  }
-}
-
 const writtenOf = (layout: NodeLayout, podUID: string): RecordedOverlay[] =>
   mountsOf(layout, podUID)
     .flatMap(({ overlays }) => overlays)
@@ -100,11 +91,17 @@ const writtenOf = (layout: NodeLayout, podUID: string): RecordedOverlay[] =>
 export const awaitsDelete = (layout: NodeLayout, podUID: string): boolean => writtenOf(layout, podUID).length > 0
 
 /** What the pod wrote: as `delete` found it, else as the image itself says, else nothing. */
-export const leftOverlays = (layout: NodeLayout, podUID: string): LeftOverlay[] => {
+export const leftOverlays = async (
+  layout: NodeLayout,
+  podUID: string,
+  readFigures: FiguresReader,
+): Promise<LeftOverlay[]> => {
   const told = releasesOf(layout, podUID)
     .toSorted((a, b) => (a.releaseTime < b.releaseTime ? -1 : 1))
     .flatMap(({ overlays }) => overlays)
-  const untold = writtenOf(layout, podUID).map((overlay) => ({ ...overlay, figures: readFigures(overlay) }))
+  const untold = await Promise.all(
+    writtenOf(layout, podUID).map(async (overlay) => ({ ...overlay, figures: await readFigures(overlay) })),
+  )
   const left = [...told, ...untold].flatMap(({ name, uid, figures }) => (figures ? [{ name, uid, figures }] : []))
   return [...new Map(left.map((overlay) => [overlay.uid, overlay])).values()]
 }

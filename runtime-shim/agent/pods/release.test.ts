@@ -17,6 +17,7 @@ import { attachedFiles } from '../../mount/loop.ts'
 import { readJson, writeJson } from '../../node/json-file.ts'
 import { containerPaths, defaultLayout, type NodeLayout, podPaths, rootPath } from '../../node/layout.ts'
 import { type Figures, type MountRecord, type ReleaseRecord, refusalSchema } from '../../node/ticket.ts'
+import { createFiguresReader } from './left-figures.ts'
 import { releasePod } from './release.ts'
 import { createOverlayReporter } from './report.ts'
 import { sweepPods } from './sweep.ts'
@@ -77,7 +78,8 @@ const clock: Clock = { now: () => now, setTimeout: () => () => {} }
 const release = (server: ReturnType<typeof createServer>, name = 'dev') => {
   const client = { ...refusing, ...server.client }
   const report = createOverlayReporter({ client, events: server.events, clock })
-  return releasePod({ layout, clock, log: silentLog, client, report, allowedSources }, ending(name))
+  const readFigures = createFiguresReader(clock)
+  return releasePod({ layout, clock, log: silentLog, client, report, allowedSources, readFigures }, ending(name))
 }
 
 const refused = (): never => {

@@ -1,14 +1,17 @@
 import { existsSync } from 'node:fs'
-import { ApiError, hasReason } from '../../../kube/client.ts'
+import { hasReason } from '../../../kube/client.ts'
 import { containers, releaseFinalizer } from '../../../kube/names.ts'
 import { type Pod, pods } from '../../../kube/resources.ts'
 import { endPredecessors } from '../../node/containers.ts'
 import { podPaths } from '../../node/layout.ts'
 import type { NodeServices } from '../services.ts'
 import { Trouble } from '../trouble.ts'
+import { tellDamages } from './damages.ts'
+import type { FiguresReader } from './left-figures.ts'
 import type { HeldMount } from './mounted.ts'
 import { awaitsDelete, type LeftOverlay, leftOverlays, markReleased, observeMounts, releasedSince } from './records.ts'
 import type { OverlayReporter } from './report.ts'
+import { tellUnlessRefused } from './report-refused.ts'
 import { refuse, revokeTicket } from './ticket.ts'
 
 /** What a release goes through. */
@@ -67,19 +70,11 @@ const isSettling = ({ layout, clock }: NodeServices, podUID: string): boolean =>
   return since !== undefined && awaitsDelete(layout, podUID) && clock.now().getTime() - since < deleteWithinMs
 }
 
-/** What the API server refuses for good must not keep the pod: it would keep its overlay from everyone. */
-const isRefused = (error: unknown): boolean =>
-  error instanceof ApiError && error.status >= 400 && error.status < 500 && error.status !== 429 && error.status !== 401
-
 const reportLeft = async ({ report, log }: Releaser, { metadata }: Pod, overlay: LeftOverlay): Promise<void> => {
   const { namespace, name: instance } = metadata
   const { name, uid, figures } = overlay
-  try {
-    await report({ namespace, name, uid, instance }, () => ({ figures, used: true }))
-  } catch (error) {
-    if (!isRefused(error)) throw error
-    log.warn({ err: error, kind: 'PersistentOverlay', namespace, name }, 'its usage could not be told')
-  }
+  const inUse = { namespace, name, uid, instance }
+  await tellUnlessRefused(log, inUse, () => report(inUse, () => ({ figures, used: true })))
 }
 
 /** False when the pod has changed since it was read: it must be read again, or others' finalizers could be lost. */
@@ -105,13 +100,14 @@ export const isReleased = ({ layout }: NodeServices, { metadata }: Pod): boolean
  * What lies on the node goes with the pod itself: until then `exec` may need it.
  * The API server is asked for nothing until the proof is there.
  */
-export const releasePod = async (node: Releaser, pod: Pod): Promise<Release> => {
+export const releasePod = async (node: Releaser & { readFigures: FiguresReader }, pod: Pod): Promise<Release> => {
   const { uid: podUID } = pod.metadata
   const by = prove(node, pod)
   if (by) return { kind: 'held', by }
   if (isSettling(node, podUID)) return { kind: 'settling' }
   const live = await node.client.get(pods, pod.metadata)
   if (live?.metadata.uid !== podUID || !live.metadata.finalizers.includes(releaseFinalizer)) return { kind: 'over' }
-  for (const overlay of leftOverlays(node.layout, podUID)) await reportLeft(node, pod, overlay)
+  await tellDamages(node, pod)
+  for (const overlay of await leftOverlays(node.layout, podUID, node.readFigures)) await reportLeft(node, pod, overlay)
   return { kind: (await removeFinalizer(node, live)) ? 'released' : 'settling' }
 }

@@ -47,8 +47,11 @@ export const tellTrouble = async (
   return true
 }
 
+/** Whether the pod's condition says of a trouble. */
+export const isToldTrouble = (pod: Pod): boolean => before(pod)?.status === 'False'
+
 /** Takes the trouble back, where one was told. */
 export const tellMended = async (client: KubeClient, pod: Pod, now: Date): Promise<void> => {
-  if (before(pod)?.status !== 'False') return
+  if (!isToldTrouble(pod)) return
   await writeCondition(client, pod, { status: 'True', reason: 'Prepared', message: '' }, now)
 }

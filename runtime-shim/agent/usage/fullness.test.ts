@@ -56,7 +56,7 @@ describe('the Event', () => {
     const message = (bytes: number, inodes: number) =>
       fullnessEvent(0.95, { ...amounts(bytes, inodes), instance: 'dev' })?.message
     expect(message(10, 960)).toContain('95 % of the inodes (1000) of')
-    expect(message(96, 960)).toContain('95 % of the bytes (0 MiB) and inodes (1000) of')
+    expect(message(96, 960)).toContain('95 % of the bytes (1 MiB) and inodes (1000) of')
   })
 
   test('has the same words whatever the exact figures are, so that it counts up', () => {

@@ -1,4 +1,5 @@
 import type { Usage } from '../../../crds/persistent-overlay.ts'
+import { mebibytes } from '../../../kube/quantity.ts'
 
 type Amounts = Pick<Usage, 'usedBytes' | 'capacityBytes' | 'usedInodes' | 'capacityInodes'>
 
@@ -24,8 +25,6 @@ export const fillOf = ({ usedBytes, capacityBytes, usedInodes, capacityInodes }:
  */
 export const levelOf = (fill: number, before: number): number =>
   levels.find(({ from }) => fill >= from || (before >= from && fill >= from - slack))?.from ?? 0
-
-const mebibytes = (bytes: number): string => `${Math.floor(bytes / 2 ** 20)} MiB`
 
 /** The words are the same as long as the level is, so that the same Event counts up. */
 export const fullnessEvent = (

@@ -2,7 +2,7 @@ import type { PersistentOverlay } from '../../../crds/persistent-overlay.ts'
 import type { EventRecorder } from '../../../kube/events.ts'
 import type { Logger } from '../../../kube/log.ts'
 import { apiVersion } from '../../../kube/names.ts'
-import { parseQuantity } from '../../../kube/quantity.ts'
+import { mebibytes, parseQuantity } from '../../../kube/quantity.ts'
 import { persistentOverlays } from '../../../kube/resources.ts'
 import { growMountedApart } from '../overlay/apart.ts'
 import { deviceSize } from '../overlay/device.ts'
@@ -48,8 +48,6 @@ export const wantedBytes = (
   const wanted = record.device ? usableBytes(deviceSize(record.device)) : parseQuantity(size)
   return wanted - blocks * blockSize >= blockSize ? wanted : undefined
 }
-
-const mebibytes = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MiB`
 
 /** The volume grows a moment after the spec has: that there is no room yet is told when it lasts. */
 const patience = 2

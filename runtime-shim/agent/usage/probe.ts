@@ -5,7 +5,7 @@ import { assertNumbers } from '../../mount/device.ts'
 import { hasCode } from '../../mount/error-code.ts'
 import { isAttached } from '../../mount/loop.ts'
 import { descriptorPath } from '../../mount/open.ts'
-import { parseSuperblock } from '../../mount/superblock.ts'
+import { parseSuperblock, superblockAt } from '../../mount/superblock.ts'
 import type { Figures, RecordedOverlay } from '../../node/ticket.ts'
 import { openContainer } from './container.ts'
 import type { RunningOverlay } from './running.ts'
@@ -50,9 +50,6 @@ const isReadOnly = (device: string): boolean => {
   return options.includes('ro') || options.includes('emergency_ro')
 }
 
-const superblockOffset = 1024
-const superblockSize = 1024
-
 const openMounted = async ({ loop, device, path }: RecordedOverlay): Promise<FileHandle | undefined> => {
   if (!loop && !device) return undefined
   const file = await open(loop ? `/dev/loop${loop.number}` : path, constants.O_RDONLY | constants.O_NONBLOCK)
@@ -80,7 +77,8 @@ export const readBlocks = async (record: RecordedOverlay): Promise<number | unde
   try {
     await using file = await openMounted(record)
     if (!file) return undefined
-    const { bytesRead, buffer } = await file.read(Buffer.alloc(superblockSize), 0, superblockSize, superblockOffset)
+    const { offset, size } = superblockAt(0)
+    const { bytesRead, buffer } = await file.read(Buffer.alloc(size), 0, size, offset)
     return parseSuperblock(buffer.subarray(0, bytesRead)).blocks
   } catch {
     // It has just been let go; statfs(2) has a number too.

@@ -16,20 +16,22 @@ import { createUsage } from './usage.ts'
 let layout: NodeLayout
 beforeEach(() => {
   layout = { ...defaultLayout, stateDir: mkdtempSync(join(tmpdir(), 'lamina-usage-')) }
+})
+afterEach(() => rmSync(layout.stateDir, { recursive: true }))
+
+/** A running instance that has the overlays mounted. */
+const record = (names: readonly string[]): void => {
   const { mounts } = podPaths(layout, 'pod')
   mkdirSync(mounts, { recursive: true })
   writeJson(join(mounts, 'c.json'), {
     ...{ containerID: 'c', createTime: '2026-01-01T00:00:00Z', pidFile: '/pid' },
     instance: { namespace: 'team', name: 'dev' },
-    overlays: [
-      {
-        ...{ name: 'work', uid: 'uid-work', access: 'ReadWrite', path: '/p', dev: '1', ino: '2' },
-        loop: { number: 1, diskseq: '7' },
-      },
-    ],
+    overlays: names.map((name) => ({
+      ...{ name, uid: `uid-${name}`, access: 'ReadWrite', path: '/p', dev: '1', ino: '2' },
+      loop: { number: 1, diskseq: '7' },
+    })),
   })
-})
-afterEach(() => rmSync(layout.stateDir, { recursive: true }))
+}
 
 const gibibyte: Probed = {
   figures: {
@@ -41,6 +43,7 @@ const gibibyte: Probed = {
 }
 
 test('an API server that is away for hours is asked every five minutes; the metrics go on, and then it is told', async () => {
+  record(['work'])
   const clock = createManualClock()
   const metrics = createMetrics()
   const asked = { isDown: true, times: 0, written: 0, looks: 0 }
@@ -85,4 +88,46 @@ test('an API server that is away for hours is asked every five minutes; the metr
   expect(asked.written).toBe(1)
   stop.abort()
   await running
+})
+
+test('growths that never end keep nobody from being told', async () => {
+  const clock = createManualClock()
+  const names = Array.from({ length: 20 }, (_, n) => `work-${n}`)
+  record(names)
+  const growing: string[] = []
+  const written: string[] = []
+  const overlayOf = (name: string) =>
+    genOverlay(name, { metadata: { uid: `uid-${name}` }, spec: { size: '2Gi' }, status: { usage: undefined } })
+  const client: Pick<KubeClient, 'get' | 'apply'> = {
+    get: async (resource, { name }) => resource.parse(overlayOf(name)),
+    apply: async (resource, body) => {
+      const applied = resource.parse({ ...overlayOf('work'), ...body })
+      written.push(applied.metadata.name)
+      return applied
+    },
+  }
+  const events = { event: () => {} }
+  const figures = { ...gibibyte.figures }
+  const usage = createUsage(
+    {
+      ...{ layout, metrics: createMetrics(), clock, events, log: silentLog, worker: '' },
+      onePerOverlay: (uid) => {
+        growing.push(uid)
+        return new Promise(() => {})
+      },
+      report: createOverlayReporter({ client, events, clock }),
+    },
+    { readBlocks: async () => figures.blocks, probe: async () => ({ ...gibibyte, figures }) },
+  )
+  const stop = new AbortController()
+  void usage.run(stop.signal)
+  await clock.advance(60_000)
+  expect(growing.toSorted()).toEqual(names.map((name) => `uid-${name}`).toSorted())
+
+  written.length = 0
+  figures.freeBlocks = 1_000
+  await clock.advance(60_000)
+  expect(written.toSorted()).toEqual(names.toSorted())
+  expect(growing).toHaveLength(names.length)
+  stop.abort()
 })

@@ -15,8 +15,7 @@ const longestMs = 60_000
 /** What looking may take of a core. */
 const share = 1 / 1000
 
-/** Growth of an overlay whose volume does not answer keeps its place: the others are told of all the same. */
-const tellers = 16
+const tellers = 4
 
 /** Until an API server that has been away is asked again. */
 const longestBackoffMs = 300_000
@@ -43,6 +42,7 @@ export const createUsage = (
     ...{ report, clock, log, ...kernel },
     running: () => observeRunning(layout).overlays,
     enqueue: (key) => tellQueue.add(key),
+    enqueueGrowth: (key) => growQueue.add(key),
     gauges: createOverlayGauges(metrics),
     grower: createOverlayGrower({ ...growth, lockDir: lockDir(layout) }),
   })
@@ -58,10 +58,13 @@ export const createUsage = (
   const queues = { log, metrics, clock, maxBackoffMs: longestBackoffMs }
   const lookQueue = createWorkQueue({ ...queues, name: 'usage', concurrency: 1, process: look })
   const tellQueue = createWorkQueue({ ...queues, name: 'overlay', concurrency: tellers, process: overlays.tell })
+  // One that waits for a dead volume has no end: no others wait for it.
+  const endless = { concurrency: Number.POSITIVE_INFINITY, process: overlays.grow }
+  const growQueue = createWorkQueue({ ...queues, ...endless, name: 'growth' })
   return {
     run: async (signal) => {
       lookQueue.add('node')
-      await Promise.all([lookQueue.run(signal), tellQueue.run(signal)])
+      await Promise.all([lookQueue, tellQueue, growQueue].map((queue) => queue.run(signal)))
     },
   }
 }

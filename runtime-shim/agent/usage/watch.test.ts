@@ -47,8 +47,11 @@ const createNode = (status: object = { usage: usage(10), conditions: clean }) =>
     grows: async (): Promise<boolean> => false,
     reads: 0,
     blocksRead: 0,
+    blocks: undefined as number | undefined,
     written: [] as Found[],
     queued: [] as string[],
+    growing: [] as string[],
+    readBlocks: async (): Promise<number | undefined> => 1000,
     shown: new Map<string, { used: number; dirty: boolean }>(),
     missed: [] as string[],
   }
@@ -63,12 +66,16 @@ const createNode = (status: object = { usage: usage(10), conditions: clean }) =>
   const watch = createUsageWatch({
     ...{ clock, report, log: silentLog },
     running: () => node.running,
-    probe: (overlay) => node.probed(overlay),
-    readBlocks: async () => {
+    probe: (overlay, blocks) => {
+      node.blocks = blocks
+      return node.probed(overlay)
+    },
+    readBlocks: () => {
       node.blocksRead++
-      return 1000
+      return node.readBlocks()
     },
     enqueue: (key) => node.queued.push(key),
+    enqueueGrowth: (key) => node.growing.push(key),
     gauges: {
       show: ({ name }, { figures }, dirty) =>
         node.shown.set(name, { used: figures.blocks - figures.freeBlocks, dirty }),
@@ -81,6 +88,7 @@ const createNode = (status: object = { usage: usage(10), conditions: clean }) =>
   const turn = async (): Promise<void> => {
     await watch.look(node.running)
     for (const key of node.queued.splice(0)) await watch.tell(key)
+    for (const key of node.growing.splice(0)) await watch.grow(key)
   }
   return Object.assign(node, { watch, turn })
 }
@@ -173,22 +181,40 @@ describe('an overlay that is asked to grow', () => {
     expect(node.blocksRead).toBe(2)
   })
 
-  test('is looked at meanwhile, and told of again after it', async () => {
+  test('is looked at and told of meanwhile', async () => {
     const node = createNode()
-    let end = (): void => {}
-    const growing = new Promise<boolean>((resolve) => {
-      end = () => resolve(true)
-    })
-    node.grows = () => growing
+    node.grows = () => new Promise(() => {})
     await node.watch.look(node.running)
-    const told = node.watch.tell(work.key)
+    await node.watch.tell(work.key)
+    void node.watch.grow(work.key)
     node.probed = async () => at(96)
     await node.watch.look(node.running)
     expect(node.shown.get('work')?.used).toBe(960)
-    end()
-    await told
+    await node.watch.tell(work.key)
+    expect(node.written).toMatchObject([{ figures: { freeBlocks: 40 } }])
+  })
+
+  test.each([
+    ['blocks are read', 'readBlocks'],
+    ['statfs is under way', 'probed'],
+  ] as const)('while its %s: the old size does not stay', async (_when, call) => {
+    const node = createNode()
+    if (call === 'readBlocks') node.readBlocks = async () => undefined
+    await node.turn()
+    let answer = (): void => {}
+    const asked = new Promise<void>((resolve) => {
+      answer = resolve
+    })
+    if (call === 'readBlocks') node.readBlocks = () => asked.then(() => 1000)
+    else node.probed = () => asked.then(() => at(10))
+    const look = node.watch.look(node.running)
+    node.grows = async () => true
+    await node.watch.grow(work.key)
+    answer()
+    await look
+    node.readBlocks = async () => 2000
     await node.watch.look(node.running)
-    expect(node.queued).toHaveLength(2)
+    expect(node.blocks).toBe(2000)
   })
 })
 

@@ -16,6 +16,8 @@ export interface UsageParts {
   report: OverlayReporter
   /** Has `tell` called with the key soon, and again after a failure. */
   enqueue(key: string): void
+  /** The same for `grow`, which may never end: its volume may be dead. */
+  enqueueGrowth(key: string): void
   gauges: OverlayGauges
   grower: OverlayGrower
   clock: Clock
@@ -28,12 +30,18 @@ export interface UsageWatch {
   look(running: readonly RunningOverlay[]): Promise<void>
   /** Reads what the status of one says, and writes it anew where that is due. @throws when the API server does not answer */
   tell(key: string): Promise<void>
+  /** Grows one to the size that its spec had when it was last read. @throws when that fails in a way that may pass */
+  grow(key: string): Promise<void>
 }
 
 interface Watched {
   overlay: RunningOverlay
   /** Of the file system; read at first sight, and when it has grown or could not be read. */
   blocks: number | undefined
+  /** How often it has grown: blocks that were read meanwhile are of no worth. */
+  growths: number
+  /** As the API server had it when it was last read. */
+  asked: PersistentOverlay | undefined
   probed: Probed
   told: Told | undefined
   /** It was not cleanly unmounted before this mount. */
@@ -98,14 +106,24 @@ export const createUsageWatch = (parts: UsageParts): UsageWatch => {
 
   const note = (overlay: RunningOverlay, probed: Probed, blocks: number | undefined): Watched => {
     const known = watched.get(overlay.key)
-    if (known) return Object.assign(known, { overlay, probed, blocks })
-    const fresh = { overlay, probed, blocks, told: undefined, wasDirty: false, readAt: 0, isTelling: false }
+    if (known) return Object.assign(known, { overlay, probed })
+    const untold = { told: undefined, asked: undefined, wasDirty: false, readAt: 0, isTelling: false }
+    const fresh = { overlay, probed, blocks, growths: 0, ...untold }
     watched.set(overlay.key, fresh)
     return fresh
   }
 
+  const blocksOf = async (overlay: RunningOverlay): Promise<number | undefined> => {
+    const known = watched.get(overlay.key)
+    if (known?.blocks !== undefined) return known.blocks
+    const growths = known?.growths
+    const blocks = await parts.readBlocks(overlay)
+    if (known && known.growths === growths) known.blocks = blocks
+    return blocks
+  }
+
   const lookAt = async (overlay: RunningOverlay): Promise<void> => {
-    const blocks = watched.get(overlay.key)?.blocks ?? (await parts.readBlocks(overlay))
+    const blocks = await blocksOf(overlay)
     const probed = await parts.probe(overlay, blocks)
     if (!probed) return forget(overlay.key)
     const known = note(overlay, probed, blocks)
@@ -151,9 +169,13 @@ export const createUsageWatch = (parts: UsageParts): UsageWatch => {
   /** What the release of a pod tells of an overlay is the last word: none comes after it. */
   const isRunning = (key: string): boolean => parts.running().some((overlay) => overlay.key === key)
 
-  const growIfAsked = async (known: Watched, overlay: PersistentOverlay): Promise<void> => {
-    const hasGrown = await parts.grower.grow(known.overlay, known.probed, overlay)
-    if (hasGrown) known.blocks = undefined
+  const grow: UsageWatch['grow'] = async (key) => {
+    const known = watched.get(key)
+    if (!known?.asked || !isRunning(key)) return
+    const hasGrown = await parts.grower.grow(known.overlay, known.probed, known.asked)
+    if (!hasGrown) return
+    known.blocks = undefined
+    known.growths++
   }
 
   const tell = async (key: string): Promise<void> => {
@@ -173,10 +195,11 @@ export const createUsageWatch = (parts: UsageParts): UsageWatch => {
     }
     const overlay = await parts.report(known.overlay, decide)
     known.told = told
-    if (overlay && isRunning(key)) await growIfAsked(known, overlay)
+    known.asked = overlay
+    if (overlay) parts.enqueueGrowth(key)
     known.readAt = now.getTime()
     known.isTelling = false
   }
 
-  return { look, tell }
+  return { look, tell, grow }
 }

@@ -30,7 +30,7 @@ export const waitForQuiet = async (): Promise<void> => {
   }
 }
 
-const touchedMebibytes = 384
+const touchedMebibytes = 640
 
 /**
  * Fills and frees as much page cache as a workload needs, of the volume, whose pages are of the same kind. A virtual

@@ -95,7 +95,9 @@ const runRound = async (reference: Stack, stacks: readonly Stack[], plan: Plan, 
 const medianWork = (pairs: readonly Pair[]): Pick<Result, 'disk'> => {
   const own = pairs.flatMap((pair) => pair.own.disk ?? [])
   const reference = pairs.flatMap((pair) => pair.reference.disk ?? [])
-  return own.length === 0 || reference.length === 0 ? {} : { disk: { own: medianOf(own), reference: medianOf(reference) } }
+  return own.length === 0 || reference.length === 0
+    ? {}
+    : { disk: { own: medianOf(own), reference: medianOf(reference) } }
 }
 
 const summarize = ({ variants, workloads }: Plan, pairs: Pairs): Result[] =>

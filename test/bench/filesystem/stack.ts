@@ -106,7 +106,7 @@ const mountImage = async (file: string, at: string, bytes: number, options: Ext3
   const unmount = async (): Promise<void> => {
     await execa('umount', [at])
     for (const journal of journals) await detach(journal)
-    assertExchangeable(file)
+    if (options.exchangeable) assertExchangeable(file)
     rmSync(file)
   }
   return { device, unmount }

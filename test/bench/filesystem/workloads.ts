@@ -77,7 +77,7 @@ const prepareTree = async (dir: string): Promise<void> => {
 const tree = { aim: 0.9, prepare: prepareTree, remove: 'tree' }
 
 const largeFile = 'large'
-const large = [`--filename=${largeFile}`, '--size=256M']
+const large = [`--filename=${largeFile}`, '--size=512M']
 
 /** The file as a sequential write leaves it, on disk. */
 const prepareLarge = async (dir: string): Promise<void> => {
@@ -142,7 +142,7 @@ export const workloads: readonly Workload[] = [
     name: 'random write 4k',
     aim: 0.95,
     prepare: prepareLarge,
-    run: (dir) => fio(dir, ...large, '--rw=randwrite', '--bs=4k', '--io_size=64M', '--end_fsync=1'),
+    run: (dir) => fio(dir, ...large, '--rw=randwrite', '--bs=4k', '--io_size=256M', '--end_fsync=1'),
   },
   {
     name: 'overwrite 4k + fsync',
