@@ -66,7 +66,7 @@ const repairsOf = (repaired: readonly string[]): string => {
 /** What only the next check takes back: mounts and clean ends that follow tell nothing of it. */
 const standing: readonly string[] = ['Repaired', unhealthy.damaged, unhealthy.checkNeeded]
 
-const unmountableOf = (words: string): string => `${words}: the next start that has it ReadWrite checks it with e2fsck`
+const unmountableOf = (words: string): string => `${words}: the next start that has it ReadWrite goes over it first`
 
 /** The condition Healthy: the worst of what is known. */
 export const healthOf = (found: Found, before: Health | undefined): Health => {
