@@ -3,10 +3,10 @@
 # Node 26 itself.
 node_packages='libatomic1'
 
-# The development cluster, and the programs that the code calls.
+# The development cluster, the programs that the code calls, and prometheus for promtool, which tests the alert rules.
 cluster_packages='
   apache2-utils buildah busybox-static catatonit conmon containernetworking-plugins crun docker-registry
-  e2fsprogs fio git iproute2 mmdebstrap mount openssl runc skopeo squashfs-tools-ng umoci
+  e2fsprogs fio git iproute2 lua5.1 mmdebstrap mount openssl prometheus runc skopeo squashfs-tools-ng umoci
   util-linux xfsprogs zstd
 '
 
@@ -34,7 +34,7 @@ missing_packages() {
 }
 
 # Installs packages without starting the services that some bring along: the
-# cluster runs its own registry.
+# cluster runs its own registry, and of Prometheus only promtool is wanted.
 install_packages() (
   policy=/usr/sbin/policy-rc.d
   log=$(mktemp)
@@ -52,7 +52,7 @@ install_packages() (
   fi
   for package; do
     # Nor at the next boot.
-    [ "$package" != docker-registry ] || update-rc.d docker-registry disable >/dev/null 2>&1 || true
+    case $package in docker-registry | prometheus) update-rc.d "$package" disable >/dev/null 2>&1 || true ;; esac
   done
 )
 
