@@ -117,7 +117,7 @@ export const crdYaml = (definition: KindDefinition): string =>
 
 export const crdFile = ({ plural }: KindDefinition): string => `${group}_${plural}.yaml`
 
-if (import.meta.main) {
+export const writeCrds = (): void => {
   const root = join(import.meta.dirname, '..')
   for (const dir of ['crds/generated', 'charts/lamina/files/crds']) {
     mkdirSync(join(root, dir), { recursive: true })

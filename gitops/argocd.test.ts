@@ -30,7 +30,7 @@ test('test cases and the ConfigMap are those that gitops/generate.ts makes, and 
     /^(lamina\.dev\/.*|argocd-cm)\.yaml$/.test(path),
   )
   const written = new Map(files.map((path) => [path, read(path)]))
-  expect(written, 'stale: run node_modules/.bin/node gitops/generate.ts').toEqual(generated())
+  expect(written, 'stale: run npm run generate').toEqual(generated())
 })
 
 test('every reason of ours that a script names is one that the controller gives', () => {
