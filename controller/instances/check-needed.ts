@@ -27,5 +27,5 @@ export const checkNeededBy = (
   if (name === undefined || isRunning(pod) || isOver) return undefined
   const healthy = conditionOf(overlayOf(name)?.status.conditions, 'Healthy')
   const isDue = healthy?.reason === unhealthy.errorsNoted || healthy?.reason === unhealthy.checkNeeded
-  return isDue && isPrepareOver(pod, healthy.lastTransitionTime) ? `overlay "${name}": ${healthy.message}` : undefined
+  return isDue && isPrepareOver(pod, healthy.lastTransitionTime) ? `overlay "${name}" (${healthy.message})` : undefined
 }

@@ -13,6 +13,7 @@ import {
   pullSecretMountPath,
   pullSecretVolume,
 } from '../../kube/names.ts'
+import { formatQuantity, parseQuantity } from '../../kube/quantity.ts'
 
 /** An overlay with the claim that holds it. */
 export interface ClaimedOverlay {
@@ -30,13 +31,24 @@ export interface VolumeParts {
 
 const writes = (spec: InstanceSpec): boolean => spec.overlays.some(({ access }) => access === 'ReadWrite')
 
-const ephemeralOf = ({ ephemeral }: InstanceSpec): V1Volume => ({
-  name: ephemeralVolume,
-  emptyDir: {
-    ...(ephemeral?.sizeLimit === undefined ? {} : { sizeLimit: ephemeral.sizeLimit }),
-    ...(ephemeral?.medium === 'Memory' ? { medium: 'Memory' } : {}),
-  },
-})
+/** As large as memory pages are anywhere. */
+const largestPage = 65_536
+
+/** A tmpfs has whole pages: one that may hold more than its limit has its pod evicted, where ENOSPC is promised. */
+const wholePages = (limit: string): string => {
+  const bytes = parseQuantity(limit)
+  return bytes % largestPage === 0 ? limit : formatQuantity(Math.ceil(bytes / largestPage) * largestPage)
+}
+
+const ephemeralOf = ({ ephemeral }: InstanceSpec): V1Volume => {
+  const inMemory = ephemeral?.medium === 'Memory'
+  const asked = ephemeral?.sizeLimit
+  const sizeLimit = asked !== undefined && inMemory ? wholePages(asked) : asked
+  return {
+    name: ephemeralVolume,
+    emptyDir: { ...(sizeLimit === undefined ? {} : { sizeLimit }), ...(inMemory ? { medium: 'Memory' } : {}) },
+  }
+}
 
 /**
  * Of the image that the pod really runs on: an overlay may keep it on an earlier

@@ -97,6 +97,9 @@ describe('the pod of an instance', () => {
   })
 
   test('without a writable overlay it has a throw-away one, of the size and medium asked', () => {
+    expect(pod({ ephemeral: { sizeLimit: '30M', medium: 'Memory' } }).spec?.volumes).toMatchObject([
+      { emptyDir: { sizeLimit: '29312Ki' } },
+    ])
     expect(pod({ ephemeral: { sizeLimit: '2Gi', medium: 'Memory' } }).spec?.volumes).toEqual([
       { name: 'lamina-ephemeral', emptyDir: { sizeLimit: '2Gi', medium: 'Memory' } },
     ])

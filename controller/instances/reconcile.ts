@@ -136,7 +136,7 @@ const tend = async (context: Context, instance: Instance, pod: Pod): Promise<Out
   )
   if (check !== undefined) {
     await remove(context, pod)
-    const message = `pod ${pod.metadata.name} is being replaced by one that has the file system checked: ${check}`
+    const message = `pod ${pod.metadata.name} is being replaced by one that has its overlay checked: ${check}`
     return { finding: { kind: 'previousPod', message, pod }, grant: keptGrant(instance, pod) }
   }
   return {

@@ -184,7 +184,7 @@ describe('format Directory', () => {
   test('without its lock is refused', async () => {
     bench.folder('volume')
     expect((await bench.run({ readWrite: { volume: path('volume'), path: '.', format: 'Directory' } })).error).toMatch(
-      /overlay "volume" has no lock.squashfs in its volume/,
+      /overlay "volume": there is no lock.squashfs in its volume/,
     )
   })
 

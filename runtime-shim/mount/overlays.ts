@@ -190,8 +190,9 @@ const explain = (source: OverlaySource, error: unknown): Error => {
   if (volume.kind === 'device' || !hasCode(error, 'ENOENT'))
     return new OverlayError(`overlay "${name}": ${cause.message}`, { cause })
   const what = format === 'Directory' ? join(path, lockFileName) : path
-  return new OverlayError(
-    `overlay "${name}" has no ${what} in its volume, although one was there: restore it from a backup, or make another overlay`,
+  return new OverlayDamagedError(
+    source,
+    `there is no ${what} in its volume, although one was there: restore it from a backup, or make another overlay`,
     { cause },
   )
 }

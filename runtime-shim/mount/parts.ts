@@ -132,8 +132,11 @@ export class OverlayError extends Error {
 export class OverlayDamagedError extends OverlayError {
   override name = 'OverlayDamagedError'
   readonly overlay: Pick<OverlaySource, 'name' | 'uid'>
-  constructor({ name, uid }: OverlaySource, message: string, options?: ErrorOptions) {
-    super(`overlay "${name}": ${message}`, options)
+  /** What is wrong, without the overlay's name. */
+  readonly damage: string
+  constructor({ name, uid }: OverlaySource, damage: string, options?: ErrorOptions) {
+    super(`overlay "${name}": ${damage}`, options)
     this.overlay = { name, uid }
+    this.damage = damage
   }
 }

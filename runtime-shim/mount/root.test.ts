@@ -254,7 +254,9 @@ describe('nothing inside a volume or an image is trusted', () => {
       const [lost, ephemeral] = [join(bench.dir, 'lost'), join(bench.dir, 'e')]
       for (const dir of [lost, ephemeral]) mkdirSync(dir)
       const { error } = await bench.run(access === 'readWrite' ? { readWrite: lost } : { readOnly: [lost], ephemeral })
-      expect(error).toMatch(/has no overlay.img in its volume, .* restore it from a backup, or make another overlay/)
+      expect(error).toMatch(
+        /there is no overlay.img in its volume, .* restore it from a backup, or make another overlay/,
+      )
     },
   )
 

@@ -1,4 +1,4 @@
-import { fchmodSync, fchownSync, fstatSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { closeSync, fchmodSync, fchownSync, fstatSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { hasCode, isCorruption, shortly } from './error-code.ts'
 import { readSquashfs } from './image-file.ts'
@@ -63,10 +63,40 @@ const openUpper = (top: number, name: string): number | undefined => {
   }
 }
 
+/** e2fsck puts there what has lost its place. */
+const hasFoundLost = (top: number): boolean => {
+  try {
+    const fd = openDirectoryBelow(top, 'lost+found', 'lost+found')
+    try {
+      return readdirSync(descriptorPath(fd)).length > 0
+    } finally {
+      closeSync(fd)
+    }
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return false
+    throw error
+  }
+}
+
+/** An overlay that was written before has an `upper/`: to begin with an empty one would look as if nothing had ever been there. */
+const assertNeverWritten = (top: number, { source }: OpenOverlay, record: OverlayRecord | undefined): void => {
+  if (record === undefined && !hasFoundLost(top)) return
+  throw new OverlayDamagedError(
+    source,
+    'it has no upper/, where its files were: look for that in its lost+found, or restore it from a backup',
+  )
+}
+
 /** Only what has no record of ours may be foreign. */
-const openNativeUpper = (top: number, record: OverlayRecord | undefined, layer: Layer): number | undefined => {
+const openNativeUpper = (
+  top: number,
+  overlay: OpenOverlay,
+  record: OverlayRecord | undefined,
+  layer: Layer,
+): number | undefined => {
   const upper = openUpper(top, layer.name)
-  if (upper !== undefined && record === undefined) assertNative(upper, layer)
+  if (upper === undefined) assertNeverWritten(top, overlay, record)
+  else if (record === undefined) assertNative(upper, layer)
   return upper
 }
 
@@ -91,7 +121,7 @@ const persistentUpper = (
     const name = nameOf(overlay)
     const record = readOverlayRecord(top)
     const upper =
-      openNativeUpper(top, record, { name, remedy: importFirst, writer: overlay.source, deadline }) ??
+      openNativeUpper(top, overlay, record, { name, remedy: importFirst, writer: overlay.source, deadline }) ??
       makeLayerDirectory(top, 'upper', `upper/ of ${name}`, statSync(baseRoot))
     const work = makeLayerDirectory(top, 'work', `work/ of ${name}`, { mode: 0o755, uid: 0, gid: 0 })
     if (!record?.base) {
@@ -129,7 +159,7 @@ const lowerOf = ({ overlay, top: path }: Mounted, deadline: number): string[] =>
       return [path]
     }
     if (content.kind !== 'plainDirectory') {
-      const upper = openNativeUpper(top, readOverlayRecord(top), { name, remedy: importIt, deadline })
+      const upper = openNativeUpper(top, overlay, readOverlayRecord(top), { name, remedy: importIt, deadline })
       return upper === undefined ? [] : [descriptorPath(upper)]
     }
     const upper = openUpper(top, name)

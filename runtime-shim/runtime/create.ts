@@ -74,7 +74,7 @@ const explaining = <T>(layout: NodeLayout, { id, ticket }: { id: string; ticket:
   try {
     return act()
   } catch (error) {
-    if (error instanceof OverlayDamagedError) tellDamage(layout, ticket, error.overlay, error.message)
+    if (error instanceof OverlayDamagedError) tellDamage(layout, ticket, error.overlay, error.damage)
     const held = error instanceof OverlayError ? error.cause : error
     const found = held instanceof LockHeldError ? contentionOver(layout, id, ticket) : undefined
     throw found === undefined ? error : new OverlayError(found, { cause: error })
@@ -149,8 +149,7 @@ const createMain = (
     }
     const mounted = explaining(layout, { id, ticket }, () => mountRoot(parts))
     write(mounted)
-    for (const { overlay, damage } of mounted)
-      if (damage !== null) tellDamage(layout, ticket, overlay.source, `overlay "${overlay.source.name}": ${damage}`)
+    for (const { overlay, damage } of mounted) if (damage !== null) tellDamage(layout, ticket, overlay.source, damage)
     held.release()
 
     const user = effectiveUser(target, ticket)

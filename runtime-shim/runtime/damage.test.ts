@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, writeSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { makeExt3 } from '../../test/node/images.ts'
@@ -64,6 +64,11 @@ const journalBlock = (directory: string): number => {
 
 const damages: Readonly<Record<string, (directory: string) => void>> = {
   'errors that the kernel noted': (directory) => debugfs(directory, 'ssv error_count 2'),
+  'a lost upper/': (directory) => {
+    debugfs(directory, 'ln /upper /elsewhere')
+    debugfs(directory, 'unlink /upper')
+  },
+  'no image any more': (directory) => rmSync(join(directory, 'overlay.img')),
   'a lost superblock': (directory) => overwrite(directory, 1024, Buffer.alloc(1024)),
   'a lost root directory': (directory) => debugfs(directory, 'clri <2>'),
   'a lost directory upper/': (directory) => debugfs(directory, 'sif /upper mode 0'),
@@ -84,7 +89,7 @@ describe.each(Object.entries(damages))('%s', (_what, damage) => {
     expect(stderr).not.toMatch(/Unknown system error|proc\/self/)
     expect(told(container)).toEqual({
       overlay: { name: 'work', uid: 'work-uid' },
-      message: stderr.trim().replace('lamina: ', ''),
+      message: stderr.trim().replace('lamina: overlay "work": ', ''),
     })
   })
 })

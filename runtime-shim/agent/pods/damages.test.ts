@@ -57,7 +57,7 @@ test('each overlay is told of, once', async () => {
 test('what a check has just been over is for a person to mend', async () => {
   find('work', 'its root is gone')
   const { work } = await tell(genOverlay('work', { status: { lastCheckTime: '2026-03-01T11:59:30Z' } }))
-  expect(work?.damaged).toMatch(/^its root is gone, though e2fsck -p has just gone over it: .*e2fsck -f/)
+  expect(work?.damaged).toMatch(/^its root is gone, though it has just been checked: .* by hand/)
 })
 
 test('the word of e2fsck stands', async () => {

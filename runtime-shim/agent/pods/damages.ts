@@ -29,7 +29,7 @@ const verdictOn = (
   if (health === unhealthy.damaged) return undefined
   const isChecked = status.lastCheckTime !== undefined && now.getTime() - Date.parse(status.lastCheckTime) < soonMs
   return isChecked
-    ? { damaged: `${message}, though e2fsck -p has just gone over it: back its volume up and run e2fsck -f on it` }
+    ? { damaged: `${message}, though it has just been checked: back its volume up, and mend it by hand` }
     : { unmountable: message }
 }
 

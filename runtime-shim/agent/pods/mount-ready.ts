@@ -106,6 +106,12 @@ export const ensureImage = async (
 const toPrepare = (overlays: readonly GrantedOverlay[]): GrantedOverlay[] =>
   overlays.filter(({ access, made }) => access === 'ReadWrite' || !made)
 
+/** What nobody can mend but a person: an overlay that was there is not any more, or is something else. */
+const lossReasons = new Set(['OverlayMissing', 'OverlayNotExt3', 'OverlayUnsafe'])
+
+const damageIn = (error: unknown, { made }: GrantedOverlay): string | undefined =>
+  made && error instanceof Trouble && lossReasons.has(error.reason) ? error.message : undefined
+
 /** Makes, grows and checks the overlays that need it; ends early when the pod does. */
 export const prepareOverlays = async (
   {
@@ -136,12 +142,17 @@ export const prepareOverlays = async (
       worker: workerProgram(),
       onProgress: progress.line,
     }
-    const found = await onePerOverlay(uid, () => prepareOverlay(preparation, signal))
+    const inUse = { namespace, name, uid, instance: pod.metadata.name }
+    const found = await onePerOverlay(uid, () => prepareOverlay(preparation, signal)).catch(async (error: unknown) => {
+      const damaged = damageIn(error, overlay)
+      if (damaged !== undefined) await report(inUse, () => ({ damaged }))
+      throw error
+    })
     if (!found) return
     // To tell of it would say that it has been made or taken over.
     if (found.inUse) continue
     const ofVolume = format === 'Directory'
-    await report({ namespace, name, uid, instance: pod.metadata.name }, () => ({ ...found, ofVolume }))
+    await report(inUse, () => ({ ...found, ofVolume }))
     if (found.damaged !== undefined && access === 'ReadWrite') throw new Trouble('OverlayDamaged', found.damaged)
   }
 }
