@@ -37,7 +37,7 @@ const fileSource = z.object({
     .max(1900)
     .meta({
       description:
-        'https://… of the file, or oras://registry/repository:tag of an artifact that holds it. A query (?…), which may be a signature, is repeated nowhere: not in status, Events or logs.',
+        'https://… of the file, or oras://registry/repository:tag of an artifact that holds it. A query (?…), which may be a signature, is repeated nowhere in status, Events or logs; who may read the object can read it, `kubectl get` shows it.',
       rules: [
         {
           rule: "self.startsWith('https://') ? isURL(self) && url(self).getHost() != '' : self.matches('^oras://[^/]+/.+')",
