@@ -160,7 +160,7 @@ describe('CRI-O, by way of conmon', () => {
     const said: unknown = JSON.parse(await create(made))
     expect(said).toEqual({
       pid: -1,
-      message: expect.stringContaining('lamina: overlay "work" has no gone.img in its volume'),
+      message: expect.stringContaining('lamina: overlay "work": there is no gone.img in its volume'),
     })
   })
 })
