@@ -3,12 +3,14 @@
 # Node 26 itself.
 node_packages='libatomic1'
 
-# The development cluster, the programs that the code calls, and prometheus for promtool, which tests the alert rules.
+# The development cluster, and the programs that the code calls.
 cluster_packages='
   apache2-utils buildah busybox-static catatonit conmon containernetworking-plugins crun docker-registry
-  e2fsprogs fio git iproute2 lua5.1 mmdebstrap mount openssl prometheus runc skopeo squashfs-tools-ng umoci
-  util-linux xfsprogs zstd
+  e2fsprogs fio git iproute2 mmdebstrap mount openssl runc skopeo squashfs-tools-ng umoci util-linux xfsprogs zstd
 '
+
+# Only for tests: the Lua of Argo CD, and of prometheus promtool, which tests the alert rules.
+test_packages='lua5.1 prometheus'
 
 fail() {
   printf '%s\n' "$@" >&2

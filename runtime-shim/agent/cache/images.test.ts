@@ -8,16 +8,16 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { CacheFullError, ConversionError, FileError, NoSpaceError, RegistryError } from '../../image/errors.ts'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { CacheFullError, FileError, NoSpaceError, RegistryError } from '../../image/errors.ts'
 import { sha256 } from '../../image/testing/image.ts'
 import type { NodeLayout } from '../../node/layout.ts'
 import { cacheRoot, entryOf, sweepImageCache } from './entry.ts'
 import type { CacheParts } from './images.ts'
 import type { FetchImage } from './make.ts'
 import { type CacheObserver, type Corruption, unobserved } from './observer.ts'
+import { createConversions } from './testing/conversions.ts'
 import { digestOf, forever, instantly, makeCache, wanted } from './testing/images.ts'
 import { makeLayout, removeLayout } from './testing/plant.ts'
 
@@ -32,27 +32,9 @@ const directoryOf = (letter: string) => entryOf(layout, digestOf(letter)).dir
 const cacheOf = (fetch: FetchImage, observer: Partial<CacheObserver> = {}, more: Partial<CacheParts> = {}) =>
   makeCache(layout, fetch, { observer: { ...unobserved, ...observer }, ...more })
 
-/** Conversions that end when the test says so. */
-const createConversions = (observer: Partial<CacheObserver> = {}) => {
-  const started: Parameters<FetchImage>[0][] = []
-  const ends: ((outcome?: Error) => void)[] = []
-  const fetch: FetchImage = async (options) => {
-    started.push(options)
-    await new Promise<void>((resolve, reject) => {
-      ends.push((error) => (error ? reject(error) : resolve()))
-    })
-    await writeFile(options.target, 'squashfs')
-    return { sizeBytes: 8, fetchedBytes: 5, user: 'worker', fileDigest: undefined }
-  }
-  const cache = cacheOf(fetch, observer)
-  /** Waits until so many have started. */
-  const settled = (count: number): Promise<void> => vi.waitFor(() => expect(started).toHaveLength(count), 5_000)
-  return { started, ends, cache, settled }
-}
-
 describe('an image that is not there', () => {
   test('appears whole, with the user that its configuration names', async () => {
-    const { cache, ends, settled, started } = createConversions()
+    const { cache, ends, settled, started } = createConversions(layout)
     const made = cache.ensure(wanted(), forever)
     await settled(1)
     expect(cache.find(digestOf('a'))).toBeUndefined()
@@ -70,7 +52,7 @@ describe('an image that is not there', () => {
   })
 
   test('is converted once however many ask, and each hears of the progress', async () => {
-    const { cache, ends, settled, started } = createConversions()
+    const { cache, ends, settled, started } = createConversions(layout)
     const heard: string[] = []
     const asked = ['one', 'two', 'three'].map((name) =>
       cache.ensure(wanted('a', { onProgress: (line) => heard.push(`${name}: ${line}`) }), forever),
@@ -85,7 +67,7 @@ describe('an image that is not there', () => {
   })
 
   test('waits its turn: two are converted at a time', async () => {
-    const { cache, ends, settled } = createConversions()
+    const { cache, ends, settled } = createConversions(layout)
     const asked = ['a', 'b', 'c'].map((letter) => cache.ensure(wanted(letter), forever))
     await settled(2)
     ends[0]?.()
@@ -96,7 +78,7 @@ describe('an image that is not there', () => {
   })
 
   test('is not kept waiting by files that come slowly', async () => {
-    const { cache, ends, settled, started } = createConversions()
+    const { cache, ends, settled, started } = createConversions(layout)
     const file = (letter: string) => ({ reference: `https://files.example/a@${digestOf(letter)}` })
     const slow = ['a', 'b', 'c', 'd', 'e'].map((letter) => cache.ensure(wanted(letter, file(letter)), forever))
     await settled(4)
@@ -109,82 +91,6 @@ describe('an image that is not there', () => {
     await settled(6)
     for (const end of ends) end()
     await Promise.all(slow)
-  })
-})
-
-describe('an image of which nothing can be made', () => {
-  const file = (url: string) => wanted('a', { reference: `${url}@${digestOf('a')}` })
-  const failing = (error: Error) => {
-    let now = Date.parse('2026-01-01T00:00:00Z')
-    const asked: string[] = []
-    const cache = cacheOf(
-      async ({ reference }) => {
-        asked.push(reference)
-        throw error
-      },
-      {},
-      { clock: { now: () => new Date(now) } },
-    )
-    const ask = (image = file('https://files.example/a')) =>
-      cache.ensure(image, forever).then(
-        () => 'there',
-        (trouble: unknown) => String(trouble),
-      )
-    const later = (minutes: number): void => {
-      now += minutes * 60_000
-    }
-    return { asked, ask, later }
-  }
-
-  test('is not fetched again for an hour, whoever names its digest; the reason is told each time', async () => {
-    const { asked, ask, later } = failing(new ConversionError('it is a web page'))
-    expect(await ask()).toBe('Trouble: it is a web page')
-    expect(await ask(file('https://elsewhere.example/b'))).toBe('Trouble: it is a web page')
-    later(59)
-    expect(await ask()).toBe('Trouble: it is a web page')
-    expect(asked).toHaveLength(1)
-    later(2)
-    expect(await ask()).toBe('Trouble: it is a web page')
-    expect(asked).toHaveLength(2)
-  })
-
-  test('is another than the image of a registry that is said to have its digest', async () => {
-    const { asked, ask } = failing(new ConversionError('it is a web page'))
-    await ask()
-    await ask(wanted('a'))
-    expect(asked).toHaveLength(2)
-  })
-
-  test('since its server gives another file: it is asked again after ten minutes, others at once', async () => {
-    const { asked, ask, later } = failing(new FileError('Mismatch', 'another sum'))
-    await ask()
-    expect(await ask()).toBe('Trouble: another sum')
-    expect(asked).toHaveLength(1)
-    await ask(file('https://elsewhere.example/b'))
-    expect(asked).toHaveLength(2)
-    later(11)
-    await ask()
-    expect(asked).toHaveLength(3)
-  })
-
-  test('is forgotten when very many others have come since', async () => {
-    const { asked, ask } = failing(new ConversionError('it is a web page'))
-    const numbered = (number: number) => {
-      const digest = `sha256:${number.toString(16).padStart(64, '0')}`
-      return wanted('a', { digest, reference: `https://files.example/a@${digest}` })
-    }
-    for (let number = 0; number < 300; number++) await ask(numbered(number))
-    await ask(numbered(299))
-    expect(asked).toHaveLength(300)
-    await ask(numbered(0))
-    expect(asked).toHaveLength(301)
-  })
-
-  test('is not remembered for what may change', async () => {
-    const { asked, ask } = failing(new FileError('Unreachable', 'no route'))
-    await ask()
-    await ask()
-    expect(asked).toHaveLength(2)
   })
 })
 
@@ -204,7 +110,7 @@ describe('the digest of an image of a registry, said to be that of a file from a
   })
 
   test('is not opened by it either while it is being fetched', async () => {
-    const { cache, ends, settled } = createConversions()
+    const { cache, ends, settled } = createConversions(layout)
     const made = cache.ensure(wanted(), forever)
     await settled(1)
     const opened = cache.ensure(wanted('a', claimed), forever)
@@ -224,7 +130,7 @@ describe('what is no digest', () => {
       mkdirSync(planted, { recursive: true })
       writeFileSync(join(planted, 'image'), '')
       writeFileSync(join(planted, 'meta.json'), JSON.stringify({ reference: 'r', sizeBytes: 1, user: '' }))
-      const { cache, started } = createConversions()
+      const { cache, started } = createConversions(layout)
       expect(() => cache.find(digest)).toThrow(/is not the digest of an image/)
       await expect(cache.ensure(wanted('a', { digest }), forever)).rejects.toMatchObject({
         reason: 'ImageReferenceInvalid',
@@ -236,7 +142,7 @@ describe('what is no digest', () => {
 })
 
 test('a disk that was replaced under the cache is filled anew', async () => {
-  const { cache, ends, settled } = createConversions()
+  const { cache, ends, settled } = createConversions(layout)
   rmSync(images(), { recursive: true, force: true })
   const made = cache.ensure(wanted(), forever)
   await settled(1)
@@ -252,7 +158,7 @@ test('a disk that was replaced under the cache is filled anew', async () => {
 
 describe('a conversion that fails', () => {
   test('leaves nothing, says why, and can be tried again', async () => {
-    const { cache, ends, settled } = createConversions()
+    const { cache, ends, settled } = createConversions(layout)
     const made = cache.ensure(wanted(), forever)
     await settled(1)
     ends[0]?.(new RegistryError('NotFound', 'there is no debian:nope'))
@@ -265,7 +171,7 @@ describe('a conversion that fails', () => {
   })
 
   test('does not fail those who wait for it: they try with their own credentials', async () => {
-    const { cache, ends, settled, started } = createConversions()
+    const { cache, ends, settled, started } = createConversions(layout)
     const withoutSecret = cache.ensure(wanted(), forever)
     await settled(1)
     const withSecret = cache.ensure(wanted('a', { withAuthFile: (act) => act('/auth.json') }), forever)
@@ -287,7 +193,7 @@ describe('a conversion that fails', () => {
     [new FileError('Mismatch', 'another sum'), 'ImageDigestMismatch'],
     [new FileError('NotFound', 'says 404'), 'ImageNotFound'],
   ])('%s is told as %s', async (error, reason) => {
-    const { cache, ends, settled } = createConversions()
+    const { cache, ends, settled } = createConversions(layout)
     const made = cache.ensure(wanted(), forever)
     await settled(1)
     ends[0]?.(error)
@@ -360,136 +266,6 @@ describe('a use', () => {
       { result: 'success', bytes: 95 },
       { images: 1, bytes: 95 },
     ])
-  })
-})
-
-test('who ends waits no longer and hears no more, and the work goes on for the others', async () => {
-  const { cache, ends, settled, started } = createConversions()
-  const heard: string[] = []
-  const ending = new AbortController()
-  const first = cache.ensure(wanted('a', { onProgress: (line) => heard.push(line) }), ending.signal)
-  await settled(1)
-  const second = cache.ensure(wanted(), forever)
-  ending.abort()
-  expect(await first).toBeUndefined()
-  started[0]?.onProgress('late')
-  expect(heard).toEqual([])
-  ends[0]?.()
-  expect(await second).toBeDefined()
-})
-
-describe('work for which nobody waits any more', () => {
-  test('is ended while it is under way; who asks then has it begun anew', async () => {
-    const { cache, settled, started, ends } = createConversions()
-    const ending = new AbortController()
-    const asked = cache.ensure(wanted(), ending.signal)
-    await settled(1)
-    ending.abort()
-    expect(await asked).toBeUndefined()
-    await vi.waitFor(() => expect(started[0]?.signal.aborted).toBe(true))
-    const again = cache.ensure(wanted(), forever)
-    ends[0]?.(new Error('aborted'))
-    await settled(2)
-    expect(started[1]?.signal.aborted).toBe(false)
-    ends[1]?.()
-    expect(await again).toEqual({ user: 'worker' })
-  })
-
-  test('is not begun, and is not counted as failed', async () => {
-    const told: string[] = []
-    const { cache, settled, started, ends } = createConversions({ onFetched: ({ result }) => told.push(result) })
-    const ending = new AbortController()
-    const all = ['a', 'b'].map((letter) => cache.ensure(wanted(letter), forever))
-    await settled(2)
-    const asked = cache.ensure(wanted('c'), ending.signal)
-    ending.abort()
-    expect(await asked).toBeUndefined()
-    for (const end of ends) end()
-    await Promise.all(all)
-    expect(cache.find(digestOf('c'))).toBeUndefined()
-    expect(started).toHaveLength(2)
-    expect(told).toEqual(['success', 'success'])
-  })
-
-  test('leaves no start waiting behind prefetches', async () => {
-    const { cache, settled, started, ends } = createConversions()
-    const prefetches = ['a', 'b'].map((letter) => cache.ensure(wanted(letter, { beforehand: true }), forever))
-    await settled(1)
-    const start = cache.ensure(wanted('b'), forever)
-    await settled(2)
-    expect(started.map(({ digest }) => digest)).toEqual([digestOf('a'), digestOf('b')])
-    for (const end of ends) end()
-    await Promise.all([...prefetches, start])
-  })
-
-  test("leaves a namespace's images waiting behind its own, and no other's", async () => {
-    const { cache, settled, started, ends } = createConversions()
-    const all = [
-      cache.ensure(wanted('a', { namespace: 'one' }), forever),
-      cache.ensure(wanted('b', { namespace: 'one' }), forever),
-      cache.ensure(wanted('c', { namespace: 'two' }), forever),
-    ]
-    await settled(2)
-    const digests = started.map(({ digest }) => digest)
-    expect(digests.toSorted()).toEqual([digestOf('a'), digestOf('c')])
-    ends[digests.indexOf(digestOf('a'))]?.()
-    await settled(3)
-    for (const end of ends) end()
-    await Promise.all(all)
-  })
-})
-
-describe('an image that is too large', () => {
-  const asking = (fetch: FetchImage, most: () => number) => {
-    const asked: string[] = []
-    const counted: FetchImage = (wanted) => {
-      asked.push(wanted.digest)
-      return fetch(wanted)
-    }
-    let now = 0
-    const collector = { makeRoom: () => 0, roomFor: () => ({ keepFree: 0, most: most() }) }
-    const cache = cacheOf(counted, {}, { collector, clock: { now: () => new Date(now) } })
-    const ask = (letter = 'a') =>
-      cache.ensure(wanted(letter, { beforehand: true }), forever).then(
-        () => 'there',
-        (error: unknown) => String(error),
-      )
-    const later = (minutes: number): void => {
-      now += minutes * 60_000
-    }
-    return { asked, ask, later, cache }
-  }
-
-  test('is not fetched again and again: the reason is told each time, until there is room', async () => {
-    let most = 50
-    const { asked, ask, later } = asking(
-      (job) => {
-        if (job.room.most >= 100) return instantly(job)
-        throw new CacheFullError({ needed: 60, most: job.room.most, soFar: true })
-      },
-      () => most,
-    )
-    const first = await ask()
-    expect(first).toMatch(/Trouble: the image takes more than/)
-    later(600)
-    expect(await ask()).toBe(first)
-    expect(asked).toHaveLength(1)
-    most = 100
-    expect(await ask()).toBe('there')
-  })
-
-  test('since others have come while it was made does not come into the cache', async () => {
-    let most = 1000
-    const { ask } = asking(
-      async (job) => {
-        const fetched = await instantly(job)
-        most = 50
-        return fetched
-      },
-      () => most,
-    )
-    expect(await ask()).toMatch(/has room for/)
-    expect(readdirSync(images())).toEqual([])
   })
 })
 

@@ -1,0 +1,24 @@
+import { writeFile } from 'node:fs/promises'
+import { expect, vi } from 'vitest'
+import type { NodeLayout } from '../../../node/layout.ts'
+import type { FetchImage } from '../make.ts'
+import { type CacheObserver, unobserved } from '../observer.ts'
+import { makeCache } from './images.ts'
+
+/** Conversions that end when the test says so. */
+export const createConversions = (layout: NodeLayout, observer: Partial<CacheObserver> = {}) => {
+  const started: Parameters<FetchImage>[0][] = []
+  const ends: ((outcome?: Error) => void)[] = []
+  const fetch: FetchImage = async (options) => {
+    started.push(options)
+    await new Promise<void>((resolve, reject) => {
+      ends.push((error) => (error ? reject(error) : resolve()))
+    })
+    await writeFile(options.target, 'squashfs')
+    return { sizeBytes: 8, fetchedBytes: 5, user: 'worker', fileDigest: undefined }
+  }
+  const cache = makeCache(layout, fetch, { observer: { ...unobserved, ...observer } })
+  /** Waits until so many have started. */
+  const settled = (count: number): Promise<void> => vi.waitFor(() => expect(started).toHaveLength(count), 5_000)
+  return { started, ends, cache, settled }
+}
