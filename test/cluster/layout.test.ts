@@ -12,5 +12,7 @@ test('clusters share no port, address, folder or control group', () => {
 })
 
 test('an unknown name is refused with the known ones', () => {
-  expect(() => clusterLayout('prod')).toThrow('no cluster "prod": choose one of dev, test, scratch')
+  expect(() => clusterLayout('prod')).toThrow(
+    'no cluster "prod": choose one of dev, test, scratch, bench, north, east, south, west',
+  )
 })

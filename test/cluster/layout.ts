@@ -43,8 +43,17 @@ export interface ClusterLayout {
   secondNode: NodePlace
 }
 
-/** Each name has ports and addresses of its own, so that clusters stand side by side. */
-const indexes: Readonly<Record<string, number>> = { dev: 0, test: 1, scratch: 2 }
+/** Each name has ports and addresses of its own, so that clusters stand side by side; the last four are for trees beside this one. */
+const indexes: Readonly<Record<string, number>> = {
+  dev: 0,
+  test: 1,
+  scratch: 2,
+  bench: 3,
+  north: 4,
+  east: 5,
+  south: 6,
+  west: 7,
+}
 
 export const clusterNames = Object.keys(indexes)
 

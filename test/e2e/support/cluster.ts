@@ -7,7 +7,8 @@ export interface TestCluster {
   kubectl: Kubectl
 }
 
-export const testClusterName = 'test'
+/** Another one lets two trees be tested side by side. */
+export const testClusterName = process.env.E2E_CLUSTER ?? 'test'
 
 export const testCluster = async (): Promise<TestCluster> => {
   const cluster = await openCluster(testClusterName)
