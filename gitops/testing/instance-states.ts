@@ -171,9 +171,15 @@ export const instanceFindings = {
   podRefused: [
     told(
       'podRefused',
-      [{ kind: 'podRefused', message: 'exceeded quota: pods' }],
+      [{ kind: 'podRefused', message: 'exceeded quota: pods', isInvalid: false }],
       'InProgress',
       degraded('PodRefused: exceeded quota: pods'),
+    ),
+    told(
+      'podInvalid',
+      [{ kind: 'podRefused', message: 'spec.hostname: Invalid value', isInvalid: true }],
+      'Failed',
+      degraded('PodInvalid: spec.hostname: Invalid value'),
     ),
   ],
   stopping: [
@@ -186,8 +192,18 @@ export const instanceFindings = {
   ],
   stopped: [told('stopped', [{ kind: 'stopped' }, stopped], 'Current', health('Suspended')('Stopped'))],
   finished: [
-    told('completedLongAgo', [{ kind: 'finished' }, completedBefore], 'Current', healthy('Completed: exit code 0')),
-    told('failedLongAgo', [{ kind: 'finished' }, failedBefore], 'Failed', degraded('Failed: exit code 7')),
+    told(
+      'completedLongAgo',
+      [{ kind: 'finished', drift: { kind: 'none' } }, completedBefore],
+      'Current',
+      healthy('Completed: exit code 0'),
+    ),
+    told(
+      'failedLongAgo',
+      [{ kind: 'finished', drift: { kind: 'none' } }, failedBefore],
+      'Failed',
+      degraded('Failed: exit code 7'),
+    ),
   ],
 } satisfies Record<Finding['kind'], State[]>
 
