@@ -126,11 +126,23 @@ const specSchema = z.object({
     .meta({ description: 'Whether the data outlives this object (Retain) or goes with it (Delete).' }),
 })
 
+const growthBlockedSchema = z.object({
+  bytes: z.int().min(0).meta({ description: 'The spec.size that was asked for.' }),
+  reason: z.enum(['RestartRequired', 'OverlayTooSmall']).meta({
+    description: 'RestartRequired: the next start does it. OverlayTooSmall: it was made to grow less far.',
+  }),
+  message: z.string().max(1024).meta({ description: 'Why, in words.' }),
+})
+export type GrowthBlocked = z.infer<typeof growthBlockedSchema>
+
 const usageSchema = z.object({
   usedBytes: z.int().min(0).meta({ description: 'Bytes in use.' }),
   usedInodes: z.int().min(0).meta({ description: 'Files, directories and the like: inodes in use.' }),
   capacityBytes: z.int().min(0).meta({ description: 'Bytes that the file system can hold.' }),
   capacityInodes: z.int().min(0).meta({ description: 'Inodes that the file system can hold.' }),
+  growthBlocked: growthBlockedSchema
+    .optional()
+    .meta({ description: 'What keeps the node from making the file system larger while it is in use.' }),
   observedTime: z.string().meta({ format: 'date-time', description: 'When the node looked.' }),
 })
 

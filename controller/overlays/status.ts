@@ -1,6 +1,11 @@
-import type { Attachment, PersistentOverlay, PersistentOverlayStatus } from '../../crds/persistent-overlay.ts'
+import type {
+  Attachment,
+  GrowthBlocked,
+  PersistentOverlay,
+  PersistentOverlayStatus,
+} from '../../crds/persistent-overlay.ts'
 import { notAllowedReason } from '../../kube/allowed-sources.ts'
-import { formatQuantity } from '../../kube/quantity.ts'
+import { formatQuantity, parseQuantity } from '../../kube/quantity.ts'
 import {
   type ConditionVerdict,
   conditionOf,
@@ -42,7 +47,8 @@ const attachedVerdict = (
   if (!first) return verdict('Attached', 'False', 'Free')
   if (unmade.includes(standing)) {
     const names = attachments.map(({ instanceName }) => instanceName).join(', ')
-    return verdict('Attached', 'False', 'VolumePending', `kept for ${names}: the volume is not made yet`)
+    // Never False while somebody may mount it: what is known of the volume may be a moment old.
+    return verdict('Attached', 'Unknown', 'VolumePending', `kept for ${names}: the volume is not made yet`)
   }
   const readers = attachments.map(({ instanceName, attachTime }) => `${instanceName} since ${attachTime}`)
   const [reason, who] =
@@ -60,6 +66,12 @@ const sizeOf = ({ spec, status: { usage } }: PersistentOverlay): string | undefi
   return spec.storage.existingClaimName === undefined ? spec.size : undefined
 }
 
+/** What the node says of the size that the spec asks now. */
+const blockedGrowthOf = ({ spec, status }: PersistentOverlay): GrowthBlocked | undefined => {
+  const { growthBlocked } = status.usage ?? {}
+  return growthBlocked && parseQuantity(spec.size) === growthBlocked.bytes ? growthBlocked : undefined
+}
+
 const resizingVerdict = (
   overlay: PersistentOverlay,
   finding: ClaimFinding,
@@ -70,14 +82,15 @@ const resizingVerdict = (
     return verdict('Resizing', 'True', 'VolumeGrowing', `the volume grows from ${capacityOf(claim)}`)
   }
   if (!mustGrow(overlay)) return verdict('Resizing', 'False', 'AsSpecified')
-  return attachments.some(({ access }) => access === 'ReadWrite')
-    ? verdict(
-        'Resizing',
-        'True',
-        'FileSystemGrowing',
-        'the node makes the file system larger while it is in use; where its kernel does not let it, the next start does',
-      )
-    : verdict('Resizing', 'True', 'AtNextStart', 'the file system grows when the next instance starts to write to it')
+  const blocked = blockedGrowthOf(overlay)
+  if (blocked?.reason === 'OverlayTooSmall') return verdict('Resizing', 'False', blocked.reason, blocked.message)
+  if (!attachments.some(({ access }) => access === 'ReadWrite')) {
+    const message = 'the file system grows when the next instance starts to write to it'
+    return verdict('Resizing', 'True', 'AtNextStart', message)
+  }
+  return blocked
+    ? verdict('Resizing', 'True', blocked.reason, blocked.message)
+    : verdict('Resizing', 'True', 'FileSystemGrowing', 'the node makes the file system larger while it is in use')
 }
 
 /** Whether writing can still find the volume full after the overlay's file system has said yes. */

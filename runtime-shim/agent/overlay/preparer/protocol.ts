@@ -25,6 +25,7 @@ const outcomeSchema: z.ZodMiniType<GrowthOutcome> = z.discriminatedUnion('kind',
   z.object({ kind: z.literal('grown'), bytes: z.number() }),
   z.object({ kind: z.literal('enough') }),
   z.object({ kind: z.literal('later'), why: z.string() }),
+  z.object({ kind: z.literal('never'), why: z.string() }),
 ])
 
 export const preparerLineSchema = z.discriminatedUnion('kind', [
