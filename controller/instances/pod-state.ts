@@ -41,7 +41,8 @@ export const startFailed = 'StartFailed'
 
 const failedStart = (state: V1ContainerState | undefined): Trouble | undefined => {
   const { reason, message } = state?.terminated ?? {}
-  return reason === 'StartError' && message ? { reason: startFailed, message: runtimeWords(message) } : undefined
+  if (reason !== 'StartError') return undefined
+  return { reason: startFailed, message: runtimeWords(message || 'the container runtime did not say why') }
 }
 
 /** Why the main container never came to run: the mount was refused, or its program cannot be executed. */
@@ -106,17 +107,24 @@ export const endOf = (pod: Pod): string => {
   const disruption = disruptionOf(pod)
   if (disruption.reason) return [disruption.reason, disruption.message].filter(Boolean).join(': ')
   const ended = mainStatus(pod)?.state?.terminated
-  if (!ended) return message ?? 'the pod ended'
+  if (!ended) return message || 'the pod ended'
   return ended.reason === 'OOMKilled' ? `exit code ${ended.exitCode} (OOMKilled)` : `exit code ${ended.exitCode}`
 }
 
-/** The pod's own reason comes first: of an evicted one the container only says that it ended. */
+/** The kubelet says the same of a container that it has lost, which had an id. */
+const neverMade = ({ containerID, state }: V1ContainerStatus): boolean =>
+  state?.terminated?.reason === 'ContainerStatusUnknown' && !containerID
+
+/**
+ * How a process ended; undefined where none has ever run. The pod's own reason comes first: of an evicted one the
+ * container only says that it ended.
+ */
 const terminationOf = (
   state: V1ContainerState | undefined,
   podStatus: Pod['status'],
 ): InstanceStatus['lastTermination'] => {
   const ended = state?.terminated
-  if (!ended) return undefined
+  if (!ended || failedStart(state)) return undefined
   const reason = podStatus?.reason ?? ended.reason
   const message = podStatus?.message ?? (ended.message === undefined ? undefined : runtimeWords(ended.message))
   return {
@@ -133,8 +141,9 @@ export const processFields = (
   before: InstanceStatus,
 ): Pick<InstanceStatus, 'lastTermination' | 'restarts' | 'startTime'> => {
   const main = pod && mainStatus(pod)
+  const state = main && neverMade(main) ? undefined : main?.state
   const lastTermination =
-    terminationOf(main?.state, pod?.status) ?? terminationOf(main?.lastState, undefined) ?? before.lastTermination
+    terminationOf(state, pod?.status) ?? terminationOf(main?.lastState, undefined) ?? before.lastTermination
   const startTime = main?.state?.running?.startedAt ? String(main.state.running.startedAt) : before.startTime
   return {
     ...(lastTermination ? { lastTermination } : {}),

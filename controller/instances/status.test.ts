@@ -115,6 +115,18 @@ describe('the rest of the status', () => {
     expect(lastTermination).toMatchObject({ exitCode: 137 })
   })
 
+  test.each([
+    ['its start failed', { terminated: { exitCode: 128, reason: 'StartError', message: 'lamina: no' } }],
+    ['its start failed, without a word', { terminated: { exitCode: 128, reason: 'StartError' } }],
+    ['its pod went before it was made', { terminated: { exitCode: 137, reason: 'ContainerStatusUnknown' } }],
+  ])('a process that never ran has not ended: %s', (_, state) => {
+    const pod = genPod('dev', { status: mainIs(state) })
+    const finding: Finding = { kind: 'previousPod', message: 'replaced', pod }
+    expect(statusAfter(genInstance('dev'), { finding }, now).lastTermination).toBeUndefined()
+    const ranBefore = genInstance('dev', { status: { lastTermination: { exitCode: 7 } } })
+    expect(statusAfter(ranBefore, { finding }, now).lastTermination).toEqual({ exitCode: 7 })
+  })
+
   test('a spec that cannot be, under a pod that runs: Stalled, and still Running', () => {
     const status = { phase: 'Running', ...mainIs({ running: {} }), conditions: [{ type: 'Ready', status: 'True' }] }
     const finding: Finding = { kind: 'pod', pod: genPod('dev', { status }), drift: { kind: 'invalid', message: 'm' } }
