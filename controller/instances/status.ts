@@ -1,6 +1,9 @@
 import type { Instance, InstanceStatus } from '../../crds/instance.ts'
 import type { Pod } from '../../kube/resources.ts'
 import { type ConditionVerdict, mergeConditions, type Standing, standingConditions, verdict } from '../conditions.ts'
+import { lifecycleFields } from './lifecycle/fields.ts'
+import { type NextPod, retryWords } from './lifecycle/next-pod.ts'
+import type { Rest } from './lifecycle/policy.ts'
 import {
   agentTrouble,
   endOf,
@@ -25,16 +28,17 @@ export type Finding =
   | { kind: 'blocked'; image?: Trouble | undefined; overlays?: Trouble | undefined }
   /** The API server does not take the pod. */
   | { kind: 'podRefused'; message: string }
-  | { kind: 'stopping'; pod: Pod }
-  | { kind: 'stopped' }
+  | { kind: 'stopping'; pod: Pod; rest: Rest }
+  | { kind: 'stopped'; rest: Rest }
   /** The pod of a process that ended for good has been removed. */
   | { kind: 'finished' }
-  | { kind: 'pod'; pod: Pod; drift: Drift; unprovisioned?: Trouble | undefined }
+  | { kind: 'pod'; pod: Pod; drift: Drift; unprovisioned?: Trouble | undefined; next?: NextPod | undefined }
 
 /** How the pod differs from what would be made now. */
 export type Drift =
   | { kind: 'none' }
-  | { kind: 'spec' }
+  /** `waits` says what another pod would wait for, where one is to be made at once. */
+  | { kind: 'spec'; waits?: string | undefined }
   | { kind: 'base'; from: string; to: string }
   /** No pod can be made of the spec as it is now; the one there is of an earlier one. */
   | { kind: 'invalid'; message: string }
@@ -72,13 +76,17 @@ const concerns = ({ reason, message }: Trouble): Pick<Verdicts, 'image' | 'overl
   return ofOverlay ? { ...bothReady, overlays: not('OverlaysReady', { reason, message }) } : bothReady
 }
 
-const ofEndedPod = (pod: Pod, { spec }: Instance): Verdicts => {
+const ofEndedPod = (pod: Pod, next: NextPod | undefined): Verdicts => {
   const failure = startFailure(pod)
-  if (failure) return { ...concerns(failure), ...notRunning('progressing', failure) }
-  const message = endOf(pod)
-  if (spec.restartPolicy === 'Always') {
-    return { ...bothReady, ...notRunning('progressing', { reason: 'PodFailed', message }) }
+  if (next?.kind === 'due') {
+    const trouble = failure ?? { reason: 'PodFailed', message: endOf(pod) }
+    const message = `${trouble.message}; ${retryWords(next.backoff)}`
+    return {
+      ...(failure ? concerns(failure) : bothReady),
+      ...notRunning('progressing', { reason: trouble.reason, message }),
+    }
   }
+  const message = endOf(pod)
   if (pod.status?.phase === 'Failed') return { ...bothReady, ...notRunning('stalled', { reason: 'Failed', message }) }
   return {
     ...bothReady,
@@ -87,8 +95,8 @@ const ofEndedPod = (pod: Pod, { spec }: Instance): Verdicts => {
   }
 }
 
-const ofPod = (pod: Pod, unprovisioned: Trouble | undefined, instance: Instance): Verdicts => {
-  if (isTerminal(pod)) return ofEndedPod(pod, instance)
+const ofPod = ({ pod, next, unprovisioned }: Extract<Finding, { kind: 'pod' }>): Verdicts => {
+  if (isTerminal(pod)) return ofEndedPod(pod, next)
   if (isRunning(pod)) {
     const trouble = unready(pod)
     const standing: Standing = trouble ? { kind: 'progressing', ...trouble } : { kind: 'ready', reason: 'Running' }
@@ -129,6 +137,9 @@ const ofFinished = ({ status }: Instance): Verdicts => {
       }
 }
 
+const stoppingWords = ({ message }: Rest): string =>
+  message === '' ? 'the pod is ending' : `the pod is ending: ${message}`
+
 const verdictsOf = (finding: Finding, instance: Instance): Verdicts => {
   switch (finding.kind) {
     case 'invalid':
@@ -152,18 +163,18 @@ const verdictsOf = (finding: Finding, instance: Instance): Verdicts => {
       return {
         ...notLooked,
         running: verdict('Running', 'True', 'Stopping'),
-        standing: { kind: 'progressing', reason: 'Stopping', message: 'the pod is ending' },
+        standing: { kind: 'progressing', reason: 'Stopping', message: stoppingWords(finding.rest) },
       }
     case 'stopped':
       return {
         ...notLooked,
-        running: verdict('Running', 'False', 'Stopped'),
-        standing: { kind: 'ready', reason: 'Stopped' },
+        running: not('Running', finding.rest),
+        standing: { kind: finding.rest.reason === 'DeadlineExceeded' ? 'stalled' : 'ready', ...finding.rest },
       }
     case 'finished':
       return ofFinished(instance)
     case 'pod': {
-      const verdicts = ofPod(finding.pod, finding.unprovisioned, instance)
+      const verdicts = ofPod(finding)
       const { drift } = finding
       if (drift.kind !== 'invalid') return verdicts
       return { ...verdicts, standing: { kind: 'stalled', reason: 'InvalidSpec', message: drift.message } }
@@ -181,7 +192,7 @@ const upToDate = (finding: Finding): ConditionVerdict => {
         'UpToDate',
         'False',
         'RestartRequired',
-        'the spec or its image has changed since the pod was made: delete the pod to apply it',
+        drift.waits ?? 'the spec or its image has changed since the pod was made: delete the pod to apply it',
       )
     case 'invalid':
       return verdict('UpToDate', 'False', 'InvalidSpec', drift.message)
@@ -208,6 +219,7 @@ export const statusAfter = (
     observedGeneration: generation,
     ...grant,
     ...processFields('pod' in finding ? finding.pod : undefined, instance.status),
+    ...lifecycleFields(instance, finding, now),
     conditions: mergeConditions(instance.status.conditions, verdicts, { generation, now }),
   }
 }
