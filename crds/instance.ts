@@ -36,6 +36,9 @@ export interface PodTemplate {
   spec?: Partial<V1PodSpec>
 }
 
+/** About 68 years: times stay dates that every program can read. */
+const longestSeconds = 2 ** 31 - 1
+
 const overlayUse = z.object({
   name: z
     .string()
@@ -103,6 +106,22 @@ const specSchema = z.object({
     .enum(['Always', 'OnFailure', 'Never'])
     .default('Always')
     .meta({ description: 'When its process is started again after its end.' }),
+  updatePolicy: z.enum(['OnRestart', 'Recreate']).default('OnRestart').meta({
+    description:
+      'When a changed spec or image is taken: OnRestart waits until the process does not run, Recreate replaces the pod at once. An overlay keeps its base either way.',
+  }),
+  idleTimeoutSeconds: z.int().min(30).max(longestSeconds).optional().meta({
+    description:
+      'Stops it when nobody has used it for so long: no process by exec and hardly any CPU, as its node sees it. A new value of the annotation lamina.dev/start-requested starts it again.',
+  }),
+  activeDeadlineSeconds: z.int().min(1).max(longestSeconds).optional().meta({
+    description:
+      'Ends it for good so long after its first start, as Failed; the time in which it is stopped starts anew.',
+  }),
+  ttlSecondsAfterFinished: z.int().min(0).max(longestSeconds).optional().meta({
+    description:
+      'Deletes the Instance itself so long after it has finished: completed, failed, or past its deadline. Overlays stay.',
+  }),
   entrypoint: z.enum(['Idle', 'Image']).optional().meta({
     description:
       "What runs when command and args are left out: Idle waits to be exec'd into (default with Always), Image runs the image's own.",
@@ -165,6 +184,8 @@ const specSchema = z.object({
     }),
 })
 
+const time = (description: string) => z.string().optional().meta({ format: 'date-time', description })
+
 const statusSchema = z.object({
   observedGeneration: observedGenerationField,
   pod: z
@@ -199,12 +220,42 @@ const statusSchema = z.object({
       exitCode: z.int().meta({ description: 'Its exit code; 128 and the number of the signal that ended it.' }),
       reason: z.string().max(1024).optional().meta({ description: 'Why, in one word: Completed, Error, OOMKilled.' }),
       message: z.string().max(32_768).optional().meta({ description: 'What the kubelet said of it.' }),
-      finishTime: z.string().optional().meta({ format: 'date-time', description: 'When it ended.' }),
+      finishTime: time('When it ended.'),
     })
     .optional()
     .meta({ description: 'How its process last ended.' }),
   restarts: z.int().min(0).optional().meta({ description: 'Restarts of the container in its present pod.' }),
-  startTime: z.string().optional().meta({ format: 'date-time', description: 'When its process last started.' }),
+  startTime: time('When its process last started.'),
+  firstStartTime: time(
+    'When its process first started since it was last asked to run: activeDeadlineSeconds counts from here.',
+  ),
+  finishTime: time('When it finished: ttlSecondsAfterFinished counts from here.'),
+  backoff: z
+    .object({
+      podUID: z.string().max(64).meta({ description: 'The last pod that ended by itself.' }),
+      count: z
+        .int()
+        .min(1)
+        .meta({ description: 'How many did, one after the other, none of which ran for ten minutes.' }),
+      retryTime: z.string().meta({ format: 'date-time', description: 'When the next pod is made.' }),
+    })
+    .optional()
+    .meta({ description: 'Pods that ended by themselves, and when the next is made.' }),
+  startRequest: z
+    .object({
+      token: z.string().max(253).meta({ description: 'Value of the annotation lamina.dev/start-requested.' }),
+      time: z.string().meta({ format: 'date-time', description: 'When the controller saw it first.' }),
+    })
+    .optional()
+    .meta({ description: 'The last request to start it that was seen, and followed.' }),
+  idleStop: z
+    .object({
+      idleSince: z.string().meta({ format: 'date-time', description: 'Since when nobody had used it.' }),
+      stopTime: z.string().meta({ format: 'date-time', description: 'When it was stopped for that.' }),
+      seen: z.string().max(1024).meta({ description: 'What its node saw of it.' }),
+    })
+    .optional()
+    .meta({ description: 'Why it is stopped although state is Running: idleTimeoutSeconds.' }),
   conditions: conditionsField,
 })
 
@@ -216,6 +267,7 @@ export const instanceSchema = z.object({
 export type Instance = z.infer<typeof instanceSchema>
 export type InstanceStatus = z.infer<typeof statusSchema>
 export type InstanceSpec = Instance['spec']
+export type Backoff = NonNullable<InstanceStatus['backoff']>
 export type OverlayUse = z.infer<typeof overlayUse>
 
 export const instance: KindDefinition = {

@@ -26,6 +26,8 @@ export const labels = {
 export const managedByValue = 'lamina.dev'
 
 export const annotations = {
+  /** On Instances: any new value starts one again that has stopped for its idleness, or has finished. */
+  startRequested: `${group}/start-requested`,
   /** On pods: hash of the pod's desired spec. For display and comparison by the controller; nodes trust no annotation. */
   templateHash: `${group}/template-hash`,
   /** On pods: kubectl's own, so that `exec` and `logs` need no `-c`. */

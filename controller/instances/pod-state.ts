@@ -63,6 +63,27 @@ export const startFailure = (pod: Pod): Trouble | undefined => {
 export const neverRan = (pod: Pod): boolean =>
   isTerminal(pod) && (mainStatus(pod) === undefined || failedStart(mainStatus(pod)?.state) !== undefined)
 
+/** When its process started; that of a start that failed never did. */
+export const mainStartTime = (pod: Pod): string | undefined => {
+  const state = mainStatus(pod)?.state
+  const started = failedStart(state) ? undefined : (state?.running ?? state?.terminated)?.startedAt
+  return started && String(started)
+}
+
+export const mainFinishTime = (pod: Pod): string | undefined => {
+  const finished = mainStatus(pod)?.state?.terminated?.finishedAt
+  return finished && String(finished)
+}
+
+/** How long its process has run, or ran. */
+export const ranForMs = (pod: Pod, now: Date): number => {
+  const started = mainStartTime(pod)
+  const finished = mainFinishTime(pod)
+  return started === undefined
+    ? 0
+    : (finished === undefined ? now.getTime() : Date.parse(finished)) - Date.parse(started)
+}
+
 const podCondition = ({ status }: Pod, type: string) => status?.conditions?.find((condition) => condition.type === type)
 
 /** No node has been found for it yet. */

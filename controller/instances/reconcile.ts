@@ -1,6 +1,6 @@
 import type { Instance } from '../../crds/instance.ts'
 import type { Attempts } from '../../kube/attempts.ts'
-import { releaseFinalizer } from '../../kube/names.ts'
+import { apiVersion, releaseFinalizer } from '../../kube/names.ts'
 import { instanceOwnerOf } from '../../kube/owner.ts'
 import { parseKey } from '../../kube/resource.ts'
 import { instances, nodes, type Pod, pods } from '../../kube/resources.ts'
@@ -12,9 +12,24 @@ import { writeStatus } from '../write-status.ts'
 import { checkNeededBy } from './check-needed.ts'
 import { withdrawClaims } from './claim.ts'
 import { deletedOverlayOf, remadeOverlayOf } from './deleted-overlay.ts'
-import { isFinished } from './finished.ts'
-import { isOwnedBy, isTerminal, neverRan, startFailure, type Trouble } from './pod-state.ts'
-import { claimAll, createPod, gather, grantOf, hashOf, isAsSpecified, PodRefusedError, partsOf } from './start.ts'
+import { hasCompleted } from './lifecycle/at-rest.ts'
+import { decide } from './lifecycle/decide.ts'
+import { nextPod } from './lifecycle/next-pod.ts'
+import type { Rest } from './lifecycle/policy.ts'
+import { isStartRequested } from './lifecycle/start-request.ts'
+import { replacedBecause } from './lifecycle/update.ts'
+import { isOwnedBy, isTerminal, startFailure, type Trouble } from './pod-state.ts'
+import {
+  claimAll,
+  createPod,
+  gather,
+  grantOf,
+  hashOf,
+  isAsSpecified,
+  PodRefusedError,
+  partsOf,
+  wouldWaitFor,
+} from './start.ts'
 import {
   type Drift,
   type Finding,
@@ -31,8 +46,6 @@ interface Outcome extends Result {
   grant?: Grant | undefined
 }
 
-/** A pod that ended by itself is replaced no sooner after it was made. */
-const replaceAfterMs = 10_000
 /** Nothing tells when a pod of another's goes. */
 const lookAgainMs = 5_000
 /** When a pod that was refused is tried again. */
@@ -57,14 +70,15 @@ const ofStranger = async (context: Context, pod: Pod): Promise<Outcome> => {
   return { finding: { kind: 'nameTaken', message }, requeueAfterMs: lookAgainMs }
 }
 
-const isToldStopped = ({ status }: Instance): boolean => conditionOf(status.conditions, 'Running')?.reason === 'Stopped'
+const isTold = ({ status }: Instance, { reason }: Rest): boolean =>
+  conditionOf(status.conditions, 'Running')?.reason === reason
 
 /** Nothing is said to be stopped of which the API server still has a pod: the cache may lack it. */
-const stop = async (context: Context, instance: Instance, cached: Pod | undefined): Promise<Outcome> => {
-  const pod = cached ?? (isToldStopped(instance) ? undefined : await liveOf(context, instance))
-  if (!pod || !isOwnedBy(pod, instance)) return { finding: { kind: 'stopped' } }
+const stop = async (context: Context, instance: Instance, cached: Pod | undefined, rest: Rest): Promise<Outcome> => {
+  const pod = cached ?? (isTold(instance, rest) ? undefined : await liveOf(context, instance))
+  if (!pod || !isOwnedBy(pod, instance)) return { finding: { kind: 'stopped', rest } }
   if (!pod.metadata.deletionTimestamp) await remove(context, pod)
-  return { finding: { kind: 'stopping', pod } }
+  return { finding: { kind: 'stopping', pod, rest } }
 }
 
 const keptGrant = ({ status }: Instance, pod: Pod): Grant => {
@@ -88,9 +102,16 @@ const driftOf = (context: Context, instance: Instance, hash: string | undefined)
   if (problem !== undefined) return { kind: 'invalid', message: problem }
   const ingredients = gather(context, instance)
   if (ingredients.kind === 'missing') return { kind: 'none' }
+  if (!isAsSpecified(hash, partsOf(context, instance, ingredients))) return { kind: 'spec' }
   const { drifted, base } = ingredients.chosen
-  if (drifted !== undefined) return { kind: 'base', from: base.reference, to: drifted }
-  return isAsSpecified(hash, partsOf(context, instance, ingredients)) ? { kind: 'none' } : { kind: 'spec' }
+  return drifted === undefined ? { kind: 'none' } : { kind: 'base', from: base.reference, to: drifted }
+}
+
+/** The overlays stay claimed: another pod follows as soon as this one has ended. */
+const replace = async (context: Context, instance: Instance, pod: Pod, why: string): Promise<Outcome> => {
+  await remove(context, pod)
+  const message = `pod ${pod.metadata.name} is being replaced: ${why}`
+  return { finding: { kind: 'previousPod', message, pod }, grant: keptGrant(instance, pod) }
 }
 
 /** A pod whose grant was never written: a leader made it and stopped before that. */
@@ -99,9 +120,7 @@ const grantLate = async (context: Context, instance: Instance, pod: Pod): Promis
   if (prepared.kind === 'claimed' && isAsSpecified(hashOf(pod), prepared.parts)) {
     return { finding: { kind: 'pod', pod, drift: { kind: 'none' } }, grant: grantOf(pod, prepared.parts) }
   }
-  await remove(context, pod)
-  const message = `pod ${pod.metadata.name} was made of another spec and is being replaced`
-  return { finding: { kind: 'previousPod', message, pod } }
+  return replace(context, instance, pod, 'it was made of another spec')
 }
 
 const ending = async (context: Context, instance: Instance, pod: Pod): Promise<Outcome> => {
@@ -123,15 +142,31 @@ const ending = async (context: Context, instance: Instance, pod: Pod): Promise<O
 }
 
 const ended = async (context: Context, instance: Instance, pod: Pod): Promise<Outcome> => {
+  if (isStartRequested(instance)) return replace(context, instance, pod, 'a start has been asked for')
+  const now = context.clock.now()
+  const next = nextPod(instance, pod, now)
+  const drift = driftOf(context, instance, hashOf(pod))
   const grant = keptGrant(instance, pod)
-  if (instance.spec.restartPolicy !== 'Always' && !neverRan(pod)) {
-    return { finding: { kind: 'pod', pod, drift: driftOf(context, instance, hashOf(pod)) }, grant }
+  if (next.kind !== 'due') return { finding: { kind: 'pod', pod, drift, next }, grant }
+  if (drift.kind === 'spec') {
+    return replace(context, instance, pod, 'it has ended, and the spec or its image has changed')
   }
-  const outcome: Outcome = { finding: { kind: 'pod', pod, drift: { kind: 'none' } }, grant }
-  const age = context.clock.now().getTime() - Date.parse(pod.metadata.creationTimestamp ?? '')
-  if (age < replaceAfterMs) return { ...outcome, requeueAfterMs: replaceAfterMs - age }
+  const outcome: Outcome = { finding: { kind: 'pod', pod, drift: { kind: 'none' }, next }, grant }
+  const waitMs = Date.parse(next.backoff.retryTime) - now.getTime()
+  if (waitMs > 0) return { ...outcome, requeueAfterMs: waitMs }
   await remove(context, pod)
   return outcome
+}
+
+/** A pod that differs from what the spec asks now, and is not to be replaced by that yet. */
+const drifted = async (context: Context, instance: Instance, pod: Pod): Promise<Outcome> => {
+  const grant = keptGrant(instance, pod)
+  const why = replacedBecause(instance, pod)
+  if (why === undefined) return { finding: { kind: 'pod', pod, drift: { kind: 'spec' } }, grant }
+  const obstacle = wouldWaitFor(context, instance)
+  if (obstacle === undefined) return replace(context, instance, pod, why)
+  const waits = `the spec or its image has changed since the pod was made, and another pod would wait: ${obstacle}`
+  return { finding: { kind: 'pod', pod, drift: { kind: 'spec', waits } }, grant }
 }
 
 /** The overlay whose volume cannot be made: the scheduler only says that the claim is unbound. */
@@ -149,22 +184,21 @@ const tend = async (context: Context, instance: Instance, pod: Pod): Promise<Out
   if (pod.metadata.deletionTimestamp) return ending(context, instance, pod)
   if (isTerminal(pod)) return ended(context, instance, pod)
   if (instance.status.pod?.uid !== pod.metadata.uid) return grantLate(context, instance, pod)
-  const replace = async (why: string): Promise<Outcome> => {
-    await remove(context, pod)
-    const message = `pod ${pod.metadata.name} is being replaced by one that ${why}`
-    return { finding: { kind: 'previousPod', message, pod }, grant: keptGrant(instance, pod) }
-  }
   const remade = remadeOverlayOf(context, instance, pod)
-  if (remade !== undefined) return replace(`may mount overlay "${remade}" as it was made anew`)
+  if (remade !== undefined) {
+    return replace(context, instance, pod, `overlay "${remade}" has been made anew, and this pod may not mount that`)
+  }
   const check = checkNeededBy(instance, pod, (name) =>
     context.caches.overlays.get({ namespace: pod.metadata.namespace, name }),
   )
-  if (check !== undefined) return replace(`has its overlay checked: ${check}`)
+  if (check !== undefined) return replace(context, instance, pod, `its overlay is to be checked: ${check}`)
+  const drift = driftOf(context, instance, hashOf(pod))
+  if (drift.kind === 'spec') return drifted(context, instance, pod)
   return {
     finding: {
       kind: 'pod',
       pod,
-      drift: driftOf(context, instance, hashOf(pod)),
+      drift,
       unprovisioned: unprovisionedOf(context, instance),
       deleted: deletedOverlayOf(context, instance, pod),
     },
@@ -225,14 +259,26 @@ const finished = (context: Context, instance: Instance): Outcome => {
 
 const advance = async (context: Context, instance: Instance, attempts: Attempts): Promise<Outcome> => {
   const pod = context.caches.pods.get(instance.metadata)
-  if (instance.spec.state === 'Stopped') return stop(context, instance, pod)
   if (pod && isOwnedBy(pod, instance)) return tend(context, instance, pod)
   if (pod) {
     await withdrawClaims(context, instance)
     return ofStranger(context, pod)
   }
-  if (isFinished(instance)) return finished(context, instance)
+  if (hasCompleted(instance)) return finished(context, instance)
   return begin(context, instance, attempts)
+}
+
+/** The Instance goes as it was looked at: what was asked of it since then counts. */
+const expire = async ({ client, events }: Context, { metadata }: Instance, message: string): Promise<void> => {
+  const { uid, resourceVersion } = metadata
+  await client.delete(instances, metadata, { uid, resourceVersion })
+  events.event({ apiVersion, kind: 'Instance', metadata }, 'Normal', 'Expired', message)
+}
+
+const soonest = (atMs: number | undefined, now: Date, requeueAfterMs = Number.POSITIVE_INFINITY): Result => {
+  const reviewAfterMs = atMs === undefined ? Number.POSITIVE_INFINITY : Math.max(atMs - now.getTime(), 0)
+  const afterMs = Math.min(requeueAfterMs, reviewAfterMs)
+  return afterMs === Number.POSITIVE_INFINITY ? {} : { requeueAfterMs: afterMs }
 }
 
 /** One pass over an Instance: its pod as the spec asks, and one status write. */
@@ -242,10 +288,20 @@ export const createInstanceReconciler =
     const { caches, client, clock, events } = context
     const instance = caches.instances.get(parseKey(key))
     if (!instance || instance.metadata.deletionTimestamp) return {}
-    const { requeueAfterMs, ...outcome } = await advance(context, instance, attempts)
+    const now = clock.now()
+    const pod = caches.pods.get(instance.metadata)
+    const { decision, reviewAtMs } = decide({ instance, pod: pod && isOwnedBy(pod, instance) ? pod : undefined, now })
+    if (decision.kind === 'expired') {
+      await expire(context, instance, decision.message)
+      return {}
+    }
+    const { requeueAfterMs, ...outcome } =
+      decision.kind === 'rest'
+        ? await stop(context, instance, pod, decision.rest)
+        : await advance(context, instance, attempts)
     const after = statusAfter(instance, outcome, clock.now())
     const before = instance.status
     caches.instances.note(await writeStatus(client, instances, instance, { before, after }))
     announce(events, { kind: 'Instance', metadata: instance.metadata }, before.conditions, after.conditions)
-    return requeueAfterMs === undefined ? {} : { requeueAfterMs }
+    return soonest(reviewAtMs, now, requeueAfterMs)
   }

@@ -9,7 +9,7 @@ import { conditionOf } from '../conditions.ts'
 import type { Context } from '../context.ts'
 import { mustGrow } from '../overlays/growth.ts'
 import { type ChosenImage, chooseImage } from './base.ts'
-import { claimOverlays } from './claim.ts'
+import { claimOverlays, obstacleOf } from './claim.ts'
 import { blockedBy } from './contention.ts'
 import { type PodParts, podOf, templateHash } from './pod.ts'
 import { isRunning, type Trouble } from './pod-state.ts'
@@ -128,6 +128,11 @@ export const grantOf = (pod: Pod, { instance, chosen, overlays }: PodParts): Gra
   }
 }
 
+const nodesIn =
+  ({ caches }: Context, { metadata: { namespace } }: Instance) =>
+  (name: string): string | undefined =>
+    caches.pods.get({ namespace, name })?.spec?.nodeName
+
 export type Preparation = { kind: 'claimed'; parts: PodParts } | { kind: 'blocked'; finding: Finding }
 
 /** Gathers and claims all that the instance's pod is made from. */
@@ -138,9 +143,14 @@ export const claimAll = async (context: Context, instance: Instance): Promise<Pr
   }
   const allocation = await claimOverlays(context, instance, ingredients.chosen.base)
   if (allocation.kind === 'granted') return { kind: 'claimed', parts: partsOf(context, instance, ingredients) }
-  const { namespace } = instance.metadata
-  const nodeOf = (name: string) => context.caches.pods.get({ namespace, name })?.spec?.nodeName
-  return { kind: 'blocked', finding: { kind: 'blocked', overlays: blockedBy(allocation, nodeOf) } }
+  const overlays = blockedBy(allocation, nodesIn(context, instance))
+  return { kind: 'blocked', finding: { kind: 'blocked', overlays } }
+}
+
+/** What another pod of the instance would wait for, were this one ended now. */
+export const wouldWaitFor = (context: Context, instance: Instance): string | undefined => {
+  const obstacle = obstacleOf(context, instance)
+  return obstacle && blockedBy(obstacle, nodesIn(context, instance)).message
 }
 
 /** The API server does not take the pod: quota, pod security, a policy, a field that is wrong. */

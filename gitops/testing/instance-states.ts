@@ -1,3 +1,4 @@
+import { nextPod } from '../../controller/instances/lifecycle/next-pod.ts'
 import type { AboutPod } from '../../controller/instances/of-pod.ts'
 import { type Drift, type Finding, statusAfter } from '../../controller/instances/status.ts'
 import type { Instance } from '../../crds/instance.ts'
@@ -11,6 +12,7 @@ const name = 'dev'
 const always = genInstance(name)
 const never = genInstance(name, { spec: { restartPolicy: 'Never' } })
 const stopped = genInstance(name, { spec: { state: 'Stopped' } })
+const asAsked = { reason: 'Stopped', message: '' } as const
 const failedBefore = genInstance(name, {
   spec: { restartPolicy: 'Never' },
   status: { lastTermination: { exitCode: 7 }, conditions: [condition('Running', 'False', 'Failed')] },
@@ -30,15 +32,16 @@ const told = (
   object: { ...instance, status: statusAfter(instance, { finding }, now) },
 })
 
-const podOf = (status: object, drift: Drift = { kind: 'none' }, about: AboutPod = {}): Finding => ({
-  ...{ kind: 'pod', pod: genPod(name, { spec: { nodeName: 'n1' }, status }), drift },
-  ...about,
-})
+const podOf = (status: object, drift: Drift = { kind: 'none' }, about: AboutPod = {}, instance = always): Finding => {
+  const pod = genPod(name, { spec: { nodeName: 'n1' }, status })
+  return { kind: 'pod', pod, drift, next: nextPod(instance, pod, now), ...about }
+}
 const mainIs = (state: object, more: object = {}) => ({ containerStatuses: [{ name: 'main', state, ...more }] })
 const runs = { phase: 'Running', ...mainIs({ running: {} }), conditions: [{ type: 'Ready', status: 'True' }] }
 const unprepared = (reason: string, message: string) =>
   podOf({ phase: 'Pending', conditions: [{ type: preparedCondition, status: 'False', reason, message }] })
-const ended = (phase: string, exitCode: number) => podOf({ phase, ...mainIs({ terminated: { exitCode } }) })
+const ended = (phase: string, exitCode: number) =>
+  podOf({ phase, ...mainIs({ terminated: { exitCode } }) }, { kind: 'none' }, {}, never)
 
 const health = (status: Health['status']) => (message: string) => ({ status, message })
 const healthy = health('Healthy')
@@ -111,7 +114,7 @@ const ofPods: State[] = [
     'evicted',
     [podOf({ phase: 'Failed', reason: 'Evicted', message: 'disk pressure' })],
     'InProgress',
-    progressing('PodFailed: Evicted: disk pressure'),
+    progressing('PodFailed: Evicted: disk pressure; the next pod is made at 2026-01-01T12:00:10Z'),
   ),
   told('completed', [ended('Succeeded', 0), never], 'Current', healthy('Completed: exit code 0')),
   told('failed', [ended('Failed', 7), never], 'Failed', degraded('Failed: exit code 7')),
@@ -203,12 +206,20 @@ export const instanceFindings = {
   stopping: [
     told(
       'stopping',
-      [{ kind: 'stopping', pod: genPod(name) }, stopped],
+      [{ kind: 'stopping', pod: genPod(name), rest: asAsked }, stopped],
       'InProgress',
       progressing('Stopping: the pod is ending'),
     ),
   ],
-  stopped: [told('stopped', [{ kind: 'stopped' }, stopped], 'Current', health('Suspended')('Stopped'))],
+  stopped: [
+    told('stopped', [{ kind: 'stopped', rest: asAsked }, stopped], 'Current', health('Suspended')('Stopped')),
+    told(
+      'pastDeadline',
+      [{ kind: 'stopped', rest: { reason: 'DeadlineExceeded', message: 'active since yesterday' } }],
+      'Failed',
+      degraded('DeadlineExceeded: active since yesterday'),
+    ),
+  ],
   finished: [
     told(
       'completedLongAgo',
