@@ -88,7 +88,7 @@ const createQueues = (context: Context, { log, metrics }: Parts): Queues => {
   const queue = (name: string, concurrency: number, process: WorkQueueOptions['process']) =>
     createWorkQueue({ name, concurrency, process, log, metrics, maxBackoffMs: 60_000 })
   return {
-    images: queue('containerimage', 4, createImageReconciler(context, createAttempts(context.clock))),
+    images: queue('containerimage', 4, createImageReconciler(context)),
     overlays: queue('persistentoverlay', 8, createOverlayReconciler(context)),
     instances: queue('instance', 8, createInstanceReconciler(context, createAttempts(context.clock))),
     pods: queue('pod', 4, createPodReconciler(context)),
