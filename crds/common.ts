@@ -49,6 +49,13 @@ export type ImageConfig = z.infer<typeof imageConfigSchema>
 
 export const objectName = z.string().min(1).max(253)
 
+export const pullSecretsField = (description: string) =>
+  z
+    .array(z.object({ name: objectName.meta({ description: 'Name of the Secret.' }) }))
+    .max(8)
+    .optional()
+    .meta({ listMapKey: 'name', description })
+
 /** A CEL rule of `x-kubernetes-validations`. */
 export interface Rule {
   rule: string

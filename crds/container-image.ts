@@ -11,18 +11,14 @@ import {
   objectName,
   observedGenerationField,
   platformSchema,
+  pullSecretsField,
   readyColumn,
   reasonColumn,
 } from './common.ts'
 
-const pullSecrets = z
-  .array(z.object({ name: objectName.meta({ description: 'Name of the Secret.' }) }))
-  .max(8)
-  .optional()
-  .meta({
-    listMapKey: 'name',
-    description: 'Secrets of type kubernetes.io/dockerconfigjson in this namespace, to read the registry with.',
-  })
+const pullSecrets = pullSecretsField(
+  'Secrets of type kubernetes.io/dockerconfigjson in this namespace, to read the registry with.',
+)
 
 const registrySource = z.object({
   image: z.string().min(1).max(1024).meta({

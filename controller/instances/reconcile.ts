@@ -12,7 +12,7 @@ import { checkNeededBy } from './check-needed.ts'
 import { withdrawClaims } from './claim.ts'
 import { isFinished } from './finished.ts'
 import { isOwnedBy, isTerminal, neverRan, type Trouble } from './pod-state.ts'
-import { claimAll, createPod, gather, grantOf, isAsSpecified, PodRefusedError, partsOf } from './start.ts'
+import { claimAll, createPod, gather, grantTo, isAsSpecified, PodRefusedError, partsOf } from './start.ts'
 import { type Drift, type Finding, type Grant, statusAfter } from './status.ts'
 import { templateProblem } from './template-rules.ts'
 
@@ -75,16 +75,21 @@ const driftOf = (context: Context, instance: Instance, pod: Pod): Drift => {
   if (problem !== undefined) return { kind: 'invalid', message: problem }
   const ingredients = gather(context, instance)
   if (ingredients.kind === 'missing') return { kind: 'none' }
-  const { drifted, base } = ingredients.chosen
-  if (drifted !== undefined) return { kind: 'base', from: base.reference, to: drifted }
-  return isAsSpecified(pod, partsOf(context, instance, ingredients)) ? { kind: 'none' } : { kind: 'spec' }
+  const { imageTrouble: trouble, chosen } = ingredients
+  const { drifted, base, leaves } = chosen
+  if (trouble) return { kind: 'image', from: base.reference, trouble }
+  if (drifted) return { kind: 'base', from: base.reference, to: drifted.reference, obstacle: drifted.obstacle }
+  return isAsSpecified(pod, partsOf(context, instance, ingredients)) ? { kind: 'none' } : { kind: 'spec', leaves }
 }
 
 /** A pod whose grant was never written: a leader made it and stopped before that. */
 const grantLate = async (context: Context, instance: Instance, pod: Pod): Promise<Outcome> => {
   const prepared = await claimAll(context, instance)
   if (prepared.kind === 'claimed' && isAsSpecified(pod, prepared.parts)) {
-    return { finding: { kind: 'pod', pod, drift: { kind: 'none' } }, grant: grantOf(pod, prepared.parts) }
+    return {
+      finding: { kind: 'pod', pod, drift: { kind: 'none' } },
+      grant: await grantTo(context, pod, prepared.parts),
+    }
   }
   await remove(context, pod)
   const message = `pod ${pod.metadata.name} was made of another spec and is being replaced`
@@ -176,7 +181,10 @@ const tryToBegin = async (context: Context, instance: Instance, attempts: Attemp
     const pod = await createPod(context, prepared.parts)
     attempts.forget(tries)
     if (!isOwnedBy(pod, instance)) return ofStranger(pod)
-    return { finding: { kind: 'pod', pod, drift: { kind: 'none' } }, grant: grantOf(pod, prepared.parts) }
+    return {
+      finding: { kind: 'pod', pod, drift: { kind: 'none' } },
+      grant: await grantTo(context, pod, prepared.parts),
+    }
   } catch (error) {
     if (!(error instanceof PodRefusedError)) throw error
     const { waitMs } = attempts.next(tries, refusalPace)

@@ -34,8 +34,11 @@ export type Finding =
 /** How the pod differs from what would be made now. */
 export type Drift =
   | { kind: 'none' }
-  | { kind: 'spec' }
-  | { kind: 'base'; from: string; to: string }
+  /** With the image that its overlay leaves at the next start. */
+  | { kind: 'spec'; leaves?: string | undefined }
+  | { kind: 'base'; from: string; to: string; obstacle?: string | undefined }
+  /** The image cannot be told; its overlay keeps it on the earlier one. */
+  | { kind: 'image'; from: string; trouble: Trouble }
   /** No pod can be made of the spec as it is now; the one there is of an earlier one. */
   | { kind: 'invalid'; message: string }
 
@@ -171,6 +174,17 @@ const verdictsOf = (finding: Finding, instance: Instance): Verdicts => {
   }
 }
 
+/** What following means for the files of an overlay. */
+const followed = (leaves: string | undefined): string =>
+  leaves === undefined
+    ? ''
+    : `. The overlay then follows from ${leaves}: what it has of that image, package databases among it, hides what is new`
+
+const stays = (obstacle: string | undefined): string =>
+  obstacle === undefined
+    ? 'stays on that until it is told to follow it (spec.overlays[].base)'
+    : `cannot follow: ${obstacle}`
+
 const upToDate = (finding: Finding): ConditionVerdict => {
   const drift = finding.kind === 'pod' ? finding.drift : { kind: 'none' as const }
   switch (drift.kind) {
@@ -181,7 +195,14 @@ const upToDate = (finding: Finding): ConditionVerdict => {
         'UpToDate',
         'False',
         'RestartRequired',
-        'the spec or its image has changed since the pod was made: delete the pod to apply it',
+        `the spec or its image has changed since the pod was made: delete the pod to apply it${followed(drift.leaves)}`,
+      )
+    case 'image':
+      return verdict(
+        'UpToDate',
+        'False',
+        drift.trouble.reason,
+        `${drift.trouble.message}; the overlay keeps the instance on ${drift.from}`,
       )
     case 'invalid':
       return verdict('UpToDate', 'False', 'InvalidSpec', drift.message)
@@ -190,7 +211,7 @@ const upToDate = (finding: Finding): ConditionVerdict => {
         'UpToDate',
         'False',
         'BaseChanged',
-        `the image is now ${drift.to}, but the overlay was first written upon ${drift.from} and stays on that`,
+        `the image is now ${drift.to}, but the overlay lies upon ${drift.from} and ${stays(drift.obstacle)}`,
       )
   }
 }
