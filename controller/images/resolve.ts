@@ -20,7 +20,7 @@ export type Finding =
   | { kind: 'resolved'; resolved: Resolved }
   /** Tried again after a while. */
   | { kind: 'failed'; reason: string; message: string }
-  /** The administrator has not opened this source to the namespace. */
+  /** The administrator has not opened this source to the namespace, or not for want of a signature. */
   | { kind: 'notAllowed'; reason: string; message: string }
 
 type Source = ContainerImage['spec']['source']
@@ -114,6 +114,7 @@ const registryReasons: Record<RegistryError['kind'], string> = {
   Unreachable: 'RegistryUnreachable',
   NoPlatform: 'PlatformNotFound',
   NoSpace: 'NoSpace',
+  Refused: 'ImageRefusedByPolicy',
   Other: 'ResolveFailed',
 }
 
@@ -158,6 +159,7 @@ export const find = async (context: Context, image: ContainerImage): Promise<Fin
     const reason = reasonOf(error)
     if (reason === undefined || !(error instanceof Error)) throw error
     const late = `no answer within ${longestMs / 1000} s; it is tried again`
-    return { kind: 'failed', reason, message: isTimeout(error) ? late : error.message }
+    const isRefused = error instanceof RegistryError && error.kind === 'Refused'
+    return { kind: isRefused ? 'notAllowed' : 'failed', reason, message: isTimeout(error) ? late : error.message }
   }
 }

@@ -9,6 +9,7 @@ const reasons: Record<RegistryError['kind'], string> = {
   Unreachable: 'ImageUnreachable',
   NoPlatform: 'ImagePlatformNotFound',
   NoSpace: 'ImageNoSpace',
+  Refused: 'ImageRefusedByPolicy',
   Other: 'ImagePullFailed',
 }
 
