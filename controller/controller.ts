@@ -93,7 +93,7 @@ const createQueues = (context: Context, { log, metrics }: Parts): Queues => {
   const reconcileImage = tellingFailures(
     context,
     { resource: containerImages, cache: caches.images, statusOf: ({ status }) => status },
-    createImageReconciler(context, createAttempts(clock)),
+    createImageReconciler(context),
   )
   const reconcileOverlay = tellingFailures(
     context,

@@ -82,6 +82,20 @@ export const nameOfObject = (field: string, kind: string): Rule => ({
   message: `${field} must be the name of a ${kind}: lower-case letters, digits, "-" and "."`,
 })
 
+export const pullSecretsField = (description: string) =>
+  z
+    .array(
+      z.object({
+        name: objectName.meta({
+          description: 'Name of the Secret.',
+          rules: [nameOfObject('pullSecrets[].name', 'Secret')],
+        }),
+      }),
+    )
+    .max(8)
+    .optional()
+    .meta({ listMapKey: 'name', description })
+
 /** CEL for a path in a volume that some file can have: a name takes at most 255 bytes. */
 export const isPathInVolume =
   "self.matches('^[^/\\\\x00-\\\\x1f\\\\x7f]{1,255}(/[^/\\\\x00-\\\\x1f\\\\x7f]{1,255})*$') && !self.split('/').exists(part, part == '..' || part == '.')"

@@ -52,6 +52,10 @@ const overlayUse = z.object({
     .enum(['ReadWrite', 'ReadOnly'])
     .default('ReadWrite')
     .meta({ description: 'ReadWrite keeps what is written; ReadOnly adds a layer that others may share.' }),
+  base: z.enum(['Keep', 'Follow']).optional().meta({
+    description:
+      'When the image is another than the one that the overlay lies upon. Keep (when left out): the instance stays on that one. Follow: at its next start the overlay goes over to the new one; what it has of the old, package databases among it, hides what is new there.',
+  }),
 })
 
 const specSchema = z.object({
@@ -78,6 +82,10 @@ const specSchema = z.object({
         {
           rule: "self.filter(o, o.access == 'ReadWrite').size() <= 1",
           message: 'at most one overlay can be ReadWrite: set access: ReadOnly on the others',
+        },
+        {
+          rule: "self.all(o, o.access == 'ReadWrite' || !has(o.base) || o.base == 'Keep')",
+          message: 'base: Follow is for the overlay that is written: leave it out with access: ReadOnly',
         },
       ],
     }),

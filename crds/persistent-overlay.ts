@@ -15,6 +15,7 @@ import {
   observedGenerationField,
   pathInVolumeMessage,
   platformSchema,
+  pullSecretsField,
   readyColumn,
   reasonColumn,
 } from './common.ts'
@@ -160,6 +161,7 @@ export const overlayBaseSchema = z.object({
   digest: digestField('Digest of the image manifest.'),
   platform: platformSchema.meta({ description: 'The platform it is for.' }),
   config: imageConfigSchema.meta({ description: 'What of the image configuration concerns running it.' }),
+  pullSecrets: pullSecretsField('Secrets of this namespace that the image was read with.'),
 })
 export type OverlayBase = z.infer<typeof overlayBaseSchema>
 
@@ -172,7 +174,14 @@ const statusSchema = z.object({
     })
     .optional()
     .meta({ description: 'The PersistentVolumeClaim that holds the data.' }),
-  base: overlayBaseSchema.optional().meta({ description: 'The image that the overlay was first written upon.' }),
+  base: overlayBaseSchema.optional().meta({
+    description:
+      'The image that the overlay lies upon: the one that it was first written upon, or has followed to since.',
+  }),
+  previousBase: overlayBaseSchema
+    .pick({ reference: true, digest: true })
+    .optional()
+    .meta({ description: 'The image that it lay upon before it followed to another.' }),
   size: z.string().max(32).optional().meta({
     description:
       'Size of the file system: as the node last saw it; before that as the spec has it, unless it is on an existing claim.',

@@ -23,7 +23,7 @@ import {
   claimAll,
   createPod,
   gather,
-  grantOf,
+  grantTo,
   hashOf,
   isAsSpecified,
   PodRefusedError,
@@ -102,9 +102,12 @@ const driftOf = (context: Context, instance: Instance, hash: string | undefined)
   if (problem !== undefined) return { kind: 'invalid', message: problem }
   const ingredients = gather(context, instance)
   if (ingredients.kind === 'missing') return { kind: 'none' }
-  if (!isAsSpecified(hash, partsOf(context, instance, ingredients))) return { kind: 'spec' }
-  const { drifted, base } = ingredients.chosen
-  return drifted === undefined ? { kind: 'none' } : { kind: 'base', from: base.reference, to: drifted }
+  const { imageTrouble: trouble, chosen } = ingredients
+  const { drifted, base, leaves } = chosen
+  if (!isAsSpecified(hash, partsOf(context, instance, ingredients))) return { kind: 'spec', leaves }
+  if (trouble) return { kind: 'image', from: base.reference, trouble }
+  if (drifted) return { kind: 'base', from: base.reference, to: drifted.reference, obstacle: drifted.obstacle }
+  return { kind: 'none' }
 }
 
 /** The overlays stay claimed: another pod follows as soon as this one has ended. */
@@ -118,7 +121,10 @@ const replace = async (context: Context, instance: Instance, pod: Pod, why: stri
 const grantLate = async (context: Context, instance: Instance, pod: Pod): Promise<Outcome> => {
   const prepared = await claimAll(context, instance)
   if (prepared.kind === 'claimed' && isAsSpecified(hashOf(pod), prepared.parts)) {
-    return { finding: { kind: 'pod', pod, drift: { kind: 'none' } }, grant: grantOf(pod, prepared.parts) }
+    return {
+      finding: { kind: 'pod', pod, drift: { kind: 'none' } },
+      grant: await grantTo(context, pod, prepared.parts),
+    }
   }
   return replace(context, instance, pod, 'it was made of another spec')
 }
@@ -159,14 +165,19 @@ const ended = async (context: Context, instance: Instance, pod: Pod): Promise<Ou
 }
 
 /** A pod that differs from what the spec asks now, and is not to be replaced by that yet. */
-const drifted = async (context: Context, instance: Instance, pod: Pod): Promise<Outcome> => {
+const drifted = async (
+  context: Context,
+  instance: Instance,
+  pod: Pod,
+  drift: Extract<Drift, { kind: 'spec' }>,
+): Promise<Outcome> => {
   const grant = keptGrant(instance, pod)
   const why = replacedBecause(instance, pod)
-  if (why === undefined) return { finding: { kind: 'pod', pod, drift: { kind: 'spec' } }, grant }
+  if (why === undefined) return { finding: { kind: 'pod', pod, drift }, grant }
   const obstacle = wouldWaitFor(context, instance)
   if (obstacle === undefined) return replace(context, instance, pod, why)
   const waits = `the spec or its image has changed since the pod was made, and another pod would wait: ${obstacle}`
-  return { finding: { kind: 'pod', pod, drift: { kind: 'spec', waits } }, grant }
+  return { finding: { kind: 'pod', pod, drift: { ...drift, waits } }, grant }
 }
 
 /** The overlay whose volume cannot be made: the scheduler only says that the claim is unbound. */
@@ -193,7 +204,7 @@ const tend = async (context: Context, instance: Instance, pod: Pod): Promise<Out
   )
   if (check !== undefined) return replace(context, instance, pod, `its overlay is to be checked: ${check}`)
   const drift = driftOf(context, instance, hashOf(pod))
-  if (drift.kind === 'spec') return drifted(context, instance, pod)
+  if (drift.kind === 'spec') return drifted(context, instance, pod, drift)
   return {
     finding: {
       kind: 'pod',
@@ -234,7 +245,10 @@ const tryToBegin = async (context: Context, instance: Instance, attempts: Attemp
     const pod = await createPod(context, prepared.parts)
     attempts.forget(tries)
     if (!isOwnedBy(pod, instance)) return ofStranger(context, pod)
-    return { finding: { kind: 'pod', pod, drift: { kind: 'none' } }, grant: grantOf(pod, prepared.parts) }
+    return {
+      finding: { kind: 'pod', pod, drift: { kind: 'none' } },
+      grant: await grantTo(context, pod, prepared.parts),
+    }
   } catch (error) {
     if (!(error instanceof PodRefusedError)) throw error
     const { waitMs } = attempts.next(tries, refusalPace)

@@ -26,9 +26,11 @@ export type Finding =
 /** How the pod differs from what would be made now. */
 export type Drift =
   | { kind: 'none' }
-  /** `waits` says what another pod would wait for, where one is to be made at once. */
-  | { kind: 'spec'; waits?: string | undefined }
-  | { kind: 'base'; from: string; to: string }
+  /** `waits` says what another pod would wait for, where one is to be made at once; `leaves` is the image that its overlay leaves with that. */
+  | { kind: 'spec'; waits?: string | undefined; leaves?: string | undefined }
+  | { kind: 'base'; from: string; to: string; obstacle?: string | undefined }
+  /** The image cannot be told; its overlay keeps it on the earlier one. */
+  | { kind: 'image'; from: string; trouble: Trouble }
   /** No pod can be made of the spec as it is now; the one there is of an earlier one. */
   | { kind: 'invalid'; message: string }
 
@@ -121,6 +123,17 @@ const remedyOf = (finding: Finding, instance: Instance): string => {
   return hasEnded ? `it has run, and is not run again by itself. ${howToStart(instance)}` : 'delete the pod to apply it'
 }
 
+/** What following means for the files of an overlay. */
+const followed = (leaves: string | undefined): string =>
+  leaves === undefined
+    ? ''
+    : `. The overlay then follows from ${leaves}: what it has of that image, package databases among it, hides what is new`
+
+const stays = (obstacle: string | undefined): string =>
+  obstacle === undefined
+    ? 'stays on that until it is told to follow it (spec.overlays[].base)'
+    : `cannot follow: ${obstacle}`
+
 const upToDate = (finding: Finding, instance: Instance): ConditionVerdict => {
   const drift = 'drift' in finding ? finding.drift : { kind: 'none' as const }
   switch (drift.kind) {
@@ -131,7 +144,15 @@ const upToDate = (finding: Finding, instance: Instance): ConditionVerdict => {
         'UpToDate',
         'False',
         'RestartRequired',
-        drift.waits ?? `the spec or its image has changed since the pod was made: ${remedyOf(finding, instance)}`,
+        (drift.waits ?? `the spec or its image has changed since the pod was made: ${remedyOf(finding, instance)}`) +
+          followed(drift.leaves),
+      )
+    case 'image':
+      return verdict(
+        'UpToDate',
+        'False',
+        drift.trouble.reason,
+        `${drift.trouble.message}; the overlay keeps the instance on ${drift.from}`,
       )
     case 'invalid':
       return verdict('UpToDate', 'False', 'InvalidSpec', drift.message)
@@ -140,7 +161,7 @@ const upToDate = (finding: Finding, instance: Instance): ConditionVerdict => {
         'UpToDate',
         'False',
         'BaseChanged',
-        `the image is now ${drift.to}, but the overlay was first written upon ${drift.from} and stays on that`,
+        `the image is now ${drift.to}, but the overlay lies upon ${drift.from} and ${stays(drift.obstacle)}`,
       )
   }
 }

@@ -131,7 +131,7 @@ const ofPods: State[] = [
     [podOf(runs, { kind: 'base', from: 'debian@old', to: 'debian@new' })],
     'Current',
     healthy(
-      'Running; BaseChanged: the image is now debian@new, but the overlay was first written upon debian@old and stays on that',
+      'Running; BaseChanged: the image is now debian@new, but the overlay lies upon debian@old and stays on that until it is told to follow it (spec.overlays[].base)',
     ),
   ),
   told(

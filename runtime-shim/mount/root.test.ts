@@ -69,14 +69,20 @@ describe('a persistent overlay', () => {
     expect(output).toBe('750 12:34\n')
   })
 
-  test('records in the image what it was first written upon', async () => {
+  test('records in the image what it lies upon, first and when it has followed to another', async () => {
     const work = volume('work')
-    await bench.run({ readWrite: work })
-    const record = execFileSync('debugfs', ['-R', 'cat lamina.json', join(work, 'overlay.img')], { stdio: 'pipe' })
-    expect(JSON.parse(record.toString())).toEqual({
-      base: { reference: 'example/base@sha256:0', digest: 'sha256:0' },
-      normalised: true,
+    const recorded = (): unknown => {
+      const record = execFileSync('debugfs', ['-R', 'cat lamina.json', join(work, 'overlay.img')], { stdio: 'pipe' })
+      return JSON.parse(record.toString())
+    }
+    await bench.run({ readWrite: work, script: 'echo kept > foo' })
+    const base = { reference: 'example/base@sha256:0', digest: 'sha256:0' }
+    expect(recorded()).toEqual({ base, normalised: true })
+    const followed = { reference: 'example/base@sha256:1', digest: 'sha256:1' }
+    expect(await bench.run({ readWrite: work, digest: 'sha256:1', script: 'cat foo' })).toMatchObject({
+      output: 'kept\n',
     })
+    expect(recorded()).toEqual({ base: followed, normalised: true })
   })
 })
 

@@ -124,8 +124,8 @@ const persistentUpper = (
       openNativeUpper(top, overlay, record, { name, remedy: importFirst, writer: overlay.source, deadline }) ??
       makeLayerDirectory(top, 'upper', `upper/ of ${name}`, statSync(baseRoot))
     const work = makeLayerDirectory(top, 'work', `work/ of ${name}`, { mode: 0o755, uid: 0, gid: 0 })
-    if (!record?.base) {
-      const { reference, digest } = base
+    const { reference, digest } = base
+    if (record?.base?.digest !== digest) {
       unlessFull(() => writeOverlayRecord(top, { base: { reference, digest }, normalised: true }))
     }
     keepRoom(top)
