@@ -15,6 +15,11 @@ import { type PrepareResult, prepareResultSchema } from '../../node/ticket.ts'
 const everyMs = 30
 const remindMs = 20_000
 
+const silence = {
+  unheard: 'still waiting for the node agent: is it running on this node? Its log tells more',
+  heard: 'nothing new from the node agent: what it said last still holds',
+} as const
+
 /** Copies what has been added to the log since the last call; says whether there was anything. */
 const createTail = (path: string): (() => boolean) => {
   const chunk = Buffer.alloc(65_536)
@@ -45,13 +50,17 @@ const readResult = (path: string): PrepareResult | undefined => {
 const follow = async (dir: string): Promise<PrepareResult> => {
   const tail = createTail(join(dir, 'log'))
   let lastWord = performance.now()
+  let agent: keyof typeof silence = 'unheard'
   for (;;) {
     // Before the log: what is written before the result is shown before the end.
     const result = readResult(join(dir, 'result.json'))
-    while (tail()) lastWord = performance.now()
+    while (tail()) {
+      lastWord = performance.now()
+      agent = 'heard'
+    }
     if (result) return result
     if (performance.now() - lastWord > remindMs) {
-      writeSync(1, 'still waiting for the node agent: is it running on this node? Its log tells more\n')
+      writeSync(1, `${silence[agent]}\n`)
       lastWord = performance.now()
     }
     await sleep(everyMs)
