@@ -28,6 +28,7 @@ const container = <Field extends keyof V1Container>(field: Field, description: s
 const quantitiesRule = (field: 'limits' | 'requests'): Rule => ({
   rule: `!has(self.${field}) || self.${field}.all(name, type(self.${field}[name]) == int || isQuantity(self.${field}[name]))`,
   message: `resources.${field} must be quantities: 500m or 2 of cpu, 512Mi or 4Gi of memory`,
+  fieldPath: `.${field}`,
 })
 
 /** PodTemplateSpec with nothing required but what names a list's item: it is laid over the pod that we make. */
@@ -156,7 +157,7 @@ const specSchema = z.object({
       ],
     }),
   ports: container('ports', 'Ports that it listens on.'),
-  resources: container('resources', 'Requests and limits.').meta({
+  resources: container('resources', 'Requests and limits; fractions in quotes ("0.5").').meta({
     mostKeys: { limits: 16, requests: 16 },
     rules: [quantitiesRule('limits'), quantitiesRule('requests')],
   }),
@@ -175,18 +176,22 @@ const specSchema = z.object({
         {
           rule: '!has(self.spec) || !has(self.spec.runtimeClassName)',
           message: 'runtimeClassName is set by Lamina: leave it out',
+          fieldPath: '.spec.runtimeClassName',
         },
         {
           rule: '!has(self.spec) || !has(self.spec.nodeName)',
           message: 'nodeName would pass the scheduler by: use nodeSelector or affinity',
+          fieldPath: '.spec.nodeName',
         },
         {
           rule: '!has(self.spec) || !has(self.spec.hostUsers) || self.spec.hostUsers',
           message: 'hostUsers: false is not possible: an overlay would keep shifted owners',
+          fieldPath: '.spec.hostUsers',
         },
         {
           rule: '!has(self.spec) || !has(self.spec.restartPolicy)',
           message: 'set spec.restartPolicy of the Instance, not of its podTemplate',
+          fieldPath: '.spec.restartPolicy',
         },
       ],
     }),
@@ -291,10 +296,12 @@ export const instance: KindDefinition = {
     {
       rule: "!has(self.spec.ephemeral) || !has(self.spec.overlays) || self.spec.overlays.all(o, o.access == 'ReadOnly')",
       message: 'ephemeral is for an instance without a ReadWrite overlay: leave one of the two out',
+      fieldPath: '.spec.ephemeral',
     },
     {
       rule: '!has(self.spec.entrypoint) || (!has(self.spec.command) && !has(self.spec.args))',
       message: 'entrypoint says what runs without command and args: leave it out, or those',
+      fieldPath: '.spec.entrypoint',
     },
   ],
   columns: [
