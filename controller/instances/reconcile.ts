@@ -104,6 +104,14 @@ const grantLate = async (context: Context, instance: Instance, pod: Pod): Promis
   return { finding: { kind: 'previousPod', message, pod } }
 }
 
+/** How it ended is more than that it goes now: for good, or by a start that failed and is tried again. */
+const staysTold = (instance: Instance, pod: Pod, isLate: boolean): boolean => {
+  if (!isTerminal(pod)) return false
+  if (isFinished(instance)) return true
+  const told = conditionOf(instance.status.conditions, 'Running')
+  return !isLate && startFailure(pod) !== undefined && told?.reason !== waitingForPreviousPod
+}
+
 const ending = async (context: Context, instance: Instance, pod: Pod): Promise<Outcome> => {
   const { name, deletionTimestamp = '' } = pod.metadata
   const late = context.clock.now().getTime() - Date.parse(deletionTimestamp)
@@ -113,10 +121,11 @@ const ending = async (context: Context, instance: Instance, pod: Pod): Promise<O
   const message = isLate
     ? `pod ${name} should have ended at ${deletionTimestamp}: ${keptBecause(pod, node)}`
     : `pod ${name} is ending`
-  const isToldOfStart = conditionOf(instance.status.conditions, 'Running')?.reason !== waitingForPreviousPod
-  const staysTold = !isLate && isTerminal(pod) && isToldOfStart && startFailure(pod) !== undefined
+  const finding: Finding = staysTold(instance, pod, isLate)
+    ? { kind: 'pod', pod, drift: isFinished(instance) ? driftOf(context, instance, hashOf(pod)) : { kind: 'none' } }
+    : { kind: 'previousPod', message, pod }
   return {
-    finding: staysTold ? { kind: 'pod', pod, drift: { kind: 'none' } } : { kind: 'previousPod', message, pod },
+    finding,
     grant: keptGrant(instance, pod),
     requeueAfterMs: isLate ? releaseWithinMs : releaseWithinMs - late,
   }
