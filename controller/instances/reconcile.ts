@@ -44,11 +44,15 @@ const liveOf = (context: Context, { metadata }: Instance): Promise<Pod | undefin
 const remove = ({ client }: Context, { metadata }: Pod): Promise<boolean> =>
   client.delete(pods, metadata, { uid: metadata.uid })
 
+/** Of two that had the name one after the other, the cache may still have the first. */
+const isLatest = async ({ client }: Context, { metadata }: Instance): Promise<boolean> =>
+  (await client.get(instances, metadata))?.metadata.uid === metadata.uid
+
 /** Whose pod it is that has our name: one of an earlier instance of this name is let go, any other left alone. */
-const ofStranger = async (context: Context, pod: Pod): Promise<Outcome> => {
+const ofStranger = async (context: Context, instance: Instance, pod: Pod): Promise<Outcome> => {
   const { name, deletionTimestamp, finalizers } = pod.metadata
   const isOfEarlier = instanceOwnerOf(pod)?.name === name
-  if (isOfEarlier && !deletionTimestamp) await remove(context, pod)
+  if (isOfEarlier && !deletionTimestamp && (await isLatest(context, instance))) await remove(context, pod)
   if (isOfEarlier || deletionTimestamp || finalizers.includes(releaseFinalizer)) {
     const message = `pod ${name} of an earlier instance of this name has not ended yet`
     return { finding: { kind: 'previousPod', message }, requeueAfterMs: lookAgainMs }
@@ -201,14 +205,14 @@ const tryToBegin = async (context: Context, instance: Instance, attempts: Attemp
   if (refusal) return { finding: refusal, requeueAfterMs: remaining }
   if (isToldNameTaken(instance)) {
     const pod = await liveOf(context, instance)
-    if (pod && !isOwnedBy(pod, instance)) return ofStranger(context, pod)
+    if (pod && !isOwnedBy(pod, instance)) return ofStranger(context, instance, pod)
   }
   const prepared = await claimAll(context, instance)
   if (prepared.kind === 'blocked') return { finding: prepared.finding }
   try {
     const pod = await createPod(context, prepared.parts)
     attempts.forget(tries)
-    if (!isOwnedBy(pod, instance)) return ofStranger(context, pod)
+    if (!isOwnedBy(pod, instance)) return ofStranger(context, instance, pod)
     return { finding: { kind: 'pod', pod, drift: { kind: 'none' } }, grant: grantOf(pod, prepared.parts) }
   } catch (error) {
     if (!(error instanceof PodRefusedError)) throw error
@@ -238,7 +242,7 @@ const advance = async (context: Context, instance: Instance, attempts: Attempts)
   if (pod && isOwnedBy(pod, instance)) return tend(context, instance, pod)
   if (pod) {
     await withdrawClaims(context, instance)
-    return ofStranger(context, pod)
+    return ofStranger(context, instance, pod)
   }
   if (isFinished(instance)) return finished(context, instance)
   return begin(context, instance, attempts)
