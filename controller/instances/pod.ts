@@ -15,6 +15,7 @@ import {
   runtimeClassName,
 } from '../../kube/names.ts'
 import { prepareContainer } from '../unprivileged.ts'
+import { reportAtChanges } from './lifecycle/idle.ts'
 import { type ClaimedOverlay, ourMounts, ourVolumes, type VolumeParts } from './pod-volumes.ts'
 import { applyTemplate } from './template.ts'
 
@@ -179,6 +180,7 @@ export const podOf = (parts: PodParts): V1Pod => {
         [annotations.defaultContainer]: containers.main,
         ...template?.metadata?.annotations,
         [annotations.templateHash]: templateHash(parts),
+        ...(spec.idleTimeoutSeconds === undefined ? {} : { [annotations.reportIdle]: reportAtChanges }),
       },
       finalizers: [releaseFinalizer],
       ownerReferences: [

@@ -1,6 +1,6 @@
 import type { Instance } from '../../crds/instance.ts'
 import type { Attempts } from '../../kube/attempts.ts'
-import { apiVersion, releaseFinalizer } from '../../kube/names.ts'
+import { annotations, apiVersion, releaseFinalizer } from '../../kube/names.ts'
 import { parseKey } from '../../kube/resource.ts'
 import { instances, nodes, type Pod, pods } from '../../kube/resources.ts'
 import { announce } from '../announce.ts'
@@ -10,8 +10,9 @@ import { keptBecause, releaseWithinMs } from '../pods/lost.ts'
 import { writeStatus } from '../write-status.ts'
 import { checkNeededBy } from './check-needed.ts'
 import { withdrawClaims } from './claim.ts'
-import { hasCompleted } from './lifecycle/at-rest.ts'
+import { hasCompleted, isIdleStopped } from './lifecycle/at-rest.ts'
 import { decide } from './lifecycle/decide.ts'
+import { reportWanted } from './lifecycle/idle.ts'
 import { nextPod } from './lifecycle/next-pod.ts'
 import type { Rest } from './lifecycle/policy.ts'
 import { isStartRequested } from './lifecycle/start-request.ts'
@@ -55,7 +56,9 @@ const isTold = ({ status }: Instance, { reason }: Rest): boolean =>
 const stop = async (context: Context, instance: Instance, cached: Pod | undefined, rest: Rest): Promise<Outcome> => {
   const pod = cached ?? (isTold(instance, rest) ? undefined : await liveOf(context, instance))
   if (!pod || !isOwnedBy(pod, instance)) return { finding: { kind: 'stopped', rest } }
-  if (!pod.metadata.deletionTimestamp) await remove(context, pod)
+  // What its pod alone tells is written before the pod goes; the write leads to another pass.
+  const isWritten = rest.idleStop === undefined || isIdleStopped(instance)
+  if (isWritten && !pod.metadata.deletionTimestamp) await remove(context, pod)
   return { finding: { kind: 'stopping', pod, rest } }
 }
 
@@ -156,6 +159,16 @@ const unprovisionedOf = ({ caches }: Context, { metadata: { namespace }, spec }:
   return undefined
 }
 
+/** By an annotation, for agents read no Instances but at a start. */
+const askWhetherIdle = async ({ client, caches, clock }: Context, instance: Instance, pod: Pod): Promise<void> => {
+  const wanted = reportWanted(instance, pod, clock.now())
+  if (wanted === pod.metadata.annotations[annotations.reportIdle]) return
+  const { uid } = pod.metadata
+  const patch = { metadata: { uid, annotations: { [annotations.reportIdle]: wanted ?? null } } }
+  const patched = await client.mergePatch(pods, pod.metadata, patch)
+  if (patched) caches.pods.note(patched)
+}
+
 const tend = async (context: Context, instance: Instance, pod: Pod): Promise<Outcome> => {
   if (pod.metadata.deletionTimestamp) return ending(context, instance, pod)
   if (isTerminal(pod)) return ended(context, instance, pod)
@@ -164,6 +177,7 @@ const tend = async (context: Context, instance: Instance, pod: Pod): Promise<Out
     context.caches.overlays.get({ namespace: pod.metadata.namespace, name }),
   )
   if (check !== undefined) return replace(context, instance, pod, `its overlay is to be checked: ${check}`)
+  await askWhetherIdle(context, instance, pod)
   const drift = driftOf(context, instance, pod)
   if (drift.kind === 'spec') return drifted(context, instance, pod)
   return {

@@ -2,6 +2,7 @@ import type { Instance, InstanceStatus } from '../../crds/instance.ts'
 import type { Pod } from '../../kube/resources.ts'
 import { type ConditionVerdict, mergeConditions, type Standing, standingConditions, verdict } from '../conditions.ts'
 import { lifecycleFields } from './lifecycle/fields.ts'
+import { idleVerdicts } from './lifecycle/idle-condition.ts'
 import { type NextPod, retryWords } from './lifecycle/next-pod.ts'
 import type { Rest } from './lifecycle/policy.ts'
 import {
@@ -214,7 +215,14 @@ export const statusAfter = (
 ): InstanceStatus => {
   const { generation } = instance.metadata
   const { image, overlays, running, standing } = verdictsOf(finding, instance)
-  const verdicts = [...standingConditions(standing), running, image, overlays, upToDate(finding)]
+  const verdicts = [
+    ...standingConditions(standing),
+    running,
+    image,
+    overlays,
+    upToDate(finding),
+    ...idleVerdicts(instance, finding),
+  ]
   return {
     observedGeneration: generation,
     ...grant,

@@ -12,6 +12,8 @@ const always = genInstance(name)
 const never = genInstance(name, { spec: { restartPolicy: 'Never' } })
 const stopped = genInstance(name, { spec: { state: 'Stopped' } })
 const asAsked = { reason: 'Stopped', message: '' } as const
+const sleepy = genInstance(name, { spec: { idleTimeoutSeconds: 3600 } })
+const idleStop = { idleSince: '2026-01-01T11:00:00Z', stopTime: '2026-01-01T12:00:00Z', seen: 'no process by exec' }
 const failedBefore = genInstance(name, {
   spec: { restartPolicy: 'Never' },
   status: { lastTermination: { exitCode: 7 }, conditions: [condition('Running', 'False', 'Failed')] },
@@ -188,6 +190,12 @@ export const instanceFindings = {
   ],
   stopped: [
     told('stopped', [{ kind: 'stopped', rest: asAsked }, stopped], 'Current', health('Suspended')('Stopped')),
+    told(
+      'idle',
+      [{ kind: 'stopped', rest: { reason: 'Idle', message: 'nobody has used it since noon', idleStop } }, sleepy],
+      'Current',
+      health('Suspended')('Idle: nobody has used it since noon'),
+    ),
     told(
       'pastDeadline',
       [{ kind: 'stopped', rest: { reason: 'DeadlineExceeded', message: 'active since yesterday' } }],
