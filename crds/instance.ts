@@ -112,6 +112,16 @@ const specSchema = z.object({
   envFrom: container('envFrom', 'Environment from ConfigMaps and Secrets.'),
   workingDir: z.string().max(4096).optional().meta({ description: "Working directory; the image's when left out." }),
   ports: container('ports', 'Ports that it listens on.'),
+  service: z
+    .object({
+      type: z.enum(['ClusterIP', 'NodePort', 'LoadBalancer']).default('ClusterIP').meta({
+        description: 'Where it can be reached from, as of any Service.',
+      }),
+    })
+    .optional()
+    .meta({
+      description: "Asks for a Service of the instance's name with its ports; it stays while the instance is stopped.",
+    }),
   resources: container('resources', 'Requests and limits.'),
   volumes: z
     .custom<V1PodSpec['volumes']>()
@@ -248,6 +258,10 @@ export const instance: KindDefinition = {
     {
       rule: '!has(self.spec.entrypoint) || (!has(self.spec.command) && !has(self.spec.args))',
       message: 'entrypoint says what runs without command and args: leave it out, or those',
+    },
+    {
+      rule: '!has(self.spec.service) || (has(self.spec.ports) && self.spec.ports.size() > 0)',
+      message: 'a service needs ports: name them in spec.ports',
     },
   ],
   columns: [

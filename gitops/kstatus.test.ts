@@ -55,6 +55,7 @@ test('Argo CD says nothing worse or better than kstatus, but of what waits for s
     'ContainerImage noSuchImage: InProgress, Degraded',
     'ContainerImage unauthorized: InProgress, Degraded',
     'Instance crashes: InProgress, Degraded',
+    'Instance idle: Current, Suspended',
     'Instance podRefused: InProgress, Degraded',
     'Instance startFailed: InProgress, Degraded',
     'Instance stopped: Current, Suspended',

@@ -18,17 +18,15 @@ import type { Rest } from './lifecycle/policy.ts'
 import { isStartRequested } from './lifecycle/start-request.ts'
 import { replacedBecause } from './lifecycle/update.ts'
 import { isOwnedBy, isTerminal, type Trouble } from './pod-state.ts'
+import { ensureService, lookAgainMs } from './service/ensure.ts'
 import { claimAll, createPod, gather, grantOf, isAsSpecified, PodRefusedError, partsOf, wouldWaitFor } from './start.ts'
-import { type Drift, type Finding, type Grant, statusAfter } from './status.ts'
+import { type Drift, type Finding, type Grant, type Outcome, statusAfter } from './status.ts'
 import { templateProblem } from './template-rules.ts'
 
-interface Outcome extends Result {
-  finding: Finding
-  grant?: Grant | undefined
-}
+type Step = Outcome & Result
 
 /** Nothing tells when a pod of another's goes. */
-const lookAgainMs = 5_000
+const strangerLookAgainMs = 5_000
 /** When a pod that was refused is tried again. */
 const refusalPace = { firstMs: 2_000, longestMs: 60_000 }
 
@@ -36,14 +34,14 @@ const liveOf = (context: Context, { metadata }: Instance): Promise<Pod | undefin
   context.client.get(pods, metadata)
 
 /** Whose pod it is that has our name. */
-const ofStranger = ({ metadata }: Pod): Outcome => {
+const ofStranger = ({ metadata }: Pod): Step => {
   const { name } = metadata
   if (metadata.deletionTimestamp || metadata.finalizers.includes(releaseFinalizer)) {
     const message = `pod ${name} of an earlier instance of this name has not ended yet`
-    return { finding: { kind: 'previousPod', message }, requeueAfterMs: lookAgainMs }
+    return { finding: { kind: 'previousPod', message }, requeueAfterMs: strangerLookAgainMs }
   }
   const message = `a pod ${name} that is not Lamina's has the instance's name: delete it, or give the instance another name`
-  return { finding: { kind: 'nameTaken', message }, requeueAfterMs: lookAgainMs }
+  return { finding: { kind: 'nameTaken', message }, requeueAfterMs: strangerLookAgainMs }
 }
 
 const remove = ({ client }: Context, { metadata }: Pod): Promise<boolean> =>
@@ -53,7 +51,7 @@ const isTold = ({ status }: Instance, { reason }: Rest): boolean =>
   conditionOf(status.conditions, 'Running')?.reason === reason
 
 /** Nothing is said to be stopped of which the API server still has a pod: the cache may lack it. */
-const stop = async (context: Context, instance: Instance, cached: Pod | undefined, rest: Rest): Promise<Outcome> => {
+const stop = async (context: Context, instance: Instance, cached: Pod | undefined, rest: Rest): Promise<Step> => {
   const pod = cached ?? (isTold(instance, rest) ? undefined : await liveOf(context, instance))
   if (!pod || !isOwnedBy(pod, instance)) return { finding: { kind: 'stopped', rest } }
   // What its pod alone tells is written before the pod goes; the write leads to another pass.
@@ -88,14 +86,14 @@ const driftOf = (context: Context, instance: Instance, pod: Pod): Drift => {
 }
 
 /** The overlays stay claimed: another pod follows as soon as this one has ended. */
-const replace = async (context: Context, instance: Instance, pod: Pod, why: string): Promise<Outcome> => {
+const replace = async (context: Context, instance: Instance, pod: Pod, why: string): Promise<Step> => {
   await remove(context, pod)
   const message = `pod ${pod.metadata.name} is being replaced: ${why}`
   return { finding: { kind: 'previousPod', message, pod }, grant: keptGrant(instance, pod) }
 }
 
 /** A pod whose grant was never written: a leader made it and stopped before that. */
-const grantLate = async (context: Context, instance: Instance, pod: Pod): Promise<Outcome> => {
+const grantLate = async (context: Context, instance: Instance, pod: Pod): Promise<Step> => {
   const prepared = await claimAll(context, instance)
   if (prepared.kind === 'claimed' && isAsSpecified(pod, prepared.parts)) {
     return { finding: { kind: 'pod', pod, drift: { kind: 'none' } }, grant: grantOf(pod, prepared.parts) }
@@ -103,7 +101,7 @@ const grantLate = async (context: Context, instance: Instance, pod: Pod): Promis
   return replace(context, instance, pod, 'it was made of another spec')
 }
 
-const ending = async (context: Context, instance: Instance, pod: Pod): Promise<Outcome> => {
+const ending = async (context: Context, instance: Instance, pod: Pod): Promise<Step> => {
   const { name, deletionTimestamp = '' } = pod.metadata
   const late = context.clock.now().getTime() - Date.parse(deletionTimestamp)
   const { nodeName } = pod.spec ?? {}
@@ -119,11 +117,11 @@ const ending = async (context: Context, instance: Instance, pod: Pod): Promise<O
   }
 }
 
-const ended = async (context: Context, instance: Instance, pod: Pod): Promise<Outcome> => {
+const ended = async (context: Context, instance: Instance, pod: Pod): Promise<Step> => {
   if (isStartRequested(instance)) return replace(context, instance, pod, 'a start has been asked for')
   const now = context.clock.now()
   const next = nextPod(instance, pod, now)
-  const outcome: Outcome = {
+  const outcome: Step = {
     finding: { kind: 'pod', pod, drift: { kind: 'none' }, next },
     grant: keptGrant(instance, pod),
   }
@@ -138,7 +136,7 @@ const ended = async (context: Context, instance: Instance, pod: Pod): Promise<Ou
 }
 
 /** A pod that differs from what the spec asks now, and is not to be replaced by that yet. */
-const drifted = async (context: Context, instance: Instance, pod: Pod): Promise<Outcome> => {
+const drifted = async (context: Context, instance: Instance, pod: Pod): Promise<Step> => {
   const grant = keptGrant(instance, pod)
   const why = replacedBecause(instance, pod)
   if (why === undefined) return { finding: { kind: 'pod', pod, drift: { kind: 'spec' } }, grant }
@@ -169,7 +167,7 @@ const askWhetherIdle = async ({ client, caches, clock }: Context, instance: Inst
   if (patched) caches.pods.note(patched)
 }
 
-const tend = async (context: Context, instance: Instance, pod: Pod): Promise<Outcome> => {
+const tend = async (context: Context, instance: Instance, pod: Pod): Promise<Step> => {
   if (pod.metadata.deletionTimestamp) return ending(context, instance, pod)
   if (isTerminal(pod)) return ended(context, instance, pod)
   if (instance.status.pod?.uid !== pod.metadata.uid) return grantLate(context, instance, pod)
@@ -200,7 +198,7 @@ const lastRefusal = ({ status }: Instance): Finding => ({
 const isToldNameTaken = ({ status }: Instance): boolean =>
   conditionOf(status.conditions, 'Ready')?.reason === 'PodNameTaken'
 
-const tryToBegin = async (context: Context, instance: Instance, attempts: Attempts): Promise<Outcome> => {
+const tryToBegin = async (context: Context, instance: Instance, attempts: Attempts): Promise<Step> => {
   const problem = problemOf(context, instance)
   if (problem !== undefined) return { finding: { kind: 'invalid', message: problem } }
   const { uid, generation } = instance.metadata
@@ -226,13 +224,13 @@ const tryToBegin = async (context: Context, instance: Instance, attempts: Attemp
 }
 
 /** All or nothing: without a pod of its own an instance holds no overlay. */
-const begin = async (context: Context, instance: Instance, attempts: Attempts): Promise<Outcome> => {
+const begin = async (context: Context, instance: Instance, attempts: Attempts): Promise<Step> => {
   const outcome = await tryToBegin(context, instance, attempts)
   if (outcome.finding.kind !== 'pod') await withdrawClaims(context, instance)
   return outcome
 }
 
-const advance = async (context: Context, instance: Instance, attempts: Attempts): Promise<Outcome> => {
+const advance = async (context: Context, instance: Instance, attempts: Attempts): Promise<Step> => {
   const pod = context.caches.pods.get(instance.metadata)
   if (pod && isOwnedBy(pod, instance)) return tend(context, instance, pod)
   if (pod) {
@@ -250,10 +248,11 @@ const expire = async ({ client, events }: Context, { metadata }: Instance, messa
   events.event({ apiVersion, kind: 'Instance', metadata }, 'Normal', 'Expired', message)
 }
 
-const soonest = (atMs: number | undefined, now: Date, requeueAfterMs = Number.POSITIVE_INFINITY): Result => {
-  const reviewAfterMs = atMs === undefined ? Number.POSITIVE_INFINITY : Math.max(atMs - now.getTime(), 0)
-  const afterMs = Math.min(requeueAfterMs, reviewAfterMs)
-  return afterMs === Number.POSITIVE_INFINITY ? {} : { requeueAfterMs: afterMs }
+/** Of all that call for another pass by their time, the first. */
+const soonest = (reviewAtMs: number | undefined, now: Date, ...afterMs: (number | undefined)[]): Result => {
+  const reviewAfterMs = reviewAtMs === undefined ? undefined : Math.max(reviewAtMs - now.getTime(), 0)
+  const given = [reviewAfterMs, ...afterMs].flatMap((ms) => ms ?? [])
+  return given.length > 0 ? { requeueAfterMs: Math.min(...given) } : {}
 }
 
 /** One pass over an Instance: its pod as the spec asks, and one status write. */
@@ -274,9 +273,10 @@ export const createInstanceReconciler =
       decision.kind === 'rest'
         ? await stop(context, instance, pod, decision.rest)
         : await advance(context, instance, attempts)
-    const after = statusAfter(instance, outcome, clock.now())
+    const service = await ensureService(context, instance)
+    const after = statusAfter(instance, { ...outcome, service }, clock.now())
     const before = instance.status
     caches.instances.note(await writeStatus(client, instances, instance, { before, after }))
     announce(events, { kind: 'Instance', metadata: instance.metadata }, before.conditions, after.conditions)
-    return soonest(reviewAtMs, now, requeueAfterMs)
+    return soonest(reviewAtMs, now, requeueAfterMs, lookAgainMs(service))
   }

@@ -18,6 +18,8 @@ import {
   unready,
   unschedulable,
 } from './pod-state.ts'
+import { serviceVerdicts, standingWith } from './service/condition.ts'
+import type { ServiceFinding } from './service/ensure.ts'
 
 /** What a pass found out; the conditions follow from it alone. */
 export type Finding =
@@ -207,21 +209,23 @@ const upToDate = (finding: Finding): ConditionVerdict => {
   }
 }
 
+/** What a pass came to. */
+export interface Outcome {
+  finding: Finding
+  grant?: Grant | undefined
+  /** Undefined where none is asked for. */
+  service?: ServiceFinding | undefined
+}
+
 /** The whole status after a pass. Without a grant nothing may be mounted. */
-export const statusAfter = (
-  instance: Instance,
-  { finding, grant }: { finding: Finding; grant?: Grant | undefined },
-  now: Date,
-): InstanceStatus => {
+export const statusAfter = (instance: Instance, { finding, grant, service }: Outcome, now: Date): InstanceStatus => {
   const { generation } = instance.metadata
   const { image, overlays, running, standing } = verdictsOf(finding, instance)
   const verdicts = [
-    ...standingConditions(standing),
-    running,
-    image,
-    overlays,
-    upToDate(finding),
+    ...standingConditions(standingWith(service, standing)),
+    ...[running, image, overlays, upToDate(finding)],
     ...idleVerdicts(instance, finding),
+    ...serviceVerdicts(service),
   ]
   return {
     observedGeneration: generation,

@@ -1,4 +1,5 @@
 import { nextPod } from '../../controller/instances/lifecycle/next-pod.ts'
+import type { ServiceFinding } from '../../controller/instances/service/ensure.ts'
 import { type Drift, type Finding, statusAfter } from '../../controller/instances/status.ts'
 import type { Instance } from '../../crds/instance.ts'
 import { preparedCondition } from '../../kube/names.ts'
@@ -31,6 +32,12 @@ const told = (
 ): State => ({
   ...{ kind: 'Instance', name: state, kstatus, health },
   object: { ...instance, status: statusAfter(instance, { finding }, now) },
+})
+
+/** One that runs, without the Service that it asks for. */
+const unserved = (state: string, service: ServiceFinding, kstatus: Kstatus, seen: Health): State => ({
+  ...{ kind: 'Instance', name: state, kstatus, health: seen },
+  object: { ...always, status: statusAfter(always, { finding: podOf(runs), service }, now) },
 })
 
 const podOf = (status: object, drift: Drift = { kind: 'none' }, instance = always): Finding => {
@@ -122,6 +129,18 @@ const ofPods: State[] = [
     healthy(
       'Running; BaseChanged: the image is now debian@new, but the overlay was first written upon debian@old and stays on that',
     ),
+  ),
+  unserved(
+    'serviceNameTaken',
+    { kind: 'taken', message: 'delete Service dev' },
+    'Failed',
+    degraded('ServiceNameTaken: delete Service dev'),
+  ),
+  unserved(
+    'serviceRefused',
+    { kind: 'refused', message: 'exceeded quota: services' },
+    'InProgress',
+    progressing('ServiceRefused: exceeded quota: services'),
   ),
   told(
     'editedToBeInvalid',

@@ -190,6 +190,52 @@ describe('idleTimeoutSeconds', () => {
   }, 180_000)
 })
 
+describe('a Service, where spec.service asks for one', () => {
+  const web = (spec: object) =>
+    instance('web', { ports: [{ name: 'http', containerPort: 8080 }], podTemplate: promptly, ...spec })
+  const serviceSchema = z.object({
+    type: z.string(),
+    clusterIP: z.string(),
+    ports: z.array(z.object({ port: z.number() })),
+  })
+  const service = async () => serviceSchema.parse((await fixture.get('service', 'web')).spec)
+
+  test('leads to the pod, and keeps its address while the instance is stopped', async () => {
+    await fixture.apply(web({ service: {} }))
+    const { status } = await fixture.ready('instance', 'web')
+    expect(conditionOf({ ...(await fixture.get('instance', 'web')), status }, 'ServiceReady').status).toBe('True')
+    const { clusterIP } = await service()
+    await until('its endpoint is the pod', async () => {
+      const [slice] = await kubectl.list(fixture.namespace, 'endpointslices', 'kubernetes.io/service-name=web')
+      const { podIP } = (await fixture.get('pod', 'web')).status ?? {}
+      return JSON.stringify(slice).includes(`"${podIP}"`)
+    })
+    await fixture.apply(web({ service: { type: 'NodePort' }, state: 'Stopped' }))
+    await told('web', 'Ready', /^True Stopped/)
+    expect(await service()).toMatchObject({ type: 'NodePort', clusterIP })
+  })
+
+  test('goes when it is not asked for any more', async () => {
+    await fixture.apply(web({}))
+    await until('the Service is gone', () => isGone('service', 'web'))
+    await fixture.delete('instance', 'web')
+  })
+
+  test("a stranger's of its name is told and left alone", async () => {
+    const strange = { selector: { app: 'mine' }, ports: [{ port: 1 }] }
+    await fixture.apply({ apiVersion: 'v1', kind: 'Service', metadata: { name: 'web' }, spec: strange })
+    await fixture.apply(web({ service: {} }))
+    await told('web', 'Stalled', /^True ServiceNameTaken/)
+    expect(conditionOf(await fixture.get('instance', 'web'), 'Running').status).toBe('True')
+    expect(await service()).toMatchObject({ ports: [{ port: 1 }] })
+    await fixture.delete('service', 'web')
+    await fixture.ready('instance', 'web')
+    expect(await service()).toMatchObject({ ports: [{ port: 8080 }] })
+    await fixture.end('web')
+    await until('the Service went with the instance', () => isGone('service', 'web'))
+  })
+})
+
 describe('a graceful stop', () => {
   test('an instance that idles ends at once, long before its grace is over', async () => {
     await fixture.apply(instance('calm', {}))
