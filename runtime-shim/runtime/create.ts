@@ -1,4 +1,14 @@
-import { chmodSync, closeSync, constants, mkdirSync, openSync, rmdirSync, rmSync, symlinkSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  rmdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { openBase } from '../mount/base.ts'
 import { hasCode } from '../mount/error-code.ts'
@@ -155,6 +165,7 @@ const createMain = (
     const user = effectiveUser(target, ticket)
     assertNotRoot(ticket, user)
     if (!sameUser(user, config.process.user)) writeJson(container.user, user)
+    if (ticket.stopSignal !== null) writeFileSync(container.stopSignal, `${ticket.stopSignal}\n`)
     writeConfig(bundle, mainConfig(config, { root: target, user, init }))
   } catch (error) {
     undo(layout, id, hostRoots)

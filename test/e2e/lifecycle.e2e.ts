@@ -152,15 +152,15 @@ describe('a pod that ends by itself', () => {
 
 describe('idleTimeoutSeconds', () => {
   test('stops what nobody uses, says why and how to go on, and starts it at a request without touching the spec', async () => {
-    const dev = instance('idle', { overlays: ['mine'], idleTimeoutSeconds: 30, podTemplate: promptly })
+    const dev = instance('idle', { overlays: ['mine'], idleTimeoutSeconds: 60, podTemplate: promptly })
     await fixture.apply(persistentOverlay('mine'), dev)
     const { metadata } = await fixture.ready('instance', 'idle')
     const session = fixture.exec('idle', 'sleep', '55')
     await told('idle', 'Idle', /^False Used: processes by exec: 1 \(sleep\)|^False Used: its node has not seen/)
     await session
     expect(conditionOf(await fixture.get('instance', 'idle'), 'Idle').status).toBe('False')
-    await told('idle', 'Idle', /^True NotUsed: no process by exec.*is stopped when/, 60)
-    const stopped = await told('idle', 'Ready', /^True Idle: nobody has used it since .*start-requested/, 60)
+    await told('idle', 'Idle', /^True NotUsed: no process by exec.*is stopped when/, 90)
+    const stopped = await told('idle', 'Ready', /^True Idle: nobody has used it since .*start-requested/, 90)
     expect(conditionOf(stopped, 'Running').reason).toBe('Idle')
     expect(stopped.metadata.generation).toBe(metadata.generation)
     expect(await isGone('pod', 'idle')).toBe(true)
