@@ -7,7 +7,15 @@ import type { Metrics } from '../kube/metrics.ts'
 import { labels } from '../kube/names.ts'
 import { allSynced, createReflector } from '../kube/reflector.ts'
 import { keyOf } from '../kube/resource.ts'
-import { claims, containerImages, daemonSets, instances, persistentOverlays, pods } from '../kube/resources.ts'
+import {
+  claims,
+  containerImages,
+  daemonSets,
+  instances,
+  persistentOverlays,
+  pods,
+  services,
+} from '../kube/resources.ts'
 import { createSerializer } from '../kube/serially.ts'
 import { createWorkQueue, type WorkQueueOptions } from '../kube/work-queue.ts'
 import type { Context } from './context.ts'
@@ -82,6 +90,12 @@ const createCaches = ({ client, log, metrics }: Parts, triggers: ReturnType<type
       labelSelector: labels.prefetch,
       indexes: indexes.prefetchPods,
       onChange: ({ object }) => triggers.prefetch(object),
+    }),
+    services: createReflector({
+      ...shared,
+      resource: services,
+      labelSelector: labels.instance,
+      onChange: ({ object }) => triggers.service(object),
     }),
   }
 }

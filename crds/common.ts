@@ -57,6 +57,11 @@ export const imageConfigSchema = z.object({
     .optional()
     .meta({ description: 'User, and group after a colon, as names or numbers; root when left out.' }),
   workingDir: z.string().max(4096).optional().meta({ description: 'Working directory; / when left out.' }),
+  stopSignal: z
+    .string()
+    .max(32)
+    .optional()
+    .meta({ description: 'What asks its process to end, as a name or a number; SIGTERM when left out.' }),
 })
 export type ImageConfig = z.infer<typeof imageConfigSchema>
 

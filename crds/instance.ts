@@ -157,6 +157,16 @@ const specSchema = z.object({
       ],
     }),
   ports: container('ports', 'Ports that it listens on.'),
+  service: z
+    .object({
+      type: z.enum(['ClusterIP', 'NodePort', 'LoadBalancer']).default('ClusterIP').meta({
+        description: 'Where it can be reached from, as of any Service.',
+      }),
+    })
+    .optional()
+    .meta({
+      description: "Asks for a Service of the instance's name with its ports; it stays while the instance is stopped.",
+    }),
   resources: container('resources', 'Requests and limits; fractions in quotes ("0.5").').meta({
     mostKeys: { limits: 16, requests: 16 },
     rules: [quantitiesRule('limits'), quantitiesRule('requests')],
@@ -302,6 +312,10 @@ export const instance: KindDefinition = {
       rule: '!has(self.spec.entrypoint) || (!has(self.spec.command) && !has(self.spec.args))',
       message: 'entrypoint says what runs without command and args: leave it out, or those',
       fieldPath: '.spec.entrypoint',
+    },
+    {
+      rule: '!has(self.spec.service) || (has(self.spec.ports) && self.spec.ports.size() > 0)',
+      message: 'a service needs ports: name them in spec.ports',
     },
   ],
   columns: [

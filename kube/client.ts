@@ -54,15 +54,16 @@ export interface KubeClient {
   /** @param body without apiVersion and kind: they are the resource's */
   create<T extends KubeObject>(resource: Resource<T>, body: object, namespace: string): Promise<T>
   /**
-   * Server-side apply, with force: fields that `fieldManager` set before and
-   * that are not in `body` are removed.
+   * Server-side apply: fields that `fieldManager` set before and that are not in
+   * `body` are removed. With force, the default, fields of others are taken over;
+   * without, they are a Conflict.
    *
    * @param body the whole intent; `metadata.name` and `.namespace` say which object, `.resourceVersion` is a precondition
    */
   apply<T extends KubeObject>(
     resource: Resource<T>,
     body: object,
-    options: { fieldManager: string; subresource?: 'status' },
+    options: { fieldManager: string; subresource?: 'status'; force?: boolean },
   ): Promise<T>
   /**
    * Undefined when the object is not there.
@@ -201,11 +202,11 @@ const clientOver = (transport: Transport): KubeClient => {
       return parseAnswer(resource, json)
     },
 
-    apply: async (resource, body, { fieldManager, subresource }) => {
+    apply: async (resource, body, { fieldManager, subresource, force = true }) => {
       const { metadata } = namedSchema.parse(body)
       const json = await transport.send({
         method: 'PATCH',
-        path: `${objectPath(resource, metadata, subresource)}${query({ fieldManager, force: true })}`,
+        path: `${objectPath(resource, metadata, subresource)}${query({ fieldManager, force })}`,
         body: { contentType: 'application/apply-patch+yaml', json: typed(resource, body) },
       })
       return parseAnswer(resource, json)

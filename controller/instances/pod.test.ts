@@ -32,6 +32,24 @@ describe('the pod of an instance', () => {
     })
   })
 
+  test.each([
+    ["the image's own program", { entrypoint: 'Image' }, 'SIGINT'],
+    ['another program', { command: ['serve'] }, 'SIGINT'],
+    ['one that idles', {}, undefined],
+  ])("carries the image's stop signal for %s", (_, spec, signal) => {
+    const { annotations = {} } = pod(spec, { config: { stopSignal: 'SIGINT' } }).metadata ?? {}
+    expect(annotations['lamina.dev/stop-signal']).toBe(signal)
+  })
+
+  test('asks for a report of its use where that matters, and is not another pod for it', () => {
+    expect(pod({ idleTimeoutSeconds: 60 }).metadata?.annotations).toHaveProperty(['lamina.dev/report-idle'])
+    expect(pod({}).metadata?.annotations).not.toHaveProperty(['lamina.dev/report-idle'])
+    const hashes = [{}, { idleTimeoutSeconds: 60 }, { activeDeadlineSeconds: 1 }, { updatePolicy: 'Recreate' }].map(
+      (spec) => templateHash(parts(spec)),
+    )
+    expect(new Set(hashes).size).toBe(1)
+  })
+
   test('mounts each overlay where the runtime looks for it', () => {
     const overlays = ['a', 'b'].map((name) => ({ overlay: genOverlay(name), claimName: `lamina-${name}` }))
     const uses = [{ name: 'a' }, { name: 'b', access: 'ReadOnly' }]

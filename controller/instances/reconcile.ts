@@ -1,6 +1,6 @@
 import type { Instance } from '../../crds/instance.ts'
 import type { Attempts } from '../../kube/attempts.ts'
-import { apiVersion, releaseFinalizer } from '../../kube/names.ts'
+import { annotations, apiVersion, releaseFinalizer } from '../../kube/names.ts'
 import { instanceOwnerOf } from '../../kube/owner.ts'
 import { parseKey } from '../../kube/resource.ts'
 import { instances, nodes, type Pod, pods } from '../../kube/resources.ts'
@@ -12,13 +12,15 @@ import { writeStatus } from '../write-status.ts'
 import { checkNeededBy } from './check-needed.ts'
 import { withdrawClaims } from './claim.ts'
 import { deletedOverlayOf, remadeOverlayOf } from './deleted-overlay.ts'
-import { hasCompleted } from './lifecycle/at-rest.ts'
+import { hasCompleted, isIdleStopped } from './lifecycle/at-rest.ts'
 import { decide } from './lifecycle/decide.ts'
+import { reportWanted } from './lifecycle/idle.ts'
 import { type NextPod, nextPod } from './lifecycle/next-pod.ts'
 import type { Rest } from './lifecycle/policy.ts'
 import { isStartRequested } from './lifecycle/start-request.ts'
 import { replacedBecause } from './lifecycle/update.ts'
 import { isOwnedBy, isTerminal, startFailure, type Trouble } from './pod-state.ts'
+import { ensureService, lookAgainMs } from './service/ensure.ts'
 import {
   claimAll,
   createPod,
@@ -34,6 +36,7 @@ import {
   type Drift,
   type Finding,
   type Grant,
+  type Outcome,
   podInvalid,
   podRefused,
   statusAfter,
@@ -41,13 +44,10 @@ import {
 } from './status.ts'
 import { templateProblem } from './template-rules.ts'
 
-interface Outcome extends Result {
-  finding: Finding
-  grant?: Grant | undefined
-}
+type Step = Outcome & Result
 
 /** Nothing tells when a pod of another's goes. */
-const lookAgainMs = 5_000
+const strangerLookAgainMs = 5_000
 /** When a pod that was refused is tried again. */
 const refusalPace = { firstMs: 2_000, longestMs: 60_000 }
 
@@ -62,26 +62,28 @@ const isLatest = async ({ client }: Context, { metadata }: Instance): Promise<bo
   (await client.get(instances, metadata))?.metadata.uid === metadata.uid
 
 /** Whose pod it is that has our name: one of an earlier instance of this name is let go, any other left alone. */
-const ofStranger = async (context: Context, instance: Instance, pod: Pod): Promise<Outcome> => {
+const ofStranger = async (context: Context, instance: Instance, pod: Pod): Promise<Step> => {
   const { name, deletionTimestamp, finalizers } = pod.metadata
   const isOfEarlier = instanceOwnerOf(pod)?.name === name
   if (isOfEarlier && !deletionTimestamp && (await isLatest(context, instance))) await remove(context, pod)
   if (isOfEarlier || deletionTimestamp || finalizers.includes(releaseFinalizer)) {
     const message = `pod ${name} of an earlier instance of this name has not ended yet`
-    return { finding: { kind: 'previousPod', message }, requeueAfterMs: lookAgainMs }
+    return { finding: { kind: 'previousPod', message }, requeueAfterMs: strangerLookAgainMs }
   }
   const message = `a pod ${name} that is not Lamina's has the instance's name: delete it, or give the instance another name`
-  return { finding: { kind: 'nameTaken', message }, requeueAfterMs: lookAgainMs }
+  return { finding: { kind: 'nameTaken', message }, requeueAfterMs: strangerLookAgainMs }
 }
 
 const isTold = ({ status }: Instance, { reason }: Rest): boolean =>
   conditionOf(status.conditions, 'Running')?.reason === reason
 
 /** Nothing is said to be stopped of which the API server still has a pod: the cache may lack it. */
-const stop = async (context: Context, instance: Instance, cached: Pod | undefined, rest: Rest): Promise<Outcome> => {
+const stop = async (context: Context, instance: Instance, cached: Pod | undefined, rest: Rest): Promise<Step> => {
   const pod = cached ?? (isTold(instance, rest) ? undefined : await liveOf(context, instance))
   if (!pod || !isOwnedBy(pod, instance)) return { finding: { kind: 'stopped', rest } }
-  if (!pod.metadata.deletionTimestamp) await remove(context, pod)
+  // What its pod alone tells is written before the pod goes; the write leads to another pass.
+  const isWritten = rest.idleStop === undefined || isIdleStopped(instance)
+  if (isWritten && !pod.metadata.deletionTimestamp) await remove(context, pod)
   return { finding: { kind: 'stopping', pod, rest } }
 }
 
@@ -115,14 +117,14 @@ const driftOf = (context: Context, instance: Instance, hash: string | undefined)
 }
 
 /** The overlays stay claimed: another pod follows as soon as this one has ended. */
-const replace = async (context: Context, instance: Instance, pod: Pod, why: string): Promise<Outcome> => {
+const replace = async (context: Context, instance: Instance, pod: Pod, why: string): Promise<Step> => {
   await remove(context, pod)
   const message = `pod ${pod.metadata.name} is being replaced: ${why}`
   return { finding: { kind: 'previousPod', message, pod }, grant: keptGrant(instance, pod) }
 }
 
 /** A pod whose grant was never written: a leader made it and stopped before that. */
-const grantLate = async (context: Context, instance: Instance, pod: Pod): Promise<Outcome> => {
+const grantLate = async (context: Context, instance: Instance, pod: Pod): Promise<Step> => {
   const prepared = await claimAll(context, instance)
   if (prepared.kind === 'claimed' && isAsSpecified(hashOf(pod), prepared.parts)) {
     return {
@@ -141,7 +143,7 @@ const staysTold = (instance: Instance, pod: Pod, isLate: boolean): boolean => {
   return !isLate && startFailure(pod) !== undefined && told?.reason !== waitingForPreviousPod
 }
 
-const ending = async (context: Context, instance: Instance, pod: Pod): Promise<Outcome> => {
+const ending = async (context: Context, instance: Instance, pod: Pod): Promise<Step> => {
   const { name, deletionTimestamp = '' } = pod.metadata
   const late = context.clock.now().getTime() - Date.parse(deletionTimestamp)
   const { nodeName } = pod.spec ?? {}
@@ -163,7 +165,7 @@ const ending = async (context: Context, instance: Instance, pod: Pod): Promise<O
   }
 }
 
-const ended = async (context: Context, instance: Instance, pod: Pod): Promise<Outcome> => {
+const ended = async (context: Context, instance: Instance, pod: Pod): Promise<Step> => {
   if (isStartRequested(instance)) return replace(context, instance, pod, 'a start has been asked for')
   const now = context.clock.now()
   const next = nextPod(instance, pod, now)
@@ -173,7 +175,7 @@ const ended = async (context: Context, instance: Instance, pod: Pod): Promise<Ou
   if (drift.kind === 'spec') {
     return replace(context, instance, pod, 'it has ended, and the spec or its image has changed')
   }
-  const outcome: Outcome = { finding: { kind: 'pod', pod, drift: { kind: 'none' }, next }, grant }
+  const outcome: Step = { finding: { kind: 'pod', pod, drift: { kind: 'none' }, next }, grant }
   const waitMs = Date.parse(next.backoff.retryTime) - now.getTime()
   if (waitMs > 0) return { ...outcome, requeueAfterMs: waitMs }
   await remove(context, pod)
@@ -186,7 +188,7 @@ const drifted = async (
   instance: Instance,
   pod: Pod,
   drift: Extract<Drift, { kind: 'spec' }>,
-): Promise<Outcome> => {
+): Promise<Step> => {
   const grant = keptGrant(instance, pod)
   const why = replacedBecause(instance, pod)
   if (why === undefined) return { finding: { kind: 'pod', pod, drift }, grant }
@@ -207,7 +209,17 @@ const unprovisionedOf = ({ caches }: Context, { metadata: { namespace }, spec }:
   return undefined
 }
 
-const tend = async (context: Context, instance: Instance, pod: Pod): Promise<Outcome> => {
+/** By an annotation, for agents read no Instances but at a start. */
+const askWhetherIdle = async ({ client, caches, clock }: Context, instance: Instance, pod: Pod): Promise<void> => {
+  const wanted = reportWanted(instance, pod, clock.now())
+  if (wanted === pod.metadata.annotations[annotations.reportIdle]) return
+  const { uid } = pod.metadata
+  const patch = { metadata: { uid, annotations: { [annotations.reportIdle]: wanted ?? null } } }
+  const patched = await client.mergePatch(pods, pod.metadata, patch)
+  if (patched) caches.pods.note(patched)
+}
+
+const tend = async (context: Context, instance: Instance, pod: Pod): Promise<Step> => {
   if (pod.metadata.deletionTimestamp) return ending(context, instance, pod)
   if (isTerminal(pod)) return ended(context, instance, pod)
   if (instance.status.pod?.uid !== pod.metadata.uid) return grantLate(context, instance, pod)
@@ -219,6 +231,7 @@ const tend = async (context: Context, instance: Instance, pod: Pod): Promise<Out
     context.caches.overlays.get({ namespace: pod.metadata.namespace, name }),
   )
   if (check !== undefined) return replace(context, instance, pod, `its overlay is to be checked: ${check}`)
+  await askWhetherIdle(context, instance, pod)
   const drift = driftOf(context, instance, hashOf(pod))
   if (drift.kind === 'spec') return drifted(context, instance, pod, drift)
   return {
@@ -243,7 +256,7 @@ const lastRefusal = ({ status }: Instance): Finding | undefined => {
 const isToldNameTaken = ({ status }: Instance): boolean =>
   conditionOf(status.conditions, 'Ready')?.reason === 'PodNameTaken'
 
-const tryToBegin = async (context: Context, instance: Instance, attempts: Attempts): Promise<Outcome> => {
+const tryToBegin = async (context: Context, instance: Instance, attempts: Attempts): Promise<Step> => {
   const problem = problemOf(context, instance)
   if (problem !== undefined) return { finding: { kind: 'invalid', message: problem } }
   const { uid, generation } = instance.metadata
@@ -274,20 +287,20 @@ const tryToBegin = async (context: Context, instance: Instance, attempts: Attemp
 }
 
 /** All or nothing: without a pod of its own an instance holds no overlay. */
-const begin = async (context: Context, instance: Instance, attempts: Attempts): Promise<Outcome> => {
+const begin = async (context: Context, instance: Instance, attempts: Attempts): Promise<Step> => {
   const outcome = await tryToBegin(context, instance, attempts)
   if (outcome.finding.kind !== 'pod') await withdrawClaims(context, instance)
   return outcome
 }
 
 /** What it was made from stays told: an edit since then is seen by it. */
-const finished = (context: Context, instance: Instance): Outcome => {
+const finished = (context: Context, instance: Instance): Step => {
   const { pod } = instance.status
   const drift: Drift = pod ? driftOf(context, instance, pod.templateHash) : { kind: 'none' }
   return { finding: { kind: 'finished', drift }, ...(pod ? { grant: { pod } } : {}) }
 }
 
-const advance = async (context: Context, instance: Instance, attempts: Attempts): Promise<Outcome> => {
+const advance = async (context: Context, instance: Instance, attempts: Attempts): Promise<Step> => {
   const pod = context.caches.pods.get(instance.metadata)
   if (pod && isOwnedBy(pod, instance)) return tend(context, instance, pod)
   if (pod) {
@@ -305,10 +318,11 @@ const expire = async ({ client, events }: Context, { metadata }: Instance, messa
   events.event({ apiVersion, kind: 'Instance', metadata }, 'Normal', 'Expired', message)
 }
 
-const soonest = (atMs: number | undefined, now: Date, requeueAfterMs = Number.POSITIVE_INFINITY): Result => {
-  const reviewAfterMs = atMs === undefined ? Number.POSITIVE_INFINITY : Math.max(atMs - now.getTime(), 0)
-  const afterMs = Math.min(requeueAfterMs, reviewAfterMs)
-  return afterMs === Number.POSITIVE_INFINITY ? {} : { requeueAfterMs: afterMs }
+/** Of all that call for another pass by their time, the first. */
+const soonest = (reviewAtMs: number | undefined, now: Date, ...afterMs: (number | undefined)[]): Result => {
+  const reviewAfterMs = reviewAtMs === undefined ? undefined : Math.max(reviewAtMs - now.getTime(), 0)
+  const given = [reviewAfterMs, ...afterMs].flatMap((ms) => ms ?? [])
+  return given.length > 0 ? { requeueAfterMs: Math.min(...given) } : {}
 }
 
 /** One pass over an Instance: its pod as the spec asks, and one status write. */
@@ -329,9 +343,10 @@ export const createInstanceReconciler =
       decision.kind === 'rest'
         ? await stop(context, instance, pod, decision.rest)
         : await advance(context, instance, attempts)
-    const after = statusAfter(instance, outcome, clock.now())
+    const service = await ensureService(context, instance)
+    const after = statusAfter(instance, { ...outcome, service }, clock.now())
     const before = instance.status
     caches.instances.note(await writeStatus(client, instances, instance, { before, after }))
     announce(events, { kind: 'Instance', metadata: instance.metadata }, before.conditions, after.conditions)
-    return soonest(reviewAtMs, now, requeueAfterMs)
+    return soonest(reviewAtMs, now, requeueAfterMs, lookAgainMs(service))
   }

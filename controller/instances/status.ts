@@ -2,10 +2,13 @@ import type { Instance, InstanceStatus } from '../../crds/instance.ts'
 import type { Pod } from '../../kube/resources.ts'
 import { type ConditionVerdict, conditionOf, mergeConditions, standingConditions, verdict } from '../conditions.ts'
 import { lifecycleFields } from './lifecycle/fields.ts'
+import { idleVerdicts } from './lifecycle/idle-condition.ts'
 import type { Rest } from './lifecycle/policy.ts'
 import { howToStart } from './lifecycle/start-request.ts'
 import { type AboutPod, bothReady, imageReady, not, notRunning, ofPod, type Verdicts } from './of-pod.ts'
 import { isTerminal, processFields, type Trouble } from './pod-state.ts'
+import { serviceVerdicts, standingWith } from './service/condition.ts'
+import type { ServiceFinding } from './service/ensure.ts'
 
 /** What a pass found out; the conditions follow from it alone. */
 export type Finding =
@@ -166,15 +169,24 @@ const upToDate = (finding: Finding, instance: Instance): ConditionVerdict => {
   }
 }
 
+/** What a pass came to. */
+export interface Outcome {
+  finding: Finding
+  grant?: Grant | undefined
+  /** Undefined where none is asked for. */
+  service?: ServiceFinding | undefined
+}
+
 /** The whole status after a pass. Without a grant nothing may be mounted. */
-export const statusAfter = (
-  instance: Instance,
-  { finding, grant }: { finding: Finding; grant?: Grant | undefined },
-  now: Date,
-): InstanceStatus => {
+export const statusAfter = (instance: Instance, { finding, grant, service }: Outcome, now: Date): InstanceStatus => {
   const { generation } = instance.metadata
   const { image, overlays, running, standing } = verdictsOf(finding, instance)
-  const verdicts = [...standingConditions(standing), running, image, overlays, upToDate(finding, instance)]
+  const verdicts = [
+    ...standingConditions(standingWith(service, standing)),
+    ...[running, image, overlays, upToDate(finding, instance)],
+    ...idleVerdicts(instance, finding),
+    ...serviceVerdicts(service),
+  ]
   return {
     observedGeneration: generation,
     ...grant,

@@ -1,5 +1,6 @@
 import { nextPod } from '../../controller/instances/lifecycle/next-pod.ts'
 import type { AboutPod } from '../../controller/instances/of-pod.ts'
+import type { ServiceFinding } from '../../controller/instances/service/ensure.ts'
 import { type Drift, type Finding, statusAfter } from '../../controller/instances/status.ts'
 import type { Instance } from '../../crds/instance.ts'
 import { preparedCondition } from '../../kube/names.ts'
@@ -13,6 +14,8 @@ const always = genInstance(name)
 const never = genInstance(name, { spec: { restartPolicy: 'Never' } })
 const stopped = genInstance(name, { spec: { state: 'Stopped' } })
 const asAsked = { reason: 'Stopped', message: '' } as const
+const sleepy = genInstance(name, { spec: { idleTimeoutSeconds: 3600 } })
+const idleStop = { idleSince: '2026-01-01T11:00:00Z', stopTime: '2026-01-01T12:00:00Z', seen: 'no process by exec' }
 const failedBefore = genInstance(name, {
   spec: { restartPolicy: 'Never' },
   status: { lastTermination: { exitCode: 7 }, conditions: [condition('Running', 'False', 'Failed')] },
@@ -30,6 +33,12 @@ const told = (
 ): State => ({
   ...{ kind: 'Instance', name: state, kstatus, health },
   object: { ...instance, status: statusAfter(instance, { finding }, now) },
+})
+
+/** One that runs, without the Service that it asks for. */
+const unserved = (state: string, service: ServiceFinding, kstatus: Kstatus, seen: Health): State => ({
+  ...{ kind: 'Instance', name: state, kstatus, health: seen },
+  object: { ...always, status: statusAfter(always, { finding: podOf(runs), service }, now) },
 })
 
 const podOf = (status: object, drift: Drift = { kind: 'none' }, about: AboutPod = {}, instance = always): Finding => {
@@ -134,6 +143,18 @@ const ofPods: State[] = [
       'Running; BaseChanged: the image is now debian@new, but the overlay lies upon debian@old and stays on that until it is told to follow it (spec.overlays[].base)',
     ),
   ),
+  unserved(
+    'serviceNameTaken',
+    { kind: 'taken', message: 'delete Service dev' },
+    'Failed',
+    degraded('ServiceNameTaken: delete Service dev'),
+  ),
+  unserved(
+    'serviceRefused',
+    { kind: 'refused', message: 'exceeded quota: services' },
+    'InProgress',
+    progressing('ServiceRefused: exceeded quota: services'),
+  ),
   told(
     'overlayDeleted',
     [podOf(runs, { kind: 'none' }, { deleted: { reason: 'OverlayDeleted', message: 'work has been deleted' } })],
@@ -213,6 +234,12 @@ export const instanceFindings = {
   ],
   stopped: [
     told('stopped', [{ kind: 'stopped', rest: asAsked }, stopped], 'Current', health('Suspended')('Stopped')),
+    told(
+      'idle',
+      [{ kind: 'stopped', rest: { reason: 'Idle', message: 'nobody has used it since noon', idleStop } }, sleepy],
+      'Current',
+      health('Suspended')('Idle: nobody has used it since noon'),
+    ),
     told(
       'pastDeadline',
       [{ kind: 'stopped', rest: { reason: 'DeadlineExceeded', message: 'active since yesterday' } }],

@@ -49,6 +49,7 @@ const runConfig = ({ config }: ImageConfiguration): ImageConfig => ({
   ...(config?.Env ? { env: config.Env } : {}),
   ...(config?.User ? { user: config.User } : {}),
   ...(config?.WorkingDir ? { workingDir: config.WorkingDir } : {}),
+  ...(config?.StopSignal ? { stopSignal: config.StopSignal.slice(0, 32) } : {}),
 })
 
 interface Found {

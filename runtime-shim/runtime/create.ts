@@ -1,4 +1,14 @@
-import { chmodSync, closeSync, constants, mkdirSync, openSync, rmdirSync, rmSync, symlinkSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  rmdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { BadImageError } from '../mount/bad-image.ts'
 import { openBase } from '../mount/base.ts'
@@ -170,6 +180,7 @@ const createMain = (
     const changed = mainConfig(config, { root: target, user, init })
     withRoot(target, (root) => assertProgram(root, changed, ticket.image.reference))
     if (!sameUser(user, config.process.user)) writeJson(container.user, user)
+    if (ticket.stopSignal !== null) writeFileSync(container.stopSignal, `${ticket.stopSignal}\n`)
     writeConfig(bundle, changed)
   } catch (error) {
     undo(layout, id, hostRoots)

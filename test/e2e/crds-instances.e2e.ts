@@ -69,6 +69,11 @@ const rules: Rule[] = [
     refused: [running({ entrypoint: 'Image', command: ['true'] }), running({ entrypoint: 'Idle', args: ['x'] })],
   },
   {
+    message: 'a service needs ports: name them in spec.ports',
+    allowed: [running({ service: {}, ports: [{ containerPort: 80 }] })],
+    refused: [running({ service: {} }), running({ service: {}, ports: [] })],
+  },
+  {
     message: 'runtimeClassName is set by Lamina: leave it out',
     allowed: [templated({ priorityClassName: 'high' })],
     refused: [templated({ runtimeClassName: 'lamina' })],

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import * as z from 'zod'
 import { imageReference, testCluster } from './support/cluster.ts'
@@ -146,6 +147,119 @@ describe('a pod that ends by itself', () => {
     const { status } = await told('once', 'Stalled', /^True Failed/)
     expect(status?.startRequest).toMatchObject({ token: 'one' })
     await fixture.end('once')
+  })
+})
+
+describe('idleTimeoutSeconds', () => {
+  test('stops what nobody uses, says why and how to go on, and starts it at a request without touching the spec', async () => {
+    const dev = instance('idle', { overlays: ['mine'], idleTimeoutSeconds: 60, podTemplate: promptly })
+    await fixture.apply(persistentOverlay('mine'), dev)
+    const { metadata } = await fixture.ready('instance', 'idle')
+    const session = fixture.exec('idle', 'sleep', '55')
+    await told('idle', 'Idle', /^False Used: processes by exec: 1 \(sleep\)|^False Used: its node has not seen/)
+    await session
+    expect(conditionOf(await fixture.get('instance', 'idle'), 'Idle').status).toBe('False')
+    await told('idle', 'Idle', /^True NotUsed: no process by exec.*is stopped when/, 90)
+    const stopped = await told('idle', 'Ready', /^True Idle: nobody has used it since .*start-requested/, 90)
+    expect(conditionOf(stopped, 'Running').reason).toBe('Idle')
+    expect(stopped.metadata.generation).toBe(metadata.generation)
+    expect(await isGone('pod', 'idle')).toBe(true)
+
+    await fixture.apply(instance('other', { overlays: ['mine'], podTemplate: promptly }))
+    await fixture.ready('instance', 'other')
+    await fixture.end('other')
+
+    await requestStart('idle', 'monday')
+    const started = await told('idle', 'Running', /^True/)
+    expect(started.status?.startRequest).toMatchObject({ token: 'monday' })
+    expect(started.status?.idleStop).toBeUndefined()
+    expect(started.metadata.generation).toBe(metadata.generation)
+    await fixture.end('idle')
+  }, 300_000)
+
+  test('what works counts as used, without anybody in it', async () => {
+    const busy = 'while :; do :; done'
+    await fixture.apply(
+      instance('busy', { idleTimeoutSeconds: 30, command: ['bash', '-c', busy], podTemplate: promptly }),
+    )
+    await fixture.ready('instance', 'busy')
+    await sleep(75_000)
+    expect(conditionOf(await fixture.get('instance', 'busy'), 'Idle')).toMatchObject({ status: 'False' })
+    expect(conditionOf(await fixture.get('instance', 'busy'), 'Running')).toMatchObject({ status: 'True' })
+    await fixture.end('busy')
+  }, 180_000)
+})
+
+describe('a Service, where spec.service asks for one', () => {
+  const web = (spec: object) =>
+    instance('web', { ports: [{ name: 'http', containerPort: 8080 }], podTemplate: promptly, ...spec })
+  const serviceSchema = z.object({
+    type: z.string(),
+    clusterIP: z.string(),
+    ports: z.array(z.object({ port: z.number() })),
+  })
+  const service = async () => serviceSchema.parse((await fixture.get('service', 'web')).spec)
+
+  test('leads to the pod, and keeps its address while the instance is stopped', async () => {
+    await fixture.apply(web({ service: {} }))
+    const { status } = await fixture.ready('instance', 'web')
+    expect(conditionOf({ ...(await fixture.get('instance', 'web')), status }, 'ServiceReady').status).toBe('True')
+    const { clusterIP } = await service()
+    await until('its endpoint is the pod', async () => {
+      const [slice] = await kubectl.list(fixture.namespace, 'endpointslices', 'kubernetes.io/service-name=web')
+      const { podIP } = (await fixture.get('pod', 'web')).status ?? {}
+      return JSON.stringify(slice).includes(`"${podIP}"`)
+    })
+    await fixture.apply(web({ service: { type: 'NodePort' }, state: 'Stopped' }))
+    await told('web', 'Ready', /^True Stopped/)
+    expect(await service()).toMatchObject({ type: 'NodePort', clusterIP })
+  })
+
+  test('goes when it is not asked for any more', async () => {
+    await fixture.apply(web({}))
+    await until('the Service is gone', () => isGone('service', 'web'))
+    await fixture.delete('instance', 'web')
+  })
+
+  test("a stranger's of its name is told and left alone", async () => {
+    const strange = { selector: { app: 'mine' }, ports: [{ port: 1 }] }
+    await fixture.apply({ apiVersion: 'v1', kind: 'Service', metadata: { name: 'web' }, spec: strange })
+    await fixture.apply(web({ service: {} }))
+    await told('web', 'Stalled', /^True ServiceNameTaken/)
+    expect(conditionOf(await fixture.get('instance', 'web'), 'Running').status).toBe('True')
+    expect(await service()).toMatchObject({ ports: [{ port: 1 }] })
+    await fixture.delete('service', 'web')
+    await fixture.ready('instance', 'web')
+    expect(await service()).toMatchObject({ ports: [{ port: 8080 }] })
+    await fixture.end('web')
+    await until('the Service went with the instance', () => isGone('service', 'web'))
+  })
+})
+
+describe('a graceful stop', () => {
+  test('an instance that idles ends at once, long before its grace is over', async () => {
+    await fixture.apply(instance('calm', {}))
+    await fixture.ready('instance', 'calm')
+    const begin = performance.now()
+    await fixture.apply(instance('calm', { state: 'Stopped' }))
+    await told('calm', 'Ready', /^True Stopped/)
+    expect(performance.now() - begin).toBeLessThan(10_000)
+    await fixture.end('calm')
+  })
+
+  test('a process gets SIGTERM, and has its grace to end as it likes', async () => {
+    const careful = "trap 'sleep 3; echo saved > /result; exit 0' TERM; while :; do sleep 0.1; done"
+    const writer = (more: object) =>
+      instance('careful', { overlays: ['results'], command: ['bash', '-c', careful], ...more })
+    await fixture.apply(persistentOverlay('results'), writer({}))
+    await fixture.ready('instance', 'careful')
+    await fixture.apply(writer({ state: 'Stopped' }))
+    await told('careful', 'Ready', /^True Stopped/)
+    await fixture.apply(instance('reader', { overlays: ['results'], podTemplate: promptly }))
+    await fixture.ready('instance', 'reader')
+    expect(await fixture.exec('reader', 'cat', '/result')).toBe('saved')
+    await fixture.end('reader')
+    await fixture.end('careful')
   })
 })
 

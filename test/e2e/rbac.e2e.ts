@@ -44,6 +44,7 @@ describe.each([
       ...each(['get', 'list', 'watch', 'create', 'patch'], ['persistentvolumeclaims']),
       ...each(['get', 'list', 'watch'], ours),
       ...each(['get', 'list', 'watch', 'create', 'patch', 'delete'], ['daemonsets.apps']),
+      ...each(['get', 'list', 'watch', 'create', 'patch', 'delete'], ['services']),
       'delete instances.lamina.dev',
       'get secrets',
       'get nodes',

@@ -17,5 +17,12 @@ export const isPastDeadline = (instance: Instance): boolean =>
   instance.spec.activeDeadlineSeconds !== undefined &&
   !isStartRequested(instance)
 
+/** It was found idle, and is stopped for that. */
+export const isIdleStopped = (instance: Instance): boolean =>
+  instance.status.idleStop !== undefined &&
+  instance.spec.idleTimeoutSeconds !== undefined &&
+  !isStartRequested(instance)
+
 /** Whether its status tells that it has no pod and gets none: then it keeps no overlay. */
-export const isAtRest = (instance: Instance): boolean => hasCompleted(instance) || isPastDeadline(instance)
+export const isAtRest = (instance: Instance): boolean =>
+  hasCompleted(instance) || isPastDeadline(instance) || isIdleStopped(instance)

@@ -1,5 +1,6 @@
 import { deadline } from './deadline.ts'
 import { expiry } from './expiry.ts'
+import { idle } from './idle.ts'
 import type { Decision, Policy, Situation } from './policy.ts'
 import { isStartRequested } from './start-request.ts'
 
@@ -7,7 +8,7 @@ const stoppedAsAsked: Policy = ({ instance: { spec } }) =>
   spec.state === 'Stopped' ? { decision: { kind: 'rest', rest: { reason: 'Stopped', message: '' } } } : {}
 
 /** In this order: the first that decides has the word. */
-const policies: readonly Policy[] = [stoppedAsAsked, expiry, deadline]
+const policies: readonly Policy[] = [stoppedAsAsked, expiry, deadline, idle]
 
 /** What the policies come to together. */
 interface Lifecycle {

@@ -5,7 +5,7 @@ import type { Finding } from '../status.ts'
 import { wellAfterMs } from './next-pod.ts'
 import { isStartRequested, startRequestAfter } from './start-request.ts'
 
-type Fields = Pick<InstanceStatus, 'firstStartTime' | 'finishTime' | 'backoff' | 'startRequest'>
+type Fields = Pick<InstanceStatus, 'firstStartTime' | 'finishTime' | 'backoff' | 'startRequest' | 'idleStop'>
 
 const backoffAfter = (finding: Finding, before: InstanceStatus['backoff'], now: Date): InstanceStatus['backoff'] => {
   if (finding.kind !== 'pod') return before
@@ -30,7 +30,8 @@ const finishedAt = (finding: Finding, before: string | undefined, now: Date): st
 
 /** What of the status the lifecycle's policies need in later passes, also those of another controller. */
 export const lifecycleFields = (instance: Instance, finding: Finding, now: Date): Fields => {
-  const isStopped = (finding.kind === 'stopped' || finding.kind === 'stopping') && finding.rest.reason === 'Stopped'
+  const rest = finding.kind === 'stopped' || finding.kind === 'stopping' ? finding.rest : undefined
+  const isStopped = rest?.reason === 'Stopped' || rest?.reason === 'Idle'
   const { firstStartTime: first, backoff: failures, finishTime }: Fields = isStopped ? {} : instance.status
   const firstStartTime = first ?? (finding.kind === 'pod' ? mainStartTime(finding.pod) : undefined)
   const finished = finishedAt(finding, finishTime, now)
@@ -41,5 +42,6 @@ export const lifecycleFields = (instance: Instance, finding: Finding, now: Date)
     ...(finished === undefined ? {} : { finishTime: finished }),
     ...(backoff === undefined ? {} : { backoff }),
     ...(startRequest === undefined ? {} : { startRequest }),
+    ...(rest?.idleStop ? { idleStop: rest.idleStop } : {}),
   }
 }

@@ -1,4 +1,4 @@
-import type { Instance } from '../../../crds/instance.ts'
+import type { Instance, InstanceStatus } from '../../../crds/instance.ts'
 import type { Pod } from '../../../kube/resources.ts'
 
 /** All that a policy of the lifecycle looks at. */
@@ -11,8 +11,10 @@ export interface Situation {
 /** Why an instance has no pod, and is to have none. */
 export interface Rest {
   /** Of the conditions Running and Ready. */
-  reason: 'Stopped' | 'DeadlineExceeded'
+  reason: 'Stopped' | 'Idle' | 'DeadlineExceeded'
   message: string
+  /** What to remember of an idle one, for its pod tells nothing any more. */
+  idleStop?: InstanceStatus['idleStop']
 }
 
 export type Decision =
