@@ -8,8 +8,10 @@ import {
   type KindDefinition,
   labelNameRule,
   messageColumn,
+  nameOfOurs,
   objectName,
   observedGenerationField,
+  type Rule,
   readyColumn,
   reasonColumn,
   runningColumn,
@@ -22,6 +24,13 @@ const container = <Field extends keyof V1Container>(field: Field, description: s
     .optional()
     .meta({ kubernetes: `Container.${field}`, description })
 
+/** The field's schema is Kubernetes', which takes any word. */
+const quantitiesRule = (field: 'limits' | 'requests'): Rule => ({
+  rule: `!has(self.${field}) || self.${field}.all(name, type(self.${field}[name]) == int || isQuantity(self.${field}[name]))`,
+  message: `resources.${field} must be quantities: 500m or 2 of cpu, 512Mi or 4Gi of memory`,
+  fieldPath: `.${field}`,
+})
+
 /** PodTemplateSpec with nothing required but what names a list's item: it is laid over the pod that we make. */
 export interface PodTemplate {
   metadata?: { labels?: Record<string, string>; annotations?: Record<string, string> }
@@ -32,16 +41,36 @@ export interface PodTemplate {
 const longestSeconds = 2 ** 31 - 1
 
 const overlayUse = z.object({
-  name: z.string().min(1).max(54).meta({ description: 'Name of the PersistentOverlay.' }),
+  name: z
+    .string()
+    .min(1)
+    .max(54)
+    .meta({
+      description: 'Name of the PersistentOverlay.',
+      rules: [nameOfOurs('overlays[].name', 'PersistentOverlay')],
+    }),
   access: z
     .enum(['ReadWrite', 'ReadOnly'])
     .default('ReadWrite')
     .meta({ description: 'ReadWrite keeps what is written; ReadOnly adds a layer that others may share.' }),
+  base: z.enum(['Keep', 'Follow']).optional().meta({
+    description:
+      'When the image is another than the one that the overlay lies upon. Keep (when left out): the instance stays on that one. Follow: at its next start the overlay goes over to the new one; what it has of the old, package databases among it, hides what is new there.',
+  }),
 })
 
 const specSchema = z.object({
   imageRef: z
-    .object({ name: z.string().min(1).max(63).meta({ description: 'Name of the ContainerImage.' }) })
+    .object({
+      name: z
+        .string()
+        .min(1)
+        .max(63)
+        .meta({
+          description: 'Name of the ContainerImage.',
+          rules: [nameOfOurs('imageRef.name', 'ContainerImage')],
+        }),
+    })
     .meta({ description: 'The image it runs on.' }),
   overlays: z
     .array(overlayUse)
@@ -54,6 +83,10 @@ const specSchema = z.object({
         {
           rule: "self.filter(o, o.access == 'ReadWrite').size() <= 1",
           message: 'at most one overlay can be ReadWrite: set access: ReadOnly on the others',
+        },
+        {
+          rule: "self.all(o, o.access == 'ReadWrite' || !has(o.base) || o.base == 'Keep')",
+          message: 'base: Follow is for the overlay that is written: leave it out with access: ReadOnly',
         },
       ],
     }),
@@ -68,8 +101,8 @@ const specSchema = z.object({
             "Most that it may hold, as a quantity; when left out, what the node's disk or memory has. In memory writes fail there; on disk the kubelet evicts the pod some seconds later.",
           rules: [
             {
-              rule: 'isQuantity(self) && quantity(self).isGreaterThan(quantity("0"))',
-              message: 'sizeLimit must be a quantity above 0, such as 2Gi',
+              rule: "isQuantity(self) && quantity(self).compareTo(quantity('1Mi')) >= 0 && quantity(self).isLessThan(quantity('8Ei'))",
+              message: 'sizeLimit must be a quantity of at least 1Mi and below 8Ei, such as 2Gi (m means thousandths)',
             },
           ],
         }),
@@ -110,7 +143,19 @@ const specSchema = z.object({
   args: z.array(z.string().max(32_768)).max(512).optional().meta({ description: "Replaces the image's command." }),
   env: container('env', "Environment, over the image's."),
   envFrom: container('envFrom', 'Environment from ConfigMaps and Secrets.'),
-  workingDir: z.string().max(4096).optional().meta({ description: "Working directory; the image's when left out." }),
+  workingDir: z
+    .string()
+    .max(4096)
+    .optional()
+    .meta({
+      description: "Working directory, a path from the root; the image's when left out.",
+      rules: [
+        {
+          rule: "self == '' || self.matches('^/[^\\\\x00-\\\\x1f\\\\x7f]*$')",
+          message: 'workingDir must be a path from the root, without control characters: /home/me',
+        },
+      ],
+    }),
   ports: container('ports', 'Ports that it listens on.'),
   service: z
     .object({
@@ -122,7 +167,10 @@ const specSchema = z.object({
     .meta({
       description: "Asks for a Service of the instance's name with its ports; it stays while the instance is stopped.",
     }),
-  resources: container('resources', 'Requests and limits.'),
+  resources: container('resources', 'Requests and limits; fractions in quotes ("0.5").').meta({
+    mostKeys: { limits: 16, requests: 16 },
+    rules: [quantitiesRule('limits'), quantitiesRule('requests')],
+  }),
   volumes: z
     .custom<V1PodSpec['volumes']>()
     .optional()
@@ -138,18 +186,22 @@ const specSchema = z.object({
         {
           rule: '!has(self.spec) || !has(self.spec.runtimeClassName)',
           message: 'runtimeClassName is set by Lamina: leave it out',
+          fieldPath: '.spec.runtimeClassName',
         },
         {
           rule: '!has(self.spec) || !has(self.spec.nodeName)',
           message: 'nodeName would pass the scheduler by: use nodeSelector or affinity',
+          fieldPath: '.spec.nodeName',
         },
         {
           rule: '!has(self.spec) || !has(self.spec.hostUsers) || self.spec.hostUsers',
           message: 'hostUsers: false is not possible: an overlay would keep shifted owners',
+          fieldPath: '.spec.hostUsers',
         },
         {
           rule: '!has(self.spec) || !has(self.spec.restartPolicy)',
           message: 'set spec.restartPolicy of the Instance, not of its podTemplate',
+          fieldPath: '.spec.restartPolicy',
         },
       ],
     }),
@@ -254,14 +306,17 @@ export const instance: KindDefinition = {
     {
       rule: "!has(self.spec.ephemeral) || !has(self.spec.overlays) || self.spec.overlays.all(o, o.access == 'ReadOnly')",
       message: 'ephemeral is for an instance without a ReadWrite overlay: leave one of the two out',
+      fieldPath: '.spec.ephemeral',
     },
     {
       rule: '!has(self.spec.entrypoint) || (!has(self.spec.command) && !has(self.spec.args))',
       message: 'entrypoint says what runs without command and args: leave it out, or those',
+      fieldPath: '.spec.entrypoint',
     },
     {
       rule: '!has(self.spec.service) || (has(self.spec.ports) && self.spec.ports.size() > 0)',
       message: 'a service needs ports: name them in spec.ports',
+      fieldPath: '.spec.service',
     },
   ],
   columns: [

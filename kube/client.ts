@@ -1,9 +1,8 @@
 import type { KubeConfig } from '@kubernetes/client-node'
 import * as z from 'zod'
 import { apiErrorOf, hasReason, isAbsent } from './api-error.ts'
-import type { Metrics } from './metrics.ts'
 import { apiVersionOf, type KubeObject, type ObjectKey, type Resource } from './resource.ts'
-import { createTransport, type Transport } from './transport.ts'
+import { createTransport, type Transport, type TransportOptions } from './transport.ts'
 
 export { ApiError, hasReason } from './api-error.ts'
 export { loadConfig } from './config.ts'
@@ -252,8 +251,5 @@ const clientOver = (transport: Transport): KubeClient => {
   }
 }
 
-/** @param options.userAgent `name/version`; the API server takes the name as the field manager of creates and patches */
-export const createClient = (
-  config: KubeConfig,
-  options: { metrics?: Metrics | undefined; userAgent: string },
-): KubeClient => clientOver(createTransport(config, options))
+export const createClient = (config: KubeConfig, options: TransportOptions): KubeClient =>
+  clientOver(createTransport(config, options))

@@ -40,6 +40,8 @@ export const annotations = {
   base: `${group}/base`,
   /** On pods of a prefetch: the image's resolved reference. For display, and so that a new digest rolls them. */
   imageReference: `${group}/image-reference`,
+  /** On ContainerImages, by users: any new value has the tag looked up at once; status repeats it. */
+  refreshRequested: `${group}/refresh-requested`,
 } as const
 
 /** Reasons of an overlay's condition Healthy that is False. */

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import { digestOf, genImage, genInstance, genOverlay, genResolved } from '../../test/gen/objects.ts'
+import { digestOf, genInstance, genOverlay, genResolved } from '../../test/gen/objects.ts'
 import { type PodParts, podOf, templateHash } from './pod.ts'
 
 const parts = (spec: object, { config = {}, ...more }: Partial<PodParts> & { config?: object } = {}): PodParts => ({
   instance: genInstance('dev', { spec: { imageRef: { name: 'debian' }, ...spec } }),
-  image: genImage('debian'),
+  pullSecrets: [],
   chosen: genResolved('a', config),
   overlays: [],
   placeholderImage: 'lamina:1',
@@ -124,13 +124,16 @@ describe('the pod of an instance', () => {
   })
 
   test('pull secrets are volumes, so that the node reads only those of its own pods', () => {
-    const image = genImage('debian', {
-      spec: { source: { registry: { image: 'x', pullSecrets: [{ name: 'registry' }] } } },
-    })
-    expect(pod({}, { image }).spec?.volumes).toContainEqual({
-      name: 'lamina-pull-0',
-      secret: { secretName: 'registry' },
-    })
+    const pullSecrets = [
+      { name: 'registry', optional: false },
+      { name: 'remembered', optional: true },
+    ]
+    expect(pod({}, { pullSecrets }).spec?.volumes).toEqual(
+      expect.arrayContaining([
+        { name: 'lamina-pull-0', secret: { secretName: 'registry' } },
+        { name: 'lamina-pull-1', secret: { secretName: 'remembered', optional: true } },
+      ]),
+    )
   })
 })
 

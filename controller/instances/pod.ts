@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { V1Affinity, V1Container, V1EnvVar, V1Pod, V1PodSpec, V1SecurityContext } from '@kubernetes/client-node'
 import type { ImageConfig } from '../../crds/common.ts'
-import type { ContainerImage } from '../../crds/container-image.ts'
 import type { Instance, InstanceSpec } from '../../crds/instance.ts'
 import type { OverlayBase } from '../../crds/persistent-overlay.ts'
 import {
@@ -15,14 +14,15 @@ import {
   runtimeClassName,
 } from '../../kube/names.ts'
 import { prepareContainer } from '../unprivileged.ts'
+import type { PullSecret } from './base.ts'
 import { reportAtChanges } from './lifecycle/idle.ts'
 import { type ClaimedOverlay, ourMounts, ourVolumes, type VolumeParts } from './pod-volumes.ts'
 import { applyTemplate } from './template.ts'
 
 export interface PodParts {
   instance: Instance
-  /** Where its pull secrets are named. */
-  image: ContainerImage
+  /** That the node reads its image with. */
+  pullSecrets: readonly PullSecret[]
   /** What it runs on. */
   chosen: OverlayBase
   /** In the order of the instance's spec, each with its claim. */
@@ -93,8 +93,8 @@ const userOf = (spec: InstanceSpec, { user = '' }: ImageConfig): V1SecurityConte
   return { runAsUser: Number(uid), ...(gid === undefined ? {} : { runAsGroup: Number(gid) }) }
 }
 
-const volumePartsOf = ({ instance: { spec }, image, chosen, overlays }: PodParts): VolumeParts => ({
-  ...{ spec, image, chosen, overlays },
+const volumePartsOf = ({ instance: { spec }, pullSecrets, chosen, overlays }: PodParts): VolumeParts => ({
+  ...{ spec, pullSecrets, chosen, overlays },
 })
 
 const mainContainer = (parts: PodParts): V1Container => {

@@ -1,6 +1,7 @@
 import type { Instance } from '../../crds/instance.ts'
 import type { Attempts } from '../../kube/attempts.ts'
 import { annotations, apiVersion, releaseFinalizer } from '../../kube/names.ts'
+import { instanceOwnerOf } from '../../kube/owner.ts'
 import { parseKey } from '../../kube/resource.ts'
 import { instances, nodes, type Pod, pods } from '../../kube/resources.ts'
 import { announce } from '../announce.ts'
@@ -10,6 +11,7 @@ import { keptBecause, releaseWithinMs } from '../pods/lost.ts'
 import { writeStatus } from '../write-status.ts'
 import { checkNeededBy } from './check-needed.ts'
 import { withdrawClaims } from './claim.ts'
+import { deletedOverlayOf, remadeOverlayOf } from './deleted-overlay.ts'
 import { hasCompleted, isIdleStopped } from './lifecycle/at-rest.ts'
 import { decide } from './lifecycle/decide.ts'
 import { reportWanted } from './lifecycle/idle.ts'
@@ -17,13 +19,34 @@ import { nextPod } from './lifecycle/next-pod.ts'
 import type { Rest } from './lifecycle/policy.ts'
 import { isStartRequested } from './lifecycle/start-request.ts'
 import { replacedBecause } from './lifecycle/update.ts'
-import { isOwnedBy, isTerminal, type Trouble } from './pod-state.ts'
+import { isOwnedBy, isTerminal, startFailure, type Trouble } from './pod-state.ts'
 import { ensureService, lookAgainMs } from './service/ensure.ts'
-import { claimAll, createPod, gather, grantOf, isAsSpecified, PodRefusedError, partsOf, wouldWaitFor } from './start.ts'
-import { type Drift, type Finding, type Grant, type Outcome, statusAfter } from './status.ts'
+import {
+  claimAll,
+  createPod,
+  gather,
+  grantTo,
+  hashOf,
+  isAsSpecified,
+  PodRefusedError,
+  partsOf,
+  wouldWaitFor,
+} from './start.ts'
+import {
+  type Drift,
+  type Finding,
+  type Grant,
+  podInvalid,
+  podRefused,
+  statusAfter,
+  waitingForPreviousPod,
+} from './status.ts'
 import { templateProblem } from './template-rules.ts'
 
-type Step = Outcome & Result
+interface Outcome extends Result {
+  finding: Finding
+  grant?: Grant | undefined
+}
 
 /** Nothing tells when a pod of another's goes. */
 const strangerLookAgainMs = 5_000
@@ -33,10 +56,15 @@ const refusalPace = { firstMs: 2_000, longestMs: 60_000 }
 const liveOf = (context: Context, { metadata }: Instance): Promise<Pod | undefined> =>
   context.client.get(pods, metadata)
 
-/** Whose pod it is that has our name. */
-const ofStranger = ({ metadata }: Pod): Step => {
-  const { name } = metadata
-  if (metadata.deletionTimestamp || metadata.finalizers.includes(releaseFinalizer)) {
+const remove = ({ client }: Context, { metadata }: Pod): Promise<boolean> =>
+  client.delete(pods, metadata, { uid: metadata.uid })
+
+/** Whose pod it is that has our name: one of an earlier instance of this name is let go, any other left alone. */
+const ofStranger = async (context: Context, pod: Pod): Promise<Outcome> => {
+  const { name, deletionTimestamp, finalizers } = pod.metadata
+  const isOfEarlier = instanceOwnerOf(pod)?.name === name
+  if (isOfEarlier && !deletionTimestamp) await remove(context, pod)
+  if (isOfEarlier || deletionTimestamp || finalizers.includes(releaseFinalizer)) {
     const message = `pod ${name} of an earlier instance of this name has not ended yet`
     return { finding: { kind: 'previousPod', message }, requeueAfterMs: strangerLookAgainMs }
   }
@@ -44,14 +72,11 @@ const ofStranger = ({ metadata }: Pod): Step => {
   return { finding: { kind: 'nameTaken', message }, requeueAfterMs: strangerLookAgainMs }
 }
 
-const remove = ({ client }: Context, { metadata }: Pod): Promise<boolean> =>
-  client.delete(pods, metadata, { uid: metadata.uid })
-
 const isTold = ({ status }: Instance, { reason }: Rest): boolean =>
   conditionOf(status.conditions, 'Running')?.reason === reason
 
 /** Nothing is said to be stopped of which the API server still has a pod: the cache may lack it. */
-const stop = async (context: Context, instance: Instance, cached: Pod | undefined, rest: Rest): Promise<Step> => {
+const stop = async (context: Context, instance: Instance, cached: Pod | undefined, rest: Rest): Promise<Outcome> => {
   const pod = cached ?? (isTold(instance, rest) ? undefined : await liveOf(context, instance))
   if (!pod || !isOwnedBy(pod, instance)) return { finding: { kind: 'stopped', rest } }
   // What its pod alone tells is written before the pod goes; the write leads to another pass.
@@ -75,33 +100,40 @@ const problemOf = ({ caches }: Context, { metadata: { namespace }, spec }: Insta
     spec.overlays.flatMap(({ name }) => caches.overlays.get({ namespace, name }) ?? []),
   )
 
-const driftOf = (context: Context, instance: Instance, pod: Pod): Drift => {
+/** @param hash of what the pod was made from */
+const driftOf = (context: Context, instance: Instance, hash: string | undefined): Drift => {
   const problem = problemOf(context, instance)
   if (problem !== undefined) return { kind: 'invalid', message: problem }
   const ingredients = gather(context, instance)
   if (ingredients.kind === 'missing') return { kind: 'none' }
-  if (!isAsSpecified(pod, partsOf(context, instance, ingredients))) return { kind: 'spec' }
-  const { drifted, base } = ingredients.chosen
-  return drifted === undefined ? { kind: 'none' } : { kind: 'base', from: base.reference, to: drifted }
+  const { imageTrouble: trouble, chosen } = ingredients
+  const { drifted, base, leaves } = chosen
+  if (!isAsSpecified(hash, partsOf(context, instance, ingredients))) return { kind: 'spec', leaves }
+  if (trouble) return { kind: 'image', from: base.reference, trouble }
+  if (drifted) return { kind: 'base', from: base.reference, to: drifted.reference, obstacle: drifted.obstacle }
+  return { kind: 'none' }
 }
 
 /** The overlays stay claimed: another pod follows as soon as this one has ended. */
-const replace = async (context: Context, instance: Instance, pod: Pod, why: string): Promise<Step> => {
+const replace = async (context: Context, instance: Instance, pod: Pod, why: string): Promise<Outcome> => {
   await remove(context, pod)
   const message = `pod ${pod.metadata.name} is being replaced: ${why}`
   return { finding: { kind: 'previousPod', message, pod }, grant: keptGrant(instance, pod) }
 }
 
 /** A pod whose grant was never written: a leader made it and stopped before that. */
-const grantLate = async (context: Context, instance: Instance, pod: Pod): Promise<Step> => {
+const grantLate = async (context: Context, instance: Instance, pod: Pod): Promise<Outcome> => {
   const prepared = await claimAll(context, instance)
-  if (prepared.kind === 'claimed' && isAsSpecified(pod, prepared.parts)) {
-    return { finding: { kind: 'pod', pod, drift: { kind: 'none' } }, grant: grantOf(pod, prepared.parts) }
+  if (prepared.kind === 'claimed' && isAsSpecified(hashOf(pod), prepared.parts)) {
+    return {
+      finding: { kind: 'pod', pod, drift: { kind: 'none' } },
+      grant: await grantTo(context, pod, prepared.parts),
+    }
   }
   return replace(context, instance, pod, 'it was made of another spec')
 }
 
-const ending = async (context: Context, instance: Instance, pod: Pod): Promise<Step> => {
+const ending = async (context: Context, instance: Instance, pod: Pod): Promise<Outcome> => {
   const { name, deletionTimestamp = '' } = pod.metadata
   const late = context.clock.now().getTime() - Date.parse(deletionTimestamp)
   const { nodeName } = pod.spec ?? {}
@@ -110,25 +142,26 @@ const ending = async (context: Context, instance: Instance, pod: Pod): Promise<S
   const message = isLate
     ? `pod ${name} should have ended at ${deletionTimestamp}: ${keptBecause(pod, node)}`
     : `pod ${name} is ending`
+  const isToldOfStart = conditionOf(instance.status.conditions, 'Running')?.reason !== waitingForPreviousPod
+  const staysTold = !isLate && isTerminal(pod) && isToldOfStart && startFailure(pod) !== undefined
   return {
-    finding: { kind: 'previousPod', message, pod },
+    finding: staysTold ? { kind: 'pod', pod, drift: { kind: 'none' } } : { kind: 'previousPod', message, pod },
     grant: keptGrant(instance, pod),
     requeueAfterMs: isLate ? releaseWithinMs : releaseWithinMs - late,
   }
 }
 
-const ended = async (context: Context, instance: Instance, pod: Pod): Promise<Step> => {
+const ended = async (context: Context, instance: Instance, pod: Pod): Promise<Outcome> => {
   if (isStartRequested(instance)) return replace(context, instance, pod, 'a start has been asked for')
   const now = context.clock.now()
   const next = nextPod(instance, pod, now)
-  const outcome: Step = {
-    finding: { kind: 'pod', pod, drift: { kind: 'none' }, next },
-    grant: keptGrant(instance, pod),
-  }
-  if (next.kind !== 'due') return outcome
-  if (driftOf(context, instance, pod).kind === 'spec') {
+  const drift = driftOf(context, instance, hashOf(pod))
+  const grant = keptGrant(instance, pod)
+  if (next.kind !== 'due') return { finding: { kind: 'pod', pod, drift, next }, grant }
+  if (drift.kind === 'spec') {
     return replace(context, instance, pod, 'it has ended, and the spec or its image has changed')
   }
+  const outcome: Outcome = { finding: { kind: 'pod', pod, drift: { kind: 'none' }, next }, grant }
   const waitMs = Date.parse(next.backoff.retryTime) - now.getTime()
   if (waitMs > 0) return { ...outcome, requeueAfterMs: waitMs }
   await remove(context, pod)
@@ -136,14 +169,19 @@ const ended = async (context: Context, instance: Instance, pod: Pod): Promise<St
 }
 
 /** A pod that differs from what the spec asks now, and is not to be replaced by that yet. */
-const drifted = async (context: Context, instance: Instance, pod: Pod): Promise<Step> => {
+const drifted = async (
+  context: Context,
+  instance: Instance,
+  pod: Pod,
+  drift: Extract<Drift, { kind: 'spec' }>,
+): Promise<Outcome> => {
   const grant = keptGrant(instance, pod)
   const why = replacedBecause(instance, pod)
-  if (why === undefined) return { finding: { kind: 'pod', pod, drift: { kind: 'spec' } }, grant }
+  if (why === undefined) return { finding: { kind: 'pod', pod, drift }, grant }
   const obstacle = wouldWaitFor(context, instance)
   if (obstacle === undefined) return replace(context, instance, pod, why)
   const waits = `the spec or its image has changed since the pod was made, and another pod would wait: ${obstacle}`
-  return { finding: { kind: 'pod', pod, drift: { kind: 'spec', waits } }, grant }
+  return { finding: { kind: 'pod', pod, drift: { ...drift, waits } }, grant }
 }
 
 /** The overlay whose volume cannot be made: the scheduler only says that the claim is unbound. */
@@ -167,77 +205,95 @@ const askWhetherIdle = async ({ client, caches, clock }: Context, instance: Inst
   if (patched) caches.pods.note(patched)
 }
 
-const tend = async (context: Context, instance: Instance, pod: Pod): Promise<Step> => {
+const tend = async (context: Context, instance: Instance, pod: Pod): Promise<Outcome> => {
   if (pod.metadata.deletionTimestamp) return ending(context, instance, pod)
   if (isTerminal(pod)) return ended(context, instance, pod)
   if (instance.status.pod?.uid !== pod.metadata.uid) return grantLate(context, instance, pod)
+  const remade = remadeOverlayOf(context, instance, pod)
+  if (remade !== undefined) {
+    return replace(context, instance, pod, `overlay "${remade}" has been made anew, and this pod may not mount that`)
+  }
   const check = checkNeededBy(instance, pod, (name) =>
     context.caches.overlays.get({ namespace: pod.metadata.namespace, name }),
   )
   if (check !== undefined) return replace(context, instance, pod, `its overlay is to be checked: ${check}`)
   await askWhetherIdle(context, instance, pod)
-  const drift = driftOf(context, instance, pod)
-  if (drift.kind === 'spec') return drifted(context, instance, pod)
+  const drift = driftOf(context, instance, hashOf(pod))
+  if (drift.kind === 'spec') return drifted(context, instance, pod, drift)
   return {
     finding: {
       kind: 'pod',
       pod,
       drift,
       unprovisioned: unprovisionedOf(context, instance),
+      deleted: deletedOverlayOf(context, instance, pod),
     },
     grant: keptGrant(instance, pod),
   }
 }
 
 /** What the last pass said of the pod that it could not make. */
-const lastRefusal = ({ status }: Instance): Finding => ({
-  kind: 'podRefused',
-  message: conditionOf(status.conditions, 'Ready')?.message ?? '',
-})
+const lastRefusal = ({ status }: Instance): Finding | undefined => {
+  const { reason, message = '' } = conditionOf(status.conditions, 'Ready') ?? {}
+  const isRefusal = reason === podRefused || reason === podInvalid
+  return isRefusal ? { kind: 'podRefused', message, isInvalid: reason === podInvalid } : undefined
+}
 
 const isToldNameTaken = ({ status }: Instance): boolean =>
   conditionOf(status.conditions, 'Ready')?.reason === 'PodNameTaken'
 
-const tryToBegin = async (context: Context, instance: Instance, attempts: Attempts): Promise<Step> => {
+const tryToBegin = async (context: Context, instance: Instance, attempts: Attempts): Promise<Outcome> => {
   const problem = problemOf(context, instance)
   if (problem !== undefined) return { finding: { kind: 'invalid', message: problem } }
   const { uid, generation } = instance.metadata
   const tries = `${uid}/${generation}`
   const remaining = attempts.remainingMs(tries)
-  if (remaining > 0) return { finding: lastRefusal(instance), requeueAfterMs: remaining }
+  const refusal = remaining > 0 ? lastRefusal(instance) : undefined
+  if (refusal) return { finding: refusal, requeueAfterMs: remaining }
   if (isToldNameTaken(instance)) {
     const pod = await liveOf(context, instance)
-    if (pod && !isOwnedBy(pod, instance)) return ofStranger(pod)
+    if (pod && !isOwnedBy(pod, instance)) return ofStranger(context, pod)
   }
   const prepared = await claimAll(context, instance)
   if (prepared.kind === 'blocked') return { finding: prepared.finding }
   try {
     const pod = await createPod(context, prepared.parts)
     attempts.forget(tries)
-    if (!isOwnedBy(pod, instance)) return ofStranger(pod)
-    return { finding: { kind: 'pod', pod, drift: { kind: 'none' } }, grant: grantOf(pod, prepared.parts) }
+    if (!isOwnedBy(pod, instance)) return ofStranger(context, pod)
+    return {
+      finding: { kind: 'pod', pod, drift: { kind: 'none' } },
+      grant: await grantTo(context, pod, prepared.parts),
+    }
   } catch (error) {
     if (!(error instanceof PodRefusedError)) throw error
     const { waitMs } = attempts.next(tries, refusalPace)
-    return { finding: { kind: 'podRefused', message: error.message }, requeueAfterMs: waitMs }
+    const { message, isInvalid } = error
+    return { finding: { kind: 'podRefused', message, isInvalid }, requeueAfterMs: waitMs }
   }
 }
 
 /** All or nothing: without a pod of its own an instance holds no overlay. */
-const begin = async (context: Context, instance: Instance, attempts: Attempts): Promise<Step> => {
+const begin = async (context: Context, instance: Instance, attempts: Attempts): Promise<Outcome> => {
   const outcome = await tryToBegin(context, instance, attempts)
   if (outcome.finding.kind !== 'pod') await withdrawClaims(context, instance)
   return outcome
 }
 
-const advance = async (context: Context, instance: Instance, attempts: Attempts): Promise<Step> => {
+/** What it was made from stays told: an edit since then is seen by it. */
+const finished = (context: Context, instance: Instance): Outcome => {
+  const { pod } = instance.status
+  const drift: Drift = pod ? driftOf(context, instance, pod.templateHash) : { kind: 'none' }
+  return { finding: { kind: 'finished', drift }, ...(pod ? { grant: { pod } } : {}) }
+}
+
+const advance = async (context: Context, instance: Instance, attempts: Attempts): Promise<Outcome> => {
   const pod = context.caches.pods.get(instance.metadata)
   if (pod && isOwnedBy(pod, instance)) return tend(context, instance, pod)
   if (pod) {
     await withdrawClaims(context, instance)
-    return ofStranger(pod)
+    return ofStranger(context, pod)
   }
-  if (hasCompleted(instance)) return { finding: { kind: 'finished' } }
+  if (hasCompleted(instance)) return finished(context, instance)
   return begin(context, instance, attempts)
 }
 

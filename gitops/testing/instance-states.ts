@@ -1,4 +1,5 @@
 import { nextPod } from '../../controller/instances/lifecycle/next-pod.ts'
+import type { AboutPod } from '../../controller/instances/of-pod.ts'
 import type { ServiceFinding } from '../../controller/instances/service/ensure.ts'
 import { type Drift, type Finding, statusAfter } from '../../controller/instances/status.ts'
 import type { Instance } from '../../crds/instance.ts'
@@ -6,7 +7,7 @@ import { preparedCondition } from '../../kube/names.ts'
 import { condition, genInstance, genPod } from '../../test/gen/objects.ts'
 import type { Kstatus } from './kstatus.ts'
 import type { Health } from './run-health.ts'
-import { now, type State, unseenMessage } from './states.ts'
+import { failingOf, now, type State, unseenMessage } from './states.ts'
 
 const name = 'dev'
 const always = genInstance(name)
@@ -40,16 +41,16 @@ const unserved = (state: string, service: ServiceFinding, kstatus: Kstatus, seen
   object: { ...always, status: statusAfter(always, { finding: podOf(runs), service }, now) },
 })
 
-const podOf = (status: object, drift: Drift = { kind: 'none' }, instance = always): Finding => {
+const podOf = (status: object, drift: Drift = { kind: 'none' }, about: AboutPod = {}, instance = always): Finding => {
   const pod = genPod(name, { spec: { nodeName: 'n1' }, status })
-  return { kind: 'pod', pod, drift, next: nextPod(instance, pod, now) }
+  return { kind: 'pod', pod, drift, next: nextPod(instance, pod, now), ...about }
 }
 const mainIs = (state: object, more: object = {}) => ({ containerStatuses: [{ name: 'main', state, ...more }] })
 const runs = { phase: 'Running', ...mainIs({ running: {} }), conditions: [{ type: 'Ready', status: 'True' }] }
 const unprepared = (reason: string, message: string) =>
   podOf({ phase: 'Pending', conditions: [{ type: preparedCondition, status: 'False', reason, message }] })
 const ended = (phase: string, exitCode: number) =>
-  podOf({ phase, ...mainIs({ terminated: { exitCode } }) }, { kind: 'none' }, never)
+  podOf({ phase, ...mainIs({ terminated: { exitCode } }) }, { kind: 'none' }, {}, never)
 
 const health = (status: Health['status']) => (message: string) => ({ status, message })
 const healthy = health('Healthy')
@@ -70,6 +71,18 @@ const ofPods: State[] = [
     [unprepared('ImagePending', '10 of 50 MB')],
     'InProgress',
     progressing('ImagePending: 10 of 50 MB'),
+  ),
+  told(
+    'overlayDamaged',
+    [unprepared('OverlayDamaged', 'overlay "work": e2fsck -p leaves it to you')],
+    'Failed',
+    degraded('OverlayDamaged: overlay "work": e2fsck -p leaves it to you'),
+  ),
+  told(
+    'overlayMissing',
+    [unprepared('OverlayMissing', 'there is no my.img in the volume')],
+    'InProgress',
+    degraded('OverlayMissing: there is no my.img in the volume'),
   ),
   told(
     'probeFails',
@@ -127,8 +140,14 @@ const ofPods: State[] = [
     [podOf(runs, { kind: 'base', from: 'debian@old', to: 'debian@new' })],
     'Current',
     healthy(
-      'Running; BaseChanged: the image is now debian@new, but the overlay was first written upon debian@old and stays on that',
+      'Running; BaseChanged: the image is now debian@new, but the overlay lies upon debian@old and stays on that until it is told to follow it (spec.overlays[].base)',
     ),
+  ),
+  told(
+    'overlayDeleted',
+    [podOf(runs, { kind: 'none' }, { deleted: { reason: 'OverlayDeleted', message: 'work has been deleted' } })],
+    'Current',
+    healthy('Running; OverlayDeleted: work has been deleted'),
   ),
   unserved(
     'serviceNameTaken',
@@ -137,10 +156,16 @@ const ofPods: State[] = [
     degraded('ServiceNameTaken: delete Service dev'),
   ),
   unserved(
+    'serviceInvalid',
+    { kind: 'invalid', message: 'it must start with a letter' },
+    'Failed',
+    degraded('ServiceInvalid: it must start with a letter'),
+  ),
+  unserved(
     'serviceRefused',
     { kind: 'refused', message: 'exceeded quota: services' },
     'InProgress',
-    progressing('ServiceRefused: exceeded quota: services'),
+    degraded('ServiceRefused: exceeded quota: services'),
   ),
   told(
     'editedToBeInvalid',
@@ -194,9 +219,15 @@ export const instanceFindings = {
   podRefused: [
     told(
       'podRefused',
-      [{ kind: 'podRefused', message: 'exceeded quota: pods' }],
+      [{ kind: 'podRefused', message: 'exceeded quota: pods', isInvalid: false }],
       'InProgress',
       degraded('PodRefused: exceeded quota: pods'),
+    ),
+    told(
+      'podInvalid',
+      [{ kind: 'podRefused', message: 'spec.hostname: Invalid value', isInvalid: true }],
+      'Failed',
+      degraded('PodInvalid: spec.hostname: Invalid value'),
     ),
   ],
   stopping: [
@@ -223,10 +254,22 @@ export const instanceFindings = {
     ),
   ],
   finished: [
-    told('completedLongAgo', [{ kind: 'finished' }, completedBefore], 'Current', healthy('Completed: exit code 0')),
-    told('failedLongAgo', [{ kind: 'finished' }, failedBefore], 'Failed', degraded('Failed: exit code 7')),
+    told(
+      'completedLongAgo',
+      [{ kind: 'finished', drift: { kind: 'none' } }, completedBefore],
+      'Current',
+      healthy('Completed: exit code 0'),
+    ),
+    told(
+      'failedLongAgo',
+      [{ kind: 'finished', drift: { kind: 'none' } }, failedBefore],
+      'Failed',
+      degraded('Failed: exit code 7'),
+    ),
   ],
 } satisfies Record<Finding['kind'], State[]>
+
+export const failingInstance: State = failingOf('Instance', always, statusAfter(always, { finding: podOf(runs) }, now))
 
 const unseen = (state: string, object: Instance): State => ({
   ...{ kind: 'Instance', name: state, kstatus: 'InProgress', object },

@@ -1,7 +1,15 @@
 import { mebibytes } from '../../kube/quantity.ts'
 import { printableName } from './names.ts'
 
-export type RegistryErrorKind = 'NotFound' | 'Unauthorized' | 'Unreachable' | 'NoPlatform' | 'NoSpace' | 'Other'
+export type RegistryErrorKind =
+  | 'NotFound'
+  | 'Unauthorized'
+  | 'Unreachable'
+  | 'NoPlatform'
+  | 'NoSpace'
+  /** By the signature policy. */
+  | 'Refused'
+  | 'Other'
 
 /** The image cannot be had; the message is for the user: the reference, what is wrong, what to do next. */
 export class RegistryError extends Error {

@@ -30,16 +30,17 @@ export const credentials = ({ authFile }: RegistryAccess, prefix: '--' | '--src-
 /**
  * Runs skopeo; the answer is what it writes.
  *
+ * @param onOutput called when the first of it comes
  * @throws RegistryError
  */
 export const skopeo = async (
   remote: Remote,
   args: readonly string[],
-  { signal, seconds }: { signal: AbortSignal; seconds?: number },
+  { signal, seconds, onOutput }: { signal: AbortSignal; seconds?: number; onOutput?: () => void },
 ): Promise<Buffer> => {
   const limit = seconds === undefined ? {} : { timeout: seconds * 1000 }
   try {
-    const { stdout } = await execa('skopeo', args, {
+    const running = execa('skopeo', args, {
       ...limit,
       encoding: 'buffer',
       // A manifest's digest is that of all its bytes.
@@ -48,6 +49,8 @@ export const skopeo = async (
       cancelSignal: signal,
       env: { TMPDIR: remote.access.scratchDir },
     })
+    if (onOutput) running.stdout.once('data', onOutput)
+    const { stdout } = await running
     return Buffer.from(stdout)
   } catch (cause) {
     signal.throwIfAborted()

@@ -19,6 +19,7 @@ const podIs = (state: object, next: NextPod = { kind: 'notEnded' }): Finding => 
   next,
 })
 const running = (startedAt: string) => podIs({ running: { startedAt } })
+const finished: Finding = { kind: 'finished', drift: { kind: 'none' } }
 const rest = (reason: 'Stopped' | 'DeadlineExceeded'): Finding => ({ kind: 'stopped', rest: { reason, message: '' } })
 const fieldsAfter = (finding: Finding, status: object = before, metadata: object = {}) =>
   lifecycleFields(genInstance('dev', { status, metadata }), finding, now)
@@ -36,7 +37,7 @@ describe('finishTime', () => {
   const ended = podIs({ terminated: { exitCode: 0, finishedAt: '2026-01-01T11:00:00Z' } }, { kind: 'none' })
   test.each<[string, Finding, string | undefined]>([
     ['the end of its process', ended, '2026-01-01T11:00:00Z'],
-    ['kept while it stays finished', { kind: 'finished' }, '2026-01-01T09:00:00Z'],
+    ['kept while it stays finished', finished, '2026-01-01T09:00:00Z'],
     ['kept while it stays past its deadline', rest('DeadlineExceeded'), '2026-01-01T09:00:00Z'],
     ['gone when it runs again', running('2026-01-01T11:00:00Z'), undefined],
     ['gone when it is stopped', rest('Stopped'), undefined],
@@ -64,12 +65,12 @@ describe('backoff', () => {
 
 describe('startRequest', () => {
   test('is told with the time when it is new, and forgets what failed before', () => {
-    const asked = fieldsAfter({ kind: 'finished' }, before, { annotations: { 'lamina.dev/start-requested': 'b' } })
+    const asked = fieldsAfter(finished, before, { annotations: { 'lamina.dev/start-requested': 'b' } })
     expect(asked.startRequest).toEqual({ token: 'b', time: '2026-01-01T12:00:00Z' })
     expect(asked.backoff).toBeUndefined()
   })
 
   test('stays as it was told, also when the annotation has gone', () => {
-    expect(fieldsAfter({ kind: 'finished' }).startRequest).toEqual(before.startRequest)
+    expect(fieldsAfter(finished).startRequest).toEqual(before.startRequest)
   })
 })
