@@ -316,6 +316,7 @@ export const instance: KindDefinition = {
     {
       rule: '!has(self.spec.service) || (has(self.spec.ports) && self.spec.ports.size() > 0)',
       message: 'a service needs ports: name them in spec.ports',
+      fieldPath: '.spec.service',
     },
   ],
   columns: [

@@ -181,6 +181,7 @@ test('Argo CD says nothing worse or better than kstatus, but of what waits for s
     'Instance idle: Current, Suspended',
     'Instance overlayMissing: InProgress, Degraded',
     'Instance podRefused: InProgress, Degraded',
+    'Instance serviceRefused: InProgress, Degraded',
     'Instance startFailed: InProgress, Degraded',
     'Instance stopped: Current, Suspended',
     'PersistentOverlay claimRefused: InProgress, Degraded',

@@ -36,7 +36,6 @@ import {
   type Drift,
   type Finding,
   type Grant,
-  type Outcome,
   podInvalid,
   podRefused,
   statusAfter,
@@ -44,7 +43,10 @@ import {
 } from './status.ts'
 import { templateProblem } from './template-rules.ts'
 
-type Step = Outcome & Result
+interface Outcome extends Result {
+  finding: Finding
+  grant?: Grant | undefined
+}
 
 /** Nothing tells when a pod of another's goes. */
 const strangerLookAgainMs = 5_000
@@ -62,7 +64,7 @@ const isLatest = async ({ client }: Context, { metadata }: Instance): Promise<bo
   (await client.get(instances, metadata))?.metadata.uid === metadata.uid
 
 /** Whose pod it is that has our name: one of an earlier instance of this name is let go, any other left alone. */
-const ofStranger = async (context: Context, instance: Instance, pod: Pod): Promise<Step> => {
+const ofStranger = async (context: Context, instance: Instance, pod: Pod): Promise<Outcome> => {
   const { name, deletionTimestamp, finalizers } = pod.metadata
   const isOfEarlier = instanceOwnerOf(pod)?.name === name
   if (isOfEarlier && !deletionTimestamp && (await isLatest(context, instance))) await remove(context, pod)
@@ -78,7 +80,7 @@ const isTold = ({ status }: Instance, { reason }: Rest): boolean =>
   conditionOf(status.conditions, 'Running')?.reason === reason
 
 /** Nothing is said to be stopped of which the API server still has a pod: the cache may lack it. */
-const stop = async (context: Context, instance: Instance, cached: Pod | undefined, rest: Rest): Promise<Step> => {
+const stop = async (context: Context, instance: Instance, cached: Pod | undefined, rest: Rest): Promise<Outcome> => {
   const pod = cached ?? (isTold(instance, rest) ? undefined : await liveOf(context, instance))
   if (!pod || !isOwnedBy(pod, instance)) return { finding: { kind: 'stopped', rest } }
   // What its pod alone tells is written before the pod goes; the write leads to another pass.
@@ -117,14 +119,14 @@ const driftOf = (context: Context, instance: Instance, hash: string | undefined)
 }
 
 /** The overlays stay claimed: another pod follows as soon as this one has ended. */
-const replace = async (context: Context, instance: Instance, pod: Pod, why: string): Promise<Step> => {
+const replace = async (context: Context, instance: Instance, pod: Pod, why: string): Promise<Outcome> => {
   await remove(context, pod)
   const message = `pod ${pod.metadata.name} is being replaced: ${why}`
   return { finding: { kind: 'previousPod', message, pod }, grant: keptGrant(instance, pod) }
 }
 
 /** A pod whose grant was never written: a leader made it and stopped before that. */
-const grantLate = async (context: Context, instance: Instance, pod: Pod): Promise<Step> => {
+const grantLate = async (context: Context, instance: Instance, pod: Pod): Promise<Outcome> => {
   const prepared = await claimAll(context, instance)
   if (prepared.kind === 'claimed' && isAsSpecified(hashOf(pod), prepared.parts)) {
     return {
@@ -143,7 +145,7 @@ const staysTold = (instance: Instance, pod: Pod, isLate: boolean): boolean => {
   return !isLate && startFailure(pod) !== undefined && told?.reason !== waitingForPreviousPod
 }
 
-const ending = async (context: Context, instance: Instance, pod: Pod): Promise<Step> => {
+const ending = async (context: Context, instance: Instance, pod: Pod): Promise<Outcome> => {
   const { name, deletionTimestamp = '' } = pod.metadata
   const late = context.clock.now().getTime() - Date.parse(deletionTimestamp)
   const { nodeName } = pod.spec ?? {}
@@ -165,7 +167,7 @@ const ending = async (context: Context, instance: Instance, pod: Pod): Promise<S
   }
 }
 
-const ended = async (context: Context, instance: Instance, pod: Pod): Promise<Step> => {
+const ended = async (context: Context, instance: Instance, pod: Pod): Promise<Outcome> => {
   if (isStartRequested(instance)) return replace(context, instance, pod, 'a start has been asked for')
   const now = context.clock.now()
   const next = nextPod(instance, pod, now)
@@ -175,7 +177,7 @@ const ended = async (context: Context, instance: Instance, pod: Pod): Promise<St
   if (drift.kind === 'spec') {
     return replace(context, instance, pod, 'it has ended, and the spec or its image has changed')
   }
-  const outcome: Step = { finding: { kind: 'pod', pod, drift: { kind: 'none' }, next }, grant }
+  const outcome: Outcome = { finding: { kind: 'pod', pod, drift: { kind: 'none' }, next }, grant }
   const waitMs = Date.parse(next.backoff.retryTime) - now.getTime()
   if (waitMs > 0) return { ...outcome, requeueAfterMs: waitMs }
   await remove(context, pod)
@@ -188,7 +190,7 @@ const drifted = async (
   instance: Instance,
   pod: Pod,
   drift: Extract<Drift, { kind: 'spec' }>,
-): Promise<Step> => {
+): Promise<Outcome> => {
   const grant = keptGrant(instance, pod)
   const why = replacedBecause(instance, pod)
   if (why === undefined) return { finding: { kind: 'pod', pod, drift }, grant }
@@ -219,7 +221,7 @@ const askWhetherIdle = async ({ client, caches, clock }: Context, instance: Inst
   if (patched) caches.pods.note(patched)
 }
 
-const tend = async (context: Context, instance: Instance, pod: Pod): Promise<Step> => {
+const tend = async (context: Context, instance: Instance, pod: Pod): Promise<Outcome> => {
   if (pod.metadata.deletionTimestamp) return ending(context, instance, pod)
   if (isTerminal(pod)) return ended(context, instance, pod)
   if (instance.status.pod?.uid !== pod.metadata.uid) return grantLate(context, instance, pod)
@@ -256,7 +258,7 @@ const lastRefusal = ({ status }: Instance): Finding | undefined => {
 const isToldNameTaken = ({ status }: Instance): boolean =>
   conditionOf(status.conditions, 'Ready')?.reason === 'PodNameTaken'
 
-const tryToBegin = async (context: Context, instance: Instance, attempts: Attempts): Promise<Step> => {
+const tryToBegin = async (context: Context, instance: Instance, attempts: Attempts): Promise<Outcome> => {
   const problem = problemOf(context, instance)
   if (problem !== undefined) return { finding: { kind: 'invalid', message: problem } }
   const { uid, generation } = instance.metadata
@@ -287,20 +289,20 @@ const tryToBegin = async (context: Context, instance: Instance, attempts: Attemp
 }
 
 /** All or nothing: without a pod of its own an instance holds no overlay. */
-const begin = async (context: Context, instance: Instance, attempts: Attempts): Promise<Step> => {
+const begin = async (context: Context, instance: Instance, attempts: Attempts): Promise<Outcome> => {
   const outcome = await tryToBegin(context, instance, attempts)
   if (outcome.finding.kind !== 'pod') await withdrawClaims(context, instance)
   return outcome
 }
 
 /** What it was made from stays told: an edit since then is seen by it. */
-const finished = (context: Context, instance: Instance): Step => {
+const finished = (context: Context, instance: Instance): Outcome => {
   const { pod } = instance.status
   const drift: Drift = pod ? driftOf(context, instance, pod.templateHash) : { kind: 'none' }
   return { finding: { kind: 'finished', drift }, ...(pod ? { grant: { pod } } : {}) }
 }
 
-const advance = async (context: Context, instance: Instance, attempts: Attempts): Promise<Step> => {
+const advance = async (context: Context, instance: Instance, attempts: Attempts): Promise<Outcome> => {
   const pod = context.caches.pods.get(instance.metadata)
   if (pod && isOwnedBy(pod, instance)) return tend(context, instance, pod)
   if (pod) {

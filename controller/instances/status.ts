@@ -169,16 +169,12 @@ const upToDate = (finding: Finding, instance: Instance): ConditionVerdict => {
   }
 }
 
-/** What a pass came to. */
-export interface Outcome {
-  finding: Finding
-  grant?: Grant | undefined
-  /** Undefined where none is asked for. */
-  service?: ServiceFinding | undefined
-}
-
 /** The whole status after a pass. Without a grant nothing may be mounted. */
-export const statusAfter = (instance: Instance, { finding, grant, service }: Outcome, now: Date): InstanceStatus => {
+export const statusAfter = (
+  instance: Instance,
+  { finding, grant, service }: { finding: Finding; grant?: Grant | undefined; service?: ServiceFinding | undefined },
+  now: Date,
+): InstanceStatus => {
   const { generation } = instance.metadata
   const { image, overlays, running, standing } = verdictsOf(finding, instance)
   const verdicts = [

@@ -143,6 +143,12 @@ const ofPods: State[] = [
       'Running; BaseChanged: the image is now debian@new, but the overlay lies upon debian@old and stays on that until it is told to follow it (spec.overlays[].base)',
     ),
   ),
+  told(
+    'overlayDeleted',
+    [podOf(runs, { kind: 'none' }, { deleted: { reason: 'OverlayDeleted', message: 'work has been deleted' } })],
+    'Current',
+    healthy('Running; OverlayDeleted: work has been deleted'),
+  ),
   unserved(
     'serviceNameTaken',
     { kind: 'taken', message: 'delete Service dev' },
@@ -150,16 +156,16 @@ const ofPods: State[] = [
     degraded('ServiceNameTaken: delete Service dev'),
   ),
   unserved(
+    'serviceInvalid',
+    { kind: 'invalid', message: 'it must start with a letter' },
+    'Failed',
+    degraded('ServiceInvalid: it must start with a letter'),
+  ),
+  unserved(
     'serviceRefused',
     { kind: 'refused', message: 'exceeded quota: services' },
     'InProgress',
-    progressing('ServiceRefused: exceeded quota: services'),
-  ),
-  told(
-    'overlayDeleted',
-    [podOf(runs, { kind: 'none' }, { deleted: { reason: 'OverlayDeleted', message: 'work has been deleted' } })],
-    'Current',
-    healthy('Running; OverlayDeleted: work has been deleted'),
+    degraded('ServiceRefused: exceeded quota: services'),
   ),
   told(
     'editedToBeInvalid',

@@ -10,6 +10,8 @@ export const serviceVerdicts = (service: ServiceFinding | undefined): ConditionV
       return [verdict('ServiceReady', 'True', 'Applied')]
     case 'taken':
       return [verdict('ServiceReady', 'False', 'ServiceNameTaken', service.message)]
+    case 'invalid':
+      return [verdict('ServiceReady', 'False', 'ServiceInvalid', service.message)]
     case 'refused':
       return [verdict('ServiceReady', 'False', 'ServiceRefused', service.message)]
   }
@@ -19,6 +21,7 @@ export const serviceVerdicts = (service: ServiceFinding | undefined): ConditionV
 export const standingWith = (service: ServiceFinding | undefined, standing: Standing): Standing => {
   if (standing.kind !== 'ready') return standing
   if (service?.kind === 'taken') return { kind: 'stalled', reason: 'ServiceNameTaken', message: service.message }
+  if (service?.kind === 'invalid') return { kind: 'stalled', reason: 'ServiceInvalid', message: service.message }
   if (service?.kind === 'refused') return { kind: 'progressing', reason: 'ServiceRefused', message: service.message }
   return standing
 }

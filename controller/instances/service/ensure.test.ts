@@ -36,6 +36,7 @@ const createCluster = (
   return { context, calls }
 }
 const conflict = new ApiError('no', { status: 409, reason: 'Conflict' })
+const invalid = new ApiError('no', { status: 422, reason: 'Invalid', words: 'it must start with a letter' })
 const quota = new ApiError('no', { status: 403, reason: 'Forbidden', words: 'exceeded quota: services' })
 
 describe('the Service of an instance that asks for one', () => {
@@ -67,6 +68,7 @@ describe('the Service of an instance that asks for one', () => {
 
   test.each([
     ['a stranger came first', conflict, 'taken', /is not this instance's/],
+    ['a name that no Service may have', invalid, 'invalid', /must start with a letter/],
     ['a quota', quota, 'refused', /exceeded quota: services/],
   ])('is told when it cannot be: %s', async (_, answer, kind, message) => {
     const { context } = createCluster(undefined, { answer })

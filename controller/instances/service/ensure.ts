@@ -16,15 +16,18 @@ export type ServiceFinding =
   | { kind: 'there' }
   /** A Service that is not of this instance has the name: nothing tells when it goes. */
   | { kind: 'taken'; message: string }
-  /** The API server does not take it: a quota, a name that no Service may have. */
+  /** The API server does not take it now: a quota, a policy. */
   | { kind: 'refused'; message: string }
+  /** It never will: a name that no Service may have. */
+  | { kind: 'invalid'; message: string }
 
 const refusalOf = (error: unknown, instance: Instance): ServiceFinding => {
   if (!(error instanceof ApiError)) throw error
   const { name } = instance.metadata
   if (hasReason(error, 'Conflict')) return taken(instance)
   if (!hasReason(error, 'Forbidden', 'Invalid')) throw error
-  return { kind: 'refused', message: `the API server does not take the Service ${name}: ${error.words}` }
+  const kind = hasReason(error, 'Invalid') ? 'invalid' : 'refused'
+  return { kind, message: `the API server does not take the Service ${name}: ${error.words}` }
 }
 
 const taken = ({ metadata: { name } }: Instance): ServiceFinding => ({
