@@ -54,6 +54,14 @@ const rules: Rule[] = [
     refused: [running({ overlays: ['mine', 'yours'] })],
   },
   {
+    message: 'base: Follow is for the overlay that is written: leave it out with access: ReadOnly',
+    allowed: [
+      running({ overlays: [{ name: 'mine', access: 'ReadWrite', base: 'Follow' }, reader] }),
+      running({ overlays: [{ ...reader, base: 'Keep' }] }),
+    ],
+    refused: [running({ overlays: [{ ...reader, base: 'Follow' }] })],
+  },
+  {
     message: 'sizeLimit must be a quantity of at least 1Mi and below 8Ei, such as 2Gi (m means thousandths)',
     allowed: [running({ ephemeral: { sizeLimit: '2Gi' } }), running({ ephemeral: { medium: 'Memory' } })],
     refused: ['two', '0', '-5Mi', '512m', '9Ei'].map((sizeLimit) => running({ ephemeral: { sizeLimit } })),
