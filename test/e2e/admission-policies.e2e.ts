@@ -33,11 +33,11 @@ describe('whether the admission policies are in force', () => {
   afterEach(async () => {
     for (const object of broken) await kubectl.run(['replace', '--force', '-f', '-'], { input: JSON.stringify(object) })
     broken = []
-    await becomes('True', 'all 9 admission policies are in force')
+    await becomes('True', 'all 10 admission policies are in force')
   })
 
   test("is a condition of the controller's Deployment, which kubectl can wait for", async () => {
-    await becomes('True', 'all 9 admission policies are in force')
+    await becomes('True', 'all 10 admission policies are in force')
     const condition = '--for=condition=lamina.dev/Guarded'
     await kubectl.run(['-n', operatorNamespace, 'wait', 'deployment/lamina-controller', condition, '--timeout=10s'])
   })

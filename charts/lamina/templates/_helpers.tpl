@@ -38,7 +38,7 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "lamina.fullname" . }}
 {{/* Names of the policies in templates/policies that deny, as JSON. */}}
 {{- define "lamina.guards" -}}
 {{- $names := list }}
-{{- range list "agent-nodes" "agent-overlays" "agent-pods" "claim-base" "claim-sources" "claims" "instance-pods" "release" "status" }}
+{{- range list "agent-nodes" "agent-overlays" "agent-pods" "claim-base" "claim-owners" "claim-sources" "claims" "instance-pods" "release" "status" }}
 {{- $names = append $names (printf "%s-%s" (include "lamina.fullname" $) .) }}
 {{- end }}
 {{- $names | toJson }}
