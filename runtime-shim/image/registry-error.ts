@@ -47,8 +47,8 @@ const advice = (kind: RegistryErrorKind, { reference, source, access }: Remote, 
 }
 
 /** @param stderr what skopeo said before it failed */
-export const registryError = (remote: Remote, stderr: string, cause: unknown): RegistryError => {
+export const registryError = (remote: Remote, stderr: string): RegistryError => {
   const words = wordsOf(stderr)
   const kind = kindOf(words)
-  return new RegistryError(kind, advice(kind, remote, words), { cause })
+  return new RegistryError(kind, advice(kind, remote, words))
 }
