@@ -7,15 +7,25 @@ import type { Metrics } from '../kube/metrics.ts'
 import { labels } from '../kube/names.ts'
 import { allSynced, createReflector } from '../kube/reflector.ts'
 import { keyOf } from '../kube/resource.ts'
-import { claims, containerImages, daemonSets, instances, persistentOverlays, pods } from '../kube/resources.ts'
+import {
+  claims,
+  containerImages,
+  daemonSets,
+  instances,
+  persistentOverlays,
+  pods,
+  services,
+} from '../kube/resources.ts'
 import { createSerializer } from '../kube/serially.ts'
 import { createWorkQueue, type WorkQueueOptions } from '../kube/work-queue.ts'
 import type { Context } from './context.ts'
 import { createImageReconciler } from './images/reconcile.ts'
 import { createInstanceReconciler } from './instances/reconcile.ts'
 import { createOverlayReconciler } from './overlays/reconcile.ts'
+import { controllerStatus } from './overlays/status.ts'
 import { createPodReconciler } from './pods/reconcile.ts'
 import type { Settings } from './settings.ts'
+import { tellingFailures } from './tell-failure.ts'
 import { indexes, type Queues, triggersOf } from './triggers.ts'
 
 export interface Controller {
@@ -81,16 +91,38 @@ const createCaches = ({ client, log, metrics }: Parts, triggers: ReturnType<type
       indexes: indexes.prefetchPods,
       onChange: ({ object }) => triggers.prefetch(object),
     }),
+    services: createReflector({
+      ...shared,
+      resource: services,
+      labelSelector: labels.instance,
+      onChange: ({ object }) => triggers.service(object),
+    }),
   }
 }
 
 const createQueues = (context: Context, { log, metrics }: Parts): Queues => {
   const queue = (name: string, concurrency: number, process: WorkQueueOptions['process']) =>
     createWorkQueue({ name, concurrency, process, log, metrics, maxBackoffMs: 60_000 })
+  const { caches, clock } = context
+  const reconcileImage = tellingFailures(
+    context,
+    { resource: containerImages, cache: caches.images, statusOf: ({ status }) => status },
+    createImageReconciler(context),
+  )
+  const reconcileOverlay = tellingFailures(
+    context,
+    { resource: persistentOverlays, cache: caches.overlays, statusOf: ({ status }) => controllerStatus(status) },
+    createOverlayReconciler(context),
+  )
+  const reconcileInstance = tellingFailures(
+    context,
+    { resource: instances, cache: caches.instances, statusOf: ({ status }) => status },
+    createInstanceReconciler(context, createAttempts(clock)),
+  )
   return {
-    images: queue('containerimage', 4, createImageReconciler(context, createAttempts(context.clock))),
-    overlays: queue('persistentoverlay', 8, createOverlayReconciler(context)),
-    instances: queue('instance', 8, createInstanceReconciler(context, createAttempts(context.clock))),
+    images: queue('containerimage', 4, reconcileImage),
+    overlays: queue('persistentoverlay', 8, reconcileOverlay),
+    instances: queue('instance', 8, reconcileInstance),
     pods: queue('pod', 4, createPodReconciler(context)),
   }
 }

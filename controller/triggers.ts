@@ -4,7 +4,7 @@ import type { Instance } from '../crds/instance.ts'
 import type { PersistentOverlay } from '../crds/persistent-overlay.ts'
 import { labels } from '../kube/names.ts'
 import { formatKey, type KubeObject, keyOf } from '../kube/resource.ts'
-import type { DaemonSet, PersistentVolumeClaim, Pod } from '../kube/resources.ts'
+import type { DaemonSet, PersistentVolumeClaim, Pod, Service } from '../kube/resources.ts'
 import type { WorkQueue } from '../kube/work-queue.ts'
 import { conditionOf } from './conditions.ts'
 import type { Context } from './context.ts'
@@ -91,6 +91,8 @@ export const triggersOf = (current: () => { caches: Context['caches']; queues: Q
     prefetch: (part: DaemonSet | Pod): void => {
       for (const image of prefetchedImage(part)) add('images', image)
     },
+    /** It has its instance's name. */
+    service: (service: Service): void => add('instances', keyOf(service)),
     claim: ({ metadata: { namespace, labels: labelled } }: PersistentVolumeClaim): void => {
       const name = labelled[labels.overlay]
       if (name !== undefined) add('overlays', formatKey({ namespace, name }))

@@ -5,24 +5,23 @@ import {
   conditionsField,
   digestField,
   imageConfigSchema,
+  isPathInVolume,
   type KindDefinition,
   labelNameRule,
   messageColumn,
+  nameOfObject,
   objectName,
   observedGenerationField,
+  pathInVolumeMessage,
   platformSchema,
+  pullSecretsField,
   readyColumn,
   reasonColumn,
 } from './common.ts'
 
-const pullSecrets = z
-  .array(z.object({ name: objectName.meta({ description: 'Name of the Secret.' }) }))
-  .max(8)
-  .optional()
-  .meta({
-    listMapKey: 'name',
-    description: 'Secrets of type kubernetes.io/dockerconfigjson in this namespace, to read the registry with.',
-  })
+const pullSecrets = pullSecretsField(
+  'Secrets of type kubernetes.io/dockerconfigjson in this namespace, to read the registry with.',
+)
 
 const registrySource = z.object({
   image: z.string().min(1).max(1024).meta({
@@ -51,10 +50,17 @@ const fileSource = z.object({
     }),
   sha256: z
     .string()
-    .regex(/^[0-9a-fA-F]{64}$/)
-    .max(64)
+    .max(256)
     .optional()
-    .meta({ description: 'SHA-256 of the file in hexadecimal; what else comes is refused. Required with https.' }),
+    .meta({
+      description: 'SHA-256 of the file in hexadecimal; what else comes is refused. Required with https.',
+      rules: [
+        {
+          rule: "self.matches('^[0-9a-fA-F]{64}$')",
+          message: 'sha256 must be 64 hexadecimal digits and nothing else: what sha256sum prints before the name',
+        },
+      ],
+    }),
   pullSecrets,
 })
 
@@ -62,6 +68,7 @@ const volumeSource = z.object({
   claimName: objectName.meta({
     description: 'PersistentVolumeClaim in this namespace.',
     rules: [
+      nameOfObject('claimName', 'PersistentVolumeClaim'),
       { rule: "!self.startsWith('lamina-')", message: 'a claim that holds an overlay cannot be an image: use another' },
     ],
   }),
@@ -74,8 +81,8 @@ const volumeSource = z.object({
         'Path in the volume: a file (squashfs, SIF, .simg), or a directory that is the root itself, a sandbox; the volume itself when left out.',
       rules: [
         {
-          rule: "!self.startsWith('/') && !self.split('/').exists(part, part == '..' || part == '.')",
-          message: 'path is relative to the volume and has neither . nor ..: images/tools.sif',
+          rule: `self == '' || (${isPathInVolume})`,
+          message: pathInVolumeMessage('images/tools.sif'),
         },
       ],
     }),
@@ -112,6 +119,30 @@ const specSchema = z.object({
   platform: platformSchema.optional().meta({
     description: 'Which platform of a multi-platform image; the default is linux on the processor of the controller.',
   }),
+  refresh: z
+    .object({
+      policy: z
+        .enum(['Never', 'Interval'])
+        .default('Never')
+        .meta({ description: 'Never: a tag is looked up once. Interval: once in every period.' }),
+      periodSeconds: z
+        .int()
+        .optional()
+        .meta({
+          description: 'How often a tag is looked up; 3600 when left out. Each image has its own turn in the period.',
+          rules: [
+            {
+              rule: 'self >= 60 && self <= 2678400',
+              message: 'periodSeconds must be from 60 (a minute) to 2678400 (31 days)',
+            },
+          ],
+        }),
+    })
+    .optional()
+    .meta({
+      description:
+        'Whether a tag is looked up again after its digest was found. Instances that run keep their digest. What names a digest or a sha256 is never looked up again.',
+    }),
   prefetch: z
     .object({
       nodeSelector: z.record(z.string(), z.string().max(63)).default({}).meta({
@@ -142,11 +173,15 @@ const statusSchema = z.object({
       sourceHash: z.string().max(64).optional().meta({
         description: 'Of what in the spec says which image it is: while it is the same, nothing is looked up again.',
       }),
-      resolveTime: z.string().meta({ format: 'date-time', description: 'When the reference was last resolved.' }),
+      resolveTime: z.string().meta({ format: 'date-time', description: 'When this digest was found.' }),
       config: imageConfigSchema.meta({ description: 'What of the image configuration concerns running it.' }),
     })
     .optional()
     .meta({ description: 'What the source stands for.' }),
+  handledRefreshRequest: z.string().max(256).optional().meta({
+    description:
+      'The value of the annotation lamina.dev/refresh-requested that was last met; of a long one its first 256 characters.',
+  }),
   prefetch: z
     .object({
       desiredNodes: z.int().min(0).meta({ description: 'Nodes that are to have it.' }),
@@ -184,6 +219,7 @@ export const containerImage: KindDefinition = {
     {
       rule: '!has(self.spec.prefetch) || !has(self.spec.source.volume)',
       message: 'prefetch is for images that nodes fetch: leave it out with an image on a volume',
+      fieldPath: '.spec.prefetch',
     },
   ],
   columns: [

@@ -6,12 +6,16 @@ import {
   digestField,
   healthyColumn,
   imageConfigSchema,
+  isPathInVolume,
   type KindDefinition,
   labelNameRule,
   messageColumn,
+  nameOfObject,
   objectName,
   observedGenerationField,
+  pathInVolumeMessage,
   platformSchema,
+  pullSecretsField,
   readyColumn,
   reasonColumn,
 } from './common.ts'
@@ -35,6 +39,10 @@ const specSchema = z.object({
           message: 'size must be a quantity of at least 16Mi, such as 1Gi',
         },
         {
+          rule: "!isQuantity(self) || quantity(self).isLessThan(quantity('8Ei'))",
+          message: 'size must be below 8Ei: no volume is larger',
+        },
+        {
           rule: '!isQuantity(self) || !isQuantity(oldSelf) || quantity(self).compareTo(quantity(oldSelf)) >= 0',
           message: 'size cannot shrink: make a smaller overlay and copy what you need',
         },
@@ -42,9 +50,10 @@ const specSchema = z.object({
     }),
   storage: z
     .object({
-      storageClassName: objectName
-        .optional()
-        .meta({ description: 'StorageClass of the claim; the default class when left out.' }),
+      storageClassName: objectName.optional().meta({
+        description: 'StorageClass of the claim; the default class when left out.',
+        rules: [nameOfObject('storageClassName', 'StorageClass')],
+      }),
       accessMode: z
         .enum(['ReadWriteOnce', 'ReadWriteOncePod', 'ReadWriteMany'])
         .default('ReadWriteOnce')
@@ -57,6 +66,7 @@ const specSchema = z.object({
         description:
           'A claim that is there already and is not made, grown or deleted by Lamina. An administrator must allow it for the namespace.',
         rules: [
+          nameOfObject('existingClaimName', 'PersistentVolumeClaim'),
           {
             rule: "!self.startsWith('lamina-')",
             message: 'a claim lamina-* belongs to the overlay of that name: use that one, or a claim of your own',
@@ -72,8 +82,8 @@ const specSchema = z.object({
             'Where in the existing claim the overlay is: an ext3 image, a SIF with an overlay, a squashfs or, read-only, a directory; overlay.img when left out.',
           rules: [
             {
-              rule: "self != '' && !self.startsWith('/') && !self.split('/').exists(part, part == '..' || part == '.')",
-              message: 'path is relative to the volume and has neither . nor ..: overlays/tools.img',
+              rule: isPathInVolume,
+              message: pathInVolumeMessage('overlays/tools.img'),
             },
           ],
         }),
@@ -126,11 +136,23 @@ const specSchema = z.object({
     .meta({ description: 'Whether the data outlives this object (Retain) or goes with it (Delete).' }),
 })
 
+const growthBlockedSchema = z.object({
+  bytes: z.int().min(0).meta({ description: 'The spec.size that was asked for.' }),
+  reason: z.enum(['RestartRequired', 'OverlayTooSmall']).meta({
+    description: 'RestartRequired: the next start does it. OverlayTooSmall: it was made to grow less far.',
+  }),
+  message: z.string().max(1024).meta({ description: 'Why, in words.' }),
+})
+export type GrowthBlocked = z.infer<typeof growthBlockedSchema>
+
 const usageSchema = z.object({
   usedBytes: z.int().min(0).meta({ description: 'Bytes in use.' }),
   usedInodes: z.int().min(0).meta({ description: 'Files, directories and the like: inodes in use.' }),
   capacityBytes: z.int().min(0).meta({ description: 'Bytes that the file system can hold.' }),
   capacityInodes: z.int().min(0).meta({ description: 'Inodes that the file system can hold.' }),
+  growthBlocked: growthBlockedSchema
+    .optional()
+    .meta({ description: 'What keeps the node from making the file system larger while it is in use.' }),
   observedTime: z.string().meta({ format: 'date-time', description: 'When the node looked.' }),
 })
 
@@ -139,6 +161,7 @@ export const overlayBaseSchema = z.object({
   digest: digestField('Digest of the image manifest.'),
   platform: platformSchema.meta({ description: 'The platform it is for.' }),
   config: imageConfigSchema.meta({ description: 'What of the image configuration concerns running it.' }),
+  pullSecrets: pullSecretsField('Secrets of this namespace that the image was read with.'),
 })
 export type OverlayBase = z.infer<typeof overlayBaseSchema>
 
@@ -151,7 +174,14 @@ const statusSchema = z.object({
     })
     .optional()
     .meta({ description: 'The PersistentVolumeClaim that holds the data.' }),
-  base: overlayBaseSchema.optional().meta({ description: 'The image that the overlay was first written upon.' }),
+  base: overlayBaseSchema.optional().meta({
+    description:
+      'The image that the overlay lies upon: the one that it was first written upon, or has followed to since.',
+  }),
+  previousBase: overlayBaseSchema
+    .pick({ reference: true, digest: true })
+    .optional()
+    .meta({ description: 'The image that it lay upon before it followed to another.' }),
   size: z.string().max(32).optional().meta({
     description:
       'Size of the file system: as the node last saw it; before that as the spec has it, unless it is on an existing claim.',
@@ -209,28 +239,44 @@ export const persistentOverlay: KindDefinition = {
     {
       rule: "self.spec.format == 'Image' || self.spec.storage.volumeMode == 'Filesystem'",
       message: 'format: Directory needs a volume with a file system: set storage.volumeMode: Filesystem',
+      fieldPath: '.spec.storage.volumeMode',
+    },
+    {
+      rule: "self.spec.format == 'Directory' || !isQuantity(self.spec.size) || quantity(self.spec.size).isLessThan(quantity('16Ti'))",
+      message: 'size must be below 16Ti, where ext3 ends: use format: Directory for more',
+      fieldPath: '.spec.size',
+    },
+    {
+      rule: '!has(self.spec.ext3) || !has(self.spec.ext3.bytesPerInode) || !isQuantity(self.spec.size) || quantity(self.spec.size).asApproximateFloat() < double(self.spec.ext3.bytesPerInode) * 4294967296.0',
+      message: 'ext3 has fewer than 2^32 inodes: so large a size needs a larger ext3.bytesPerInode',
+      fieldPath: '.spec.ext3.bytesPerInode',
     },
     {
       rule: "self.spec.format == 'Image' || !has(self.spec.ext3)",
       message: 'ext3 is for format: Image: leave one of the two out',
+      fieldPath: '.spec.ext3',
     },
     {
       rule: '!has(self.spec.ext3) || !has(self.spec.storage.existingClaimName)',
       message:
         'ext3 says how a file system is made, and what is on an existing claim stays as it is: leave one of the two out',
+      fieldPath: '.spec.ext3',
     },
     {
       rule: "!has(self.spec.ext3) || !has(self.spec.ext3.allocation) || self.spec.storage.volumeMode == 'Filesystem'",
       message: 'ext3.allocation is for an image in a volume with a file system: leave it out with volumeMode: Block',
+      fieldPath: '.spec.ext3.allocation',
     },
     {
       rule: "!has(self.spec.storage.existingClaimName) || self.spec.reclaimPolicy == 'Retain'",
       message: 'an existing claim is never deleted by Lamina: set reclaimPolicy: Retain',
+      fieldPath: '.spec.reclaimPolicy',
     },
     // Immutability of the field itself says nothing of one that was not there before.
     {
       rule: 'has(self.spec.ext3) == has(oldSelf.spec.ext3)',
       message: 'ext3 cannot be changed: make another overlay',
+      fieldPath: '.spec.ext3',
     },
   ],
   columns: [

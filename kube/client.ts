@@ -1,9 +1,8 @@
 import type { KubeConfig } from '@kubernetes/client-node'
 import * as z from 'zod'
 import { apiErrorOf, hasReason, isAbsent } from './api-error.ts'
-import type { Metrics } from './metrics.ts'
 import { apiVersionOf, type KubeObject, type ObjectKey, type Resource } from './resource.ts'
-import { createTransport, type Transport } from './transport.ts'
+import { createTransport, type Transport, type TransportOptions } from './transport.ts'
 
 export { ApiError, hasReason } from './api-error.ts'
 export { loadConfig } from './config.ts'
@@ -55,15 +54,16 @@ export interface KubeClient {
   /** @param body without apiVersion and kind: they are the resource's */
   create<T extends KubeObject>(resource: Resource<T>, body: object, namespace: string): Promise<T>
   /**
-   * Server-side apply, with force: fields that `fieldManager` set before and
-   * that are not in `body` are removed.
+   * Server-side apply: fields that `fieldManager` set before and that are not in
+   * `body` are removed. With force, the default, fields of others are taken over;
+   * without, they are a Conflict.
    *
    * @param body the whole intent; `metadata.name` and `.namespace` say which object, `.resourceVersion` is a precondition
    */
   apply<T extends KubeObject>(
     resource: Resource<T>,
     body: object,
-    options: { fieldManager: string; subresource?: 'status' },
+    options: { fieldManager: string; subresource?: 'status'; force?: boolean },
   ): Promise<T>
   /**
    * Undefined when the object is not there.
@@ -202,11 +202,11 @@ const clientOver = (transport: Transport): KubeClient => {
       return parseAnswer(resource, json)
     },
 
-    apply: async (resource, body, { fieldManager, subresource }) => {
+    apply: async (resource, body, { fieldManager, subresource, force = true }) => {
       const { metadata } = namedSchema.parse(body)
       const json = await transport.send({
         method: 'PATCH',
-        path: `${objectPath(resource, metadata, subresource)}${query({ fieldManager, force: true })}`,
+        path: `${objectPath(resource, metadata, subresource)}${query({ fieldManager, force })}`,
         body: { contentType: 'application/apply-patch+yaml', json: typed(resource, body) },
       })
       return parseAnswer(resource, json)
@@ -251,8 +251,5 @@ const clientOver = (transport: Transport): KubeClient => {
   }
 }
 
-/** @param options.userAgent `name/version`; the API server takes the name as the field manager of creates and patches */
-export const createClient = (
-  config: KubeConfig,
-  options: { metrics?: Metrics | undefined; userAgent: string },
-): KubeClient => clientOver(createTransport(config, options))
+export const createClient = (config: KubeConfig, options: TransportOptions): KubeClient =>
+  clientOver(createTransport(config, options))

@@ -32,7 +32,7 @@ export interface Metrics {
   queueSeconds: HistogramMetric
   /** workqueue_retries_total{name} */
   queueRetries: CounterMetric
-  /** rest_client_requests_total{code,method}; code is `<error>` when no answer came */
+  /** rest_client_requests_total{code,method,host}; code is `<error>` when no answer came */
   requests: CounterMetric
   /** reflector_lists_total{name} */
   reflectorLists: CounterMetric
@@ -95,6 +95,7 @@ export const createMetrics = (): Metrics => {
     requests: counter('rest_client_requests_total', 'Requests to the API server, by status code and method.', [
       'code',
       'method',
+      'host',
     ]),
     reflectorLists: counter('reflector_lists_total', 'Full lists taken.', ['name']),
     reflectorWatches: counter('reflector_watches_total', 'Watches begun.', ['name']),

@@ -193,11 +193,11 @@ export const createReflector = <T extends KubeObject>(options: ReflectorOptions<
     let listed = false
     while (!signal.aborted) {
       let watchedFrom: number | undefined
-      const lived = () => watchedFrom !== undefined && clock.now().getTime() - watchedFrom >= shortWatchMs
+      const lived = () => watchedFrom !== undefined && clock.monotonicMs() - watchedFrom >= shortWatchMs
       try {
         if (!listed) await relist()
         listed = true
-        watchedFrom = clock.now().getTime()
+        watchedFrom = clock.monotonicMs()
         const events = await follow(signal)
         failures = events > 0 || lived() ? 0 : failures + 1
       } catch (error) {

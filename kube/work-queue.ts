@@ -72,7 +72,7 @@ export const createWorkQueue = (options: WorkQueueOptions): WorkQueue => {
   const addAfter: WorkQueue['addAfter'] = (key, ms) => {
     if (ms <= 0) return add(key)
     if (state === 'stopping') return
-    const at = clock.now().getTime() + ms
+    const at = clock.monotonicMs() + ms
     const earlier = delayed.get(key)
     if (earlier && earlier.at <= at) return
     earlier?.cancel()

@@ -20,7 +20,9 @@ export type Finding =
   | { kind: 'resolved'; resolved: Resolved }
   /** Tried again after a while. */
   | { kind: 'failed'; reason: string; message: string }
-  /** The administrator has not opened this source to the namespace. */
+  /** What the spec names is there, and is not what it must be: one of the two has to change. */
+  | { kind: 'unsuitable'; reason: string; message: string }
+  /** The administrator has not opened this source to the namespace, or not for want of a signature. */
   | { kind: 'notAllowed'; reason: string; message: string }
 
 type Source = ContainerImage['spec']['source']
@@ -34,6 +36,11 @@ class ClaimError extends Error {
     super(message)
     this.reason = reason
   }
+}
+
+/** The artifact has another file than the spec says. */
+class DigestMismatchError extends Error {
+  override name = 'DigestMismatchError'
 }
 
 const longestMs = 60_000
@@ -59,7 +66,7 @@ const resolveFile = async (
     const { reference, digest, sizeBytes } = found
     if (sha256 !== undefined && found.fileDigest !== digestOfFile(sha256)) {
       const message = `the file of ${url} has ${found.fileDigest}, not the sha256 ${sha256} of spec.source.file: correct it, or name the artifact that you mean`
-      throw new RegistryError('Other', message)
+      throw new DigestMismatchError(message)
     }
     return { reference, digest, sizeBytes, ...rest }
   }
@@ -114,6 +121,7 @@ const registryReasons: Record<RegistryError['kind'], string> = {
   Unreachable: 'RegistryUnreachable',
   NoPlatform: 'PlatformNotFound',
   NoSpace: 'NoSpace',
+  Refused: 'ImageRefusedByPolicy',
   Other: 'ResolveFailed',
 }
 
@@ -132,8 +140,17 @@ const reasonOf = (error: unknown): string | undefined => {
   if (error instanceof RegistryError) return registryReasons[error.kind]
   if (error instanceof FileError) return fileReasons[error.kind]
   if (error instanceof ClaimError) return error.reason
+  if (error instanceof DigestMismatchError) return 'ImageDigestMismatch'
   if (isTimeout(error)) return 'ImageUnreachable'
   return error instanceof PullSecretError || error instanceof DockerConfigError ? 'PullSecretInvalid' : undefined
+}
+
+/** How a failed look is taken: whether trying again can mend it, and whose doing would. */
+const failureOf = (error: Error): 'failed' | 'unsuitable' | 'notAllowed' => {
+  if (error instanceof RegistryError && error.kind === 'Refused') return 'notAllowed'
+  const isUnsuitable =
+    error instanceof DigestMismatchError || (error instanceof ClaimError && error.reason === 'ClaimUnsuitable')
+  return isUnsuitable ? 'unsuitable' : 'failed'
 }
 
 const sourceKind = ({ file, volume }: Source): SourceKind | undefined => {
@@ -158,6 +175,6 @@ export const find = async (context: Context, image: ContainerImage): Promise<Fin
     const reason = reasonOf(error)
     if (reason === undefined || !(error instanceof Error)) throw error
     const late = `no answer within ${longestMs / 1000} s; it is tried again`
-    return { kind: 'failed', reason, message: isTimeout(error) ? late : error.message }
+    return { kind: failureOf(error), reason, message: isTimeout(error) ? late : error.message }
   }
 }

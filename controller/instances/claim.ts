@@ -46,6 +46,26 @@ export const withdrawClaims = async (context: Context, instance: Instance): Prom
   await context.serially(instance.metadata.namespace, () => withdraw(context, instance))
 }
 
+const allocationNow = (context: Context, instance: Instance): Allocation => {
+  const { namespace } = instance.metadata
+  const now = context.clock.now()
+  return allocate(
+    asClaimant(instance, now),
+    overlaysIn(context, namespace),
+    waitingOthers(instance, context.caches.instances.by('namespace', namespace)),
+    timestamp(now),
+  )
+}
+
+/** What stands in the way of a claim, were it made now; undefined when nothing does. */
+export const obstacleOf = (
+  context: Context,
+  instance: Instance,
+): Exclude<Allocation, { kind: 'granted' }> | undefined => {
+  const allocation = allocationNow(context, instance)
+  return allocation.kind === 'granted' ? undefined : allocation
+}
+
 /**
  * Claims all overlays of the instance or none (DESIGN §4, step 2). The first
  * writer's image becomes the overlay's base.
@@ -54,15 +74,7 @@ export const withdrawClaims = async (context: Context, instance: Instance): Prom
  */
 export const claimOverlays = (context: Context, instance: Instance, base: OverlayBase): Promise<Allocation> =>
   context.serially(instance.metadata.namespace, async () => {
-    const { caches, clock } = context
-    const { namespace } = instance.metadata
-    const now = clock.now()
-    const allocation = allocate(
-      asClaimant(instance, now),
-      overlaysIn(context, namespace),
-      waitingOthers(instance, caches.instances.by('namespace', namespace)),
-      timestamp(now),
-    )
+    const allocation = allocationNow(context, instance)
     if (allocation.kind !== 'granted') return allocation
     try {
       for (const { overlay, attachments, writes } of allocation.claims) {

@@ -1,4 +1,5 @@
 import type { PrefetchFinding } from '../../controller/images/prefetch.ts'
+import type { Refresh } from '../../controller/images/refresh.ts'
 import type { Finding } from '../../controller/images/resolve.ts'
 import { statusAfter } from '../../controller/images/status.ts'
 import type { ContainerImage } from '../../crds/container-image.ts'
@@ -6,7 +7,7 @@ import { daemonSets } from '../../kube/resources.ts'
 import { digestOf, genImage, genResolved } from '../../test/gen/objects.ts'
 import type { Kstatus } from './kstatus.ts'
 import type { Health } from './run-health.ts'
-import { now, type State, unseenMessage } from './states.ts'
+import { failingOf, now, type State, unseenMessage } from './states.ts'
 
 const name = 'debian'
 const resolved: Finding = { kind: 'resolved', resolved: genResolved() }
@@ -14,18 +15,19 @@ const failed = (reason: string, message: string): Finding => ({ kind: 'failed', 
 
 interface Given {
   finding: Finding
+  refresh?: Refresh
   prefetch?: PrefetchFinding
   image?: ContainerImage
 }
 
 const told = (
   state: string,
-  { finding, prefetch = { kind: 'none' }, image = genImage(name, { status: {} }) }: Given,
+  { finding, refresh = { kind: 'looked' }, prefetch = { kind: 'none' }, image = genImage(name, { status: {} }) }: Given,
   kstatus: Kstatus,
   health: Health,
 ): State => ({
   ...{ kind: 'ContainerImage', name: state, kstatus, health },
-  object: { ...image, status: statusAfter(image, { finding, prefetch }, now) },
+  object: { ...image, status: statusAfter(image, { finding, refresh, prefetch }, now) },
 })
 
 const fetching = daemonSets.parse({
@@ -74,6 +76,20 @@ export const imageFindings = {
       message: 'ImageUnauthorized: the registry wants a password',
     }),
   ],
+  unsuitable: [
+    told(
+      'digestMismatch',
+      { finding: { kind: 'unsuitable', reason: 'ImageDigestMismatch', message: 'the file has sha256:bb' } },
+      'Failed',
+      { status: 'Degraded', message: 'ImageDigestMismatch: the file has sha256:bb' },
+    ),
+    told(
+      'claimUnsuitable',
+      { finding: { kind: 'unsuitable', reason: 'ClaimUnsuitable', message: 'claim images has volumeMode Block' } },
+      'Failed',
+      { status: 'Degraded', message: 'ClaimUnsuitable: claim images has volumeMode Block' },
+    ),
+  ],
   notAllowed: [
     told(
       'sourceNotAllowed',
@@ -83,6 +99,16 @@ export const imageFindings = {
     ),
   ],
 } satisfies Record<Finding['kind'], State[]>
+
+export const failingImage: State = failingOf(
+  'ContainerImage',
+  genImage(name, { status: {} }),
+  statusAfter(
+    genImage(name, { status: {} }),
+    { finding: resolved, refresh: { kind: 'looked' }, prefetch: { kind: 'none' } },
+    now,
+  ),
+)
 
 const unseen = (state: string, image: ContainerImage): State => ({
   ...{ kind: 'ContainerImage', name: state, kstatus: 'InProgress', object: image },
@@ -96,7 +122,11 @@ export const unseenImages: State[] = [
     'edited',
     genImage(name, {
       metadata: { generation: 2 },
-      status: statusAfter(genImage(name, { status: {} }), { finding: resolved, prefetch: { kind: 'none' } }, now),
+      status: statusAfter(
+        genImage(name, { status: {} }),
+        { finding: resolved, refresh: { kind: 'looked' }, prefetch: { kind: 'none' } },
+        now,
+      ),
     }),
   ),
 ]

@@ -63,7 +63,8 @@ export const copyRemote = async (
   const stop = new AbortController()
   const both = AbortSignal.any([signal, stop.signal])
   const args = [
-    ...['copy', '--quiet', ...credentials(access, '--src-')],
+    // They are judged all the same, and of no use later.
+    ...['copy', '--quiet', '--remove-signatures', ...credentials(access, '--src-')],
     ...[`docker://${formatReference(reference)}`, `dir:${dir}`],
   ]
   const copy = skopeo(remote, args, { signal: both })

@@ -1,7 +1,13 @@
 import { mebibytes } from '../../kube/quantity.ts'
 import { printableName } from './names.ts'
 
-export type RegistryErrorKind = 'NotFound' | 'Unauthorized' | 'Unreachable' | 'NoPlatform' | 'NoSpace' | 'Other'
+export const registryErrorKinds = [
+  ...(['NotFound', 'Unauthorized', 'Unreachable', 'NoPlatform', 'NoSpace'] as const),
+  /** By the signature policy. */
+  'Refused',
+  'Other',
+] as const
+export type RegistryErrorKind = (typeof registryErrorKinds)[number]
 
 /** The image cannot be had; the message is for the user: the reference, what is wrong, what to do next. */
 export class RegistryError extends Error {
@@ -92,7 +98,8 @@ export class CacheFullError extends RegistryError {
   }
 }
 
-export type FileErrorKind = 'NotFound' | 'Unauthorized' | 'Unreachable' | 'Mismatch' | 'Other'
+export const fileErrorKinds = ['NotFound', 'Unauthorized', 'Unreachable', 'Mismatch', 'Other'] as const
+export type FileErrorKind = (typeof fileErrorKinds)[number]
 
 /** A file cannot be had from its URL; the message is for the user: the URL, what is wrong, what to do next. */
 export class FileError extends Error {

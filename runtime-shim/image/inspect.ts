@@ -30,17 +30,18 @@ export const credentials = ({ authFile }: RegistryAccess, prefix: '--' | '--src-
 /**
  * Runs skopeo; the answer is what it writes.
  *
+ * @param onOutput called when the first of it comes
  * @throws RegistryError
  */
 export const skopeo = async (
   remote: Remote,
   args: readonly string[],
-  { signal, seconds }: { signal: AbortSignal; seconds?: number },
+  { signal, seconds, onOutput }: { signal: AbortSignal; seconds?: number; onOutput?: () => void },
 ): Promise<Buffer> => {
   signal.throwIfAborted()
   const env = { ...process.env, TMPDIR: remote.access.scratchDir }
   const timeoutMs = seconds === undefined ? 0 : seconds * 1000
-  const { stdout, stderr, exitCode, timedOut } = await runProgram('skopeo', args, { env, timeoutMs, signal })
+  const { stdout, stderr, exitCode, timedOut } = await runProgram('skopeo', args, { env, timeoutMs, signal, onOutput })
   signal.throwIfAborted()
   if (exitCode === 0) return stdout
   throw registryError(remote, timedOut ? `no answer within ${seconds} s: timeout` : stderr)

@@ -40,7 +40,10 @@ describe("skopeo's words", () => {
     ['Unreachable', 'toomanyrequests: You have reached your pull rate limit'],
     ['Unreachable', 'received unexpected HTTP status: 503 Service Unavailable'],
     ['NoSpace', 'writing blob: write /tmp/dir-put-blob1: no space left on device'],
-    ['Other', 'Source image rejected: A signature was required, but no signature exists'],
+    ['Refused', 'Source image rejected: A signature was required, but no signature exists'],
+    ['Refused', 'Source image rejected: Running image docker://h/geoffrey:1 is rejected by policy.'],
+    ['Unreachable', 'Source image rejected: Get "https://h/v2/": dial tcp 127.0.0.1:1: connect: connection refused'],
+    ['Other', 'something else'],
   ])('mean %s: %s', (kind, words) => {
     expect(kindOf(words)).toBe(kind)
   })

@@ -124,8 +124,8 @@ const persistentUpper = (
       openNativeUpper(top, overlay, record, { name, remedy: importFirst, writer: overlay.source, deadline }) ??
       makeLayerDirectory(top, 'upper', `upper/ of ${name}`, statSync(baseRoot))
     const work = makeLayerDirectory(top, 'work', `work/ of ${name}`, { mode: 0o755, uid: 0, gid: 0 })
-    if (!record?.base) {
-      const { reference, digest } = base
+    const { reference, digest } = base
+    if (record?.base?.digest !== digest) {
       unlessFull(() => writeOverlayRecord(top, { base: { reference, digest }, normalised: true }))
     }
     keepRoom(top)
@@ -169,20 +169,21 @@ const lowerOf = ({ overlay, top: path }: Mounted, deadline: number): string[] =>
 }
 
 /** What no node agent ever checks. */
-const mountUnchecked = (image: { fd: number; path: string }, layer: ImageLayer, at: string, lockDir: string): void => {
+const mountUnchecked = ({ fd, path }: OpenBase, layer: ImageLayer, at: string, lockDir: string): void => {
   mkdirSync(at)
   try {
-    mountImage(image, layer, at, lockDir)
+    mountImage({ fd, path, shown: path }, layer, at, lockDir)
   } catch (cause) {
     if (!(cause instanceof UnmountableError)) throw cause
-    throw new OverlayError(`${image.path}: ${cause.message}: run e2fsck on it`, { cause })
+    throw new OverlayError(`${path}: ${cause.message}: run e2fsck on it`, { cause })
   }
 }
 
 /** Where the base is reached in the private namespace. */
-const mountBase = ({ fd, path, content }: OpenBase, at: string, lockDir: string): string => {
-  if (content.kind === 'directory') return reopenDirectory(fd, content.directory, content.path)
-  mountUnchecked({ fd, path }, content, at, lockDir)
+const mountBase = (base: OpenBase, at: string, lockDir: string): string => {
+  const { fd, path, content } = base
+  if (content.kind === 'directory') return reopenDirectory(fd, content.directory, content.path, path)
+  mountUnchecked(base, content, at, lockDir)
   return at
 }
 
@@ -199,9 +200,9 @@ interface MountedEmbedded {
 
 /** The overlay partition of a SIF, unless it is also one of the overlays. */
 const mountEmbedded = ({ base, overlays, lockDir }: RootParts, at: string): MountedEmbedded | undefined => {
-  const { fd, path, embedded } = base
-  if (!embedded || overlays.some((overlay) => isSameFile(fd, overlay))) return undefined
-  mountUnchecked({ fd, path }, embedded, at, lockDir)
+  const { path, embedded } = base
+  if (!embedded || overlays.some((overlay) => isSameFile(base.fd, overlay))) return undefined
+  mountUnchecked(base, embedded, at, lockDir)
   return { embedded, name: `the overlay partition of ${path}`, top: at }
 }
 

@@ -12,6 +12,8 @@ export interface ProgramOptions {
   timeoutMs?: number
   /** Ends it. */
   signal?: AbortSignal
+  /** Is called when it says its first word. */
+  onOutput?: (() => void) | undefined
 }
 
 export interface Ended {
@@ -34,7 +36,7 @@ const longestOutput = 64 * 2 ** 20
 export const runProgram = (
   program: string,
   args: readonly string[],
-  { env = process.env, timeoutMs = 0, signal }: ProgramOptions = {},
+  { env = process.env, timeoutMs = 0, signal, onOutput }: ProgramOptions = {},
 ): Promise<Ended> =>
   new Promise((resolve, reject) => {
     const options = { encoding: 'buffer' as const, maxBuffer: longestOutput, timeout: timeoutMs, env }
@@ -49,5 +51,6 @@ export const runProgram = (
       child.kill()
     }
     child.stdin?.end()
+    if (onOutput) child.stdout?.once('data', onOutput)
     signal?.addEventListener('abort', end, { once: true })
   })

@@ -1,18 +1,20 @@
+import type { NodeReason } from '../../../kube/node-reasons.ts'
 import { DockerConfigError } from '../../image/docker-config.ts'
 import { ConversionError, FileError, RegistryError } from '../../image/errors.ts'
 import { hasCode } from '../../mount/error-code.ts'
 import { Trouble } from '../trouble.ts'
 
-const reasons: Record<RegistryError['kind'], string> = {
+const reasons: Record<RegistryError['kind'], NodeReason> = {
   NotFound: 'ImageNotFound',
   Unauthorized: 'ImageUnauthorized',
   Unreachable: 'ImageUnreachable',
   NoPlatform: 'ImagePlatformNotFound',
   NoSpace: 'ImageNoSpace',
+  Refused: 'ImageRefusedByPolicy',
   Other: 'ImagePullFailed',
 }
 
-const fileReasons: Record<FileError['kind'], string> = {
+const fileReasons: Record<FileError['kind'], NodeReason> = {
   NotFound: 'ImageNotFound',
   Unauthorized: 'ImageUnauthorized',
   Unreachable: 'ImageUnreachable',

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini'
+import { fileErrorKinds, registryErrorKinds } from '../../../image/errors.ts'
 import type { BroughtImage, FetchImage } from '../make.ts'
 
 /** What the agent asks of its fetcher, and what that answers ({@link ../../apart/run.ts}). */
@@ -29,15 +30,12 @@ const diskLackSchema = z.object({
 
 const cacheLackSchema = z.object({ needed: z.number(), most: z.number(), soFar: z.exactOptional(z.boolean()) })
 
-const registryKinds = ['NotFound', 'Unauthorized', 'Unreachable', 'NoPlatform', 'NoSpace', 'Other'] as const
-const fileKinds = ['NotFound', 'Unauthorized', 'Unreachable', 'Mismatch', 'Other'] as const
-
 /** Errors of which somebody looks at more than the words. */
 export const failureSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('disk full'), lack: diskLackSchema }),
   z.object({ type: z.literal('cache full'), lack: cacheLackSchema }),
-  z.object({ type: z.literal('registry'), kind: z.enum(registryKinds), message: z.string() }),
-  z.object({ type: z.literal('file'), kind: z.enum(fileKinds), message: z.string() }),
+  z.object({ type: z.literal('registry'), kind: z.enum(registryErrorKinds), message: z.string() }),
+  z.object({ type: z.literal('file'), kind: z.enum(fileErrorKinds), message: z.string() }),
   z.object({ type: z.literal('conversion'), message: z.string() }),
   z.object({ type: z.literal('system'), code: z.string(), message: z.string() }),
 ])
