@@ -14,7 +14,7 @@ const statusFile = async (cluster: Cluster, program: string): Promise<string> =>
 }
 
 /** Anonymous memory of a process, in MiB (proc_pid_status(5), RssAnon). */
-const anonymousMemory = async (status: string): Promise<number> =>
+export const anonymousMemory = async (status: string): Promise<number> =>
   Number(/RssAnon:\s+(\d+) kB/.exec(await readFile(status, 'utf8'))?.[1]) / 1024
 
 const mib = (value: number): string => `${value.toFixed(1)} MiB`
