@@ -3,6 +3,7 @@ import type { EventRecorder } from '../kube/events.ts'
 import { apiVersion, pendingReason } from '../kube/names.ts'
 import type { Metadata } from '../kube/resource.ts'
 import { conditionOf } from './conditions.ts'
+import { overlayDeleted } from './instances/deleted-overlay.ts'
 
 /** Steps on the way that are nobody's trouble. */
 const routine = new Set([
@@ -10,6 +11,7 @@ const routine = new Set([
   'Stopping',
   'Ending',
   'WaitingForPreviousPod',
+  'WaitingForPreviousClaim',
   'Provisioning',
   'Resolving',
   'ContainersNotReady',
@@ -18,6 +20,9 @@ const routine = new Set([
   pendingReason,
 ])
 
+/** Reasons that are told of although the object is Ready. */
+const toldBeside = new Set([overlayDeleted])
+
 /** An Event for each turn that a user should see: the object became Ready, or something new stands in the way. */
 export const announce = (
   events: EventRecorder,
@@ -25,11 +30,15 @@ export const announce = (
   before: readonly Condition[] | undefined,
   after: readonly Condition[] | undefined,
 ): void => {
+  const tell = (type: 'Warning' | 'Normal', { reason, message }: Condition): void =>
+    events.event({ apiVersion, ...about }, type, reason, message || reason)
+  const isNews = ({ type, reason }: Condition): boolean =>
+    toldBeside.has(reason) && conditionOf(before, type)?.reason !== reason
+  for (const beside of after?.filter(isNews) ?? []) tell('Warning', beside)
   const was = conditionOf(before, 'Ready')
   const is = conditionOf(after, 'Ready')
   if (!is || (was?.status === is.status && was.reason === is.reason && was.message === is.message)) return
   // Tells how far it is: once is enough.
   if (is.reason === pendingReason && was?.reason === pendingReason) return
-  const trouble = is.status !== 'True' && !routine.has(is.reason)
-  events.event({ apiVersion, ...about }, trouble ? 'Warning' : 'Normal', is.reason, is.message || is.reason)
+  tell(is.status !== 'True' && !routine.has(is.reason) ? 'Warning' : 'Normal', is)
 }

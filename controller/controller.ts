@@ -14,8 +14,10 @@ import type { Context } from './context.ts'
 import { createImageReconciler } from './images/reconcile.ts'
 import { createInstanceReconciler } from './instances/reconcile.ts'
 import { createOverlayReconciler } from './overlays/reconcile.ts'
+import { controllerStatus } from './overlays/status.ts'
 import { createPodReconciler } from './pods/reconcile.ts'
 import type { Settings } from './settings.ts'
+import { tellingFailures } from './tell-failure.ts'
 import { indexes, type Queues, triggersOf } from './triggers.ts'
 
 export interface Controller {
@@ -87,10 +89,26 @@ const createCaches = ({ client, log, metrics }: Parts, triggers: ReturnType<type
 const createQueues = (context: Context, { log, metrics }: Parts): Queues => {
   const queue = (name: string, concurrency: number, process: WorkQueueOptions['process']) =>
     createWorkQueue({ name, concurrency, process, log, metrics, maxBackoffMs: 60_000 })
+  const { caches, clock } = context
+  const reconcileImage = tellingFailures(
+    context,
+    { resource: containerImages, cache: caches.images, statusOf: ({ status }) => status },
+    createImageReconciler(context, createAttempts(clock)),
+  )
+  const reconcileOverlay = tellingFailures(
+    context,
+    { resource: persistentOverlays, cache: caches.overlays, statusOf: ({ status }) => controllerStatus(status) },
+    createOverlayReconciler(context),
+  )
+  const reconcileInstance = tellingFailures(
+    context,
+    { resource: instances, cache: caches.instances, statusOf: ({ status }) => status },
+    createInstanceReconciler(context, createAttempts(clock)),
+  )
   return {
-    images: queue('containerimage', 4, createImageReconciler(context, createAttempts(context.clock))),
-    overlays: queue('persistentoverlay', 8, createOverlayReconciler(context)),
-    instances: queue('instance', 8, createInstanceReconciler(context, createAttempts(context.clock))),
+    images: queue('containerimage', 4, reconcileImage),
+    overlays: queue('persistentoverlay', 8, reconcileOverlay),
+    instances: queue('instance', 8, reconcileInstance),
     pods: queue('pod', 4, createPodReconciler(context)),
   }
 }

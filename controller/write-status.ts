@@ -23,7 +23,7 @@ const normalized = ({ conditions = [], ...rest }: Status): unknown =>
  * @throws ApiError with reason Conflict when somebody wrote in between
  */
 export const writeStatus = async <T extends KubeObject>(
-  client: KubeClient,
+  client: Pick<KubeClient, 'apply'>,
   resource: Resource<T>,
   object: T,
   { before, after }: { before: Status; after: Status },

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { digestPattern } from '../kube/digest.ts'
+import { isDigest } from '../kube/digest.ts'
 
 /** What the three kinds share. The schemas are the only definition: types, CRDs, reference and validation come from them. */
 
@@ -30,7 +30,20 @@ export const platformSchema = z.object({
 })
 export type Platform = z.infer<typeof platformSchema>
 
-export const digestField = (description: string) => z.string().regex(digestPattern).max(256).meta({ description })
+export const digestField = (description: string) =>
+  z
+    .string()
+    .max(256)
+    .refine(isDigest)
+    .meta({
+      description,
+      rules: [
+        {
+          rule: "self.matches('^(sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128})$')",
+          message: 'digest must be sha256: and 64 hexadecimal digits, or sha512: and 128, in lower case',
+        },
+      ],
+    })
 
 const words = (description: string) => z.array(z.string().max(32_768)).max(512).optional().meta({ description })
 
@@ -54,6 +67,27 @@ export interface Rule {
   rule: string
   message: string
 }
+
+const labelPattern = '[a-z0-9]([-a-z0-9]*[a-z0-9])?'
+
+/** Of a field that names an object of one of our kinds: nothing of another name can exist. */
+export const nameOfOurs = (field: string, kind: string): Rule => ({
+  rule: `self.matches('^${labelPattern}$')`,
+  message: `${field} must be the name of a ${kind}: lower-case letters, digits and "-"`,
+})
+
+/** The same of Kubernetes' own kinds. */
+export const nameOfObject = (field: string, kind: string): Rule => ({
+  rule: `self.matches('^${labelPattern}(\\\\.${labelPattern})*$')`,
+  message: `${field} must be the name of a ${kind}: lower-case letters, digits, "-" and "."`,
+})
+
+/** CEL for a path in a volume that some file can have: a name takes at most 255 bytes. */
+export const isPathInVolume =
+  "self.matches('^[^/\\\\x00-\\\\x1f\\\\x7f]{1,255}(/[^/\\\\x00-\\\\x1f\\\\x7f]{1,255})*$') && !self.split('/').exists(part, part == '..' || part == '.')"
+
+export const pathInVolumeMessage = (example: string): string =>
+  `path is relative to the volume, has names between single slashes, and neither . nor .. nor control characters: ${example}`
 
 export interface Column {
   name: string
@@ -91,6 +125,6 @@ export const healthyColumn = conditionColumn('Healthy', 'Healthy', 'status')
 export const ageColumn: Column = { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' }
 
 export const labelNameRule = (longest: number): Rule => ({
-  rule: `self.metadata.name.size() <= ${longest} && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')`,
+  rule: `self.metadata.name.size() <= ${longest} && self.metadata.name.matches('^${labelPattern}$')`,
   message: `metadata.name must be a DNS label of at most ${longest} characters: lower-case letters, digits and "-"`,
 })

@@ -5,18 +5,28 @@ import {
   conditionsField,
   digestField,
   imageConfigSchema,
+  isPathInVolume,
   type KindDefinition,
   labelNameRule,
   messageColumn,
+  nameOfObject,
   objectName,
   observedGenerationField,
+  pathInVolumeMessage,
   platformSchema,
   readyColumn,
   reasonColumn,
 } from './common.ts'
 
 const pullSecrets = z
-  .array(z.object({ name: objectName.meta({ description: 'Name of the Secret.' }) }))
+  .array(
+    z.object({
+      name: objectName.meta({
+        description: 'Name of the Secret.',
+        rules: [nameOfObject('pullSecrets[].name', 'Secret')],
+      }),
+    }),
+  )
   .max(8)
   .optional()
   .meta({
@@ -51,10 +61,17 @@ const fileSource = z.object({
     }),
   sha256: z
     .string()
-    .regex(/^[0-9a-fA-F]{64}$/)
-    .max(64)
+    .max(256)
     .optional()
-    .meta({ description: 'SHA-256 of the file in hexadecimal; what else comes is refused. Required with https.' }),
+    .meta({
+      description: 'SHA-256 of the file in hexadecimal; what else comes is refused. Required with https.',
+      rules: [
+        {
+          rule: "self.matches('^[0-9a-fA-F]{64}$')",
+          message: 'sha256 must be 64 hexadecimal digits and nothing else: what sha256sum prints before the name',
+        },
+      ],
+    }),
   pullSecrets,
 })
 
@@ -62,6 +79,7 @@ const volumeSource = z.object({
   claimName: objectName.meta({
     description: 'PersistentVolumeClaim in this namespace.',
     rules: [
+      nameOfObject('claimName', 'PersistentVolumeClaim'),
       { rule: "!self.startsWith('lamina-')", message: 'a claim that holds an overlay cannot be an image: use another' },
     ],
   }),
@@ -74,8 +92,8 @@ const volumeSource = z.object({
         'Path in the volume: a file (squashfs, SIF, .simg), or a directory that is the root itself, a sandbox; the volume itself when left out.',
       rules: [
         {
-          rule: "!self.startsWith('/') && !self.split('/').exists(part, part == '..' || part == '.')",
-          message: 'path is relative to the volume and has neither . nor ..: images/tools.sif',
+          rule: `self == '' || (${isPathInVolume})`,
+          message: pathInVolumeMessage('images/tools.sif'),
         },
       ],
     }),

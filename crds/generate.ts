@@ -34,10 +34,20 @@ const kubernetesSchema = (path: string): Schema => {
   return structuredClone(part)
 }
 
+/** CEL goes over no map that may be of any size. */
+const boundKeys = ({ properties }: Schema, most: Schema): void => {
+  for (const [name, maxProperties] of Object.entries(most)) {
+    const map = isSchema(properties) ? properties[name] : undefined
+    if (!isSchema(map)) throw new Error(`there is no map "${name}" to bound`)
+    map.maxProperties = maxProperties
+  }
+}
+
 /** Turns what `meta` said into what a structural schema says. */
 const structural = (node: Schema): Schema => {
-  const { kubernetes, rules, listMapKey, propertyNames: _, ...rest } = node
+  const { kubernetes, mostKeys, rules, listMapKey, propertyNames: _, ...rest } = node
   const schema: Schema = typeof kubernetes === 'string' ? { ...kubernetesSchema(kubernetes), ...rest } : rest
+  if (isSchema(mostKeys)) boundKeys(schema, mostKeys)
   if (schema.additionalProperties === false) delete schema.additionalProperties
   if (rules) schema['x-kubernetes-validations'] = rules
   if (listMapKey) Object.assign(schema, { 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': [listMapKey] })

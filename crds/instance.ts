@@ -8,8 +8,10 @@ import {
   type KindDefinition,
   labelNameRule,
   messageColumn,
+  nameOfOurs,
   objectName,
   observedGenerationField,
+  type Rule,
   readyColumn,
   reasonColumn,
   runningColumn,
@@ -22,6 +24,12 @@ const container = <Field extends keyof V1Container>(field: Field, description: s
     .optional()
     .meta({ kubernetes: `Container.${field}`, description })
 
+/** The field's schema is Kubernetes', which takes any word. */
+const quantitiesRule = (field: 'limits' | 'requests'): Rule => ({
+  rule: `!has(self.${field}) || self.${field}.all(name, type(self.${field}[name]) == int || isQuantity(self.${field}[name]))`,
+  message: `resources.${field} must be quantities: 500m or 2 of cpu, 512Mi or 4Gi of memory`,
+})
+
 /** PodTemplateSpec with nothing required but what names a list's item: it is laid over the pod that we make. */
 export interface PodTemplate {
   metadata?: { labels?: Record<string, string>; annotations?: Record<string, string> }
@@ -29,7 +37,14 @@ export interface PodTemplate {
 }
 
 const overlayUse = z.object({
-  name: z.string().min(1).max(54).meta({ description: 'Name of the PersistentOverlay.' }),
+  name: z
+    .string()
+    .min(1)
+    .max(54)
+    .meta({
+      description: 'Name of the PersistentOverlay.',
+      rules: [nameOfOurs('overlays[].name', 'PersistentOverlay')],
+    }),
   access: z
     .enum(['ReadWrite', 'ReadOnly'])
     .default('ReadWrite')
@@ -38,7 +53,16 @@ const overlayUse = z.object({
 
 const specSchema = z.object({
   imageRef: z
-    .object({ name: z.string().min(1).max(63).meta({ description: 'Name of the ContainerImage.' }) })
+    .object({
+      name: z
+        .string()
+        .min(1)
+        .max(63)
+        .meta({
+          description: 'Name of the ContainerImage.',
+          rules: [nameOfOurs('imageRef.name', 'ContainerImage')],
+        }),
+    })
     .meta({ description: 'The image it runs on.' }),
   overlays: z
     .array(overlayUse)
@@ -65,8 +89,8 @@ const specSchema = z.object({
             "Most that it may hold, as a quantity; when left out, what the node's disk or memory has. In memory writes fail there; on disk the kubelet evicts the pod some seconds later.",
           rules: [
             {
-              rule: 'isQuantity(self) && quantity(self).isGreaterThan(quantity("0"))',
-              message: 'sizeLimit must be a quantity above 0, such as 2Gi',
+              rule: "isQuantity(self) && quantity(self).compareTo(quantity('1Mi')) >= 0 && quantity(self).isLessThan(quantity('8Ei'))",
+              message: 'sizeLimit must be a quantity of at least 1Mi and below 8Ei, such as 2Gi (m means thousandths)',
             },
           ],
         }),
@@ -91,9 +115,24 @@ const specSchema = z.object({
   args: z.array(z.string().max(32_768)).max(512).optional().meta({ description: "Replaces the image's command." }),
   env: container('env', "Environment, over the image's."),
   envFrom: container('envFrom', 'Environment from ConfigMaps and Secrets.'),
-  workingDir: z.string().max(4096).optional().meta({ description: "Working directory; the image's when left out." }),
+  workingDir: z
+    .string()
+    .max(4096)
+    .optional()
+    .meta({
+      description: "Working directory, a path from the root; the image's when left out.",
+      rules: [
+        {
+          rule: "self == '' || self.matches('^/[^\\\\x00-\\\\x1f\\\\x7f]*$')",
+          message: 'workingDir must be a path from the root, without control characters: /home/me',
+        },
+      ],
+    }),
   ports: container('ports', 'Ports that it listens on.'),
-  resources: container('resources', 'Requests and limits.'),
+  resources: container('resources', 'Requests and limits.').meta({
+    mostKeys: { limits: 16, requests: 16 },
+    rules: [quantitiesRule('limits'), quantitiesRule('requests')],
+  }),
   volumes: z
     .custom<V1PodSpec['volumes']>()
     .optional()

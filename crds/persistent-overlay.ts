@@ -6,11 +6,14 @@ import {
   digestField,
   healthyColumn,
   imageConfigSchema,
+  isPathInVolume,
   type KindDefinition,
   labelNameRule,
   messageColumn,
+  nameOfObject,
   objectName,
   observedGenerationField,
+  pathInVolumeMessage,
   platformSchema,
   readyColumn,
   reasonColumn,
@@ -35,6 +38,10 @@ const specSchema = z.object({
           message: 'size must be a quantity of at least 16Mi, such as 1Gi',
         },
         {
+          rule: "!isQuantity(self) || quantity(self).isLessThan(quantity('8Ei'))",
+          message: 'size must be below 8Ei: no volume is larger',
+        },
+        {
           rule: '!isQuantity(self) || !isQuantity(oldSelf) || quantity(self).compareTo(quantity(oldSelf)) >= 0',
           message: 'size cannot shrink: make a smaller overlay and copy what you need',
         },
@@ -42,9 +49,10 @@ const specSchema = z.object({
     }),
   storage: z
     .object({
-      storageClassName: objectName
-        .optional()
-        .meta({ description: 'StorageClass of the claim; the default class when left out.' }),
+      storageClassName: objectName.optional().meta({
+        description: 'StorageClass of the claim; the default class when left out.',
+        rules: [nameOfObject('storageClassName', 'StorageClass')],
+      }),
       accessMode: z
         .enum(['ReadWriteOnce', 'ReadWriteOncePod', 'ReadWriteMany'])
         .default('ReadWriteOnce')
@@ -57,6 +65,7 @@ const specSchema = z.object({
         description:
           'A claim that is there already and is not made, grown or deleted by Lamina. An administrator must allow it for the namespace.',
         rules: [
+          nameOfObject('existingClaimName', 'PersistentVolumeClaim'),
           {
             rule: "!self.startsWith('lamina-')",
             message: 'a claim lamina-* belongs to the overlay of that name: use that one, or a claim of your own',
@@ -72,8 +81,8 @@ const specSchema = z.object({
             'Where in the existing claim the overlay is: an ext3 image, a SIF with an overlay, a squashfs or, read-only, a directory; overlay.img when left out.',
           rules: [
             {
-              rule: "self != '' && !self.startsWith('/') && !self.split('/').exists(part, part == '..' || part == '.')",
-              message: 'path is relative to the volume and has neither . nor ..: overlays/tools.img',
+              rule: isPathInVolume,
+              message: pathInVolumeMessage('overlays/tools.img'),
             },
           ],
         }),
@@ -126,11 +135,23 @@ const specSchema = z.object({
     .meta({ description: 'Whether the data outlives this object (Retain) or goes with it (Delete).' }),
 })
 
+const growthBlockedSchema = z.object({
+  bytes: z.int().min(0).meta({ description: 'The spec.size that was asked for.' }),
+  reason: z.enum(['RestartRequired', 'OverlayTooSmall']).meta({
+    description: 'RestartRequired: the next start does it. OverlayTooSmall: it was made to grow less far.',
+  }),
+  message: z.string().max(1024).meta({ description: 'Why, in words.' }),
+})
+export type GrowthBlocked = z.infer<typeof growthBlockedSchema>
+
 const usageSchema = z.object({
   usedBytes: z.int().min(0).meta({ description: 'Bytes in use.' }),
   usedInodes: z.int().min(0).meta({ description: 'Files, directories and the like: inodes in use.' }),
   capacityBytes: z.int().min(0).meta({ description: 'Bytes that the file system can hold.' }),
   capacityInodes: z.int().min(0).meta({ description: 'Inodes that the file system can hold.' }),
+  growthBlocked: growthBlockedSchema
+    .optional()
+    .meta({ description: 'What keeps the node from making the file system larger while it is in use.' }),
   observedTime: z.string().meta({ format: 'date-time', description: 'When the node looked.' }),
 })
 
@@ -209,6 +230,14 @@ export const persistentOverlay: KindDefinition = {
     {
       rule: "self.spec.format == 'Image' || self.spec.storage.volumeMode == 'Filesystem'",
       message: 'format: Directory needs a volume with a file system: set storage.volumeMode: Filesystem',
+    },
+    {
+      rule: "self.spec.format == 'Directory' || !isQuantity(self.spec.size) || quantity(self.spec.size).isLessThan(quantity('16Ti'))",
+      message: 'size must be below 16Ti, where ext3 ends: use format: Directory for more',
+    },
+    {
+      rule: '!has(self.spec.ext3) || !has(self.spec.ext3.bytesPerInode) || !isQuantity(self.spec.size) || quantity(self.spec.size).asApproximateFloat() < double(self.spec.ext3.bytesPerInode) * 4294967296.0',
+      message: 'ext3 has fewer than 2^32 inodes: so large a size needs a larger ext3.bytesPerInode',
     },
     {
       rule: "self.spec.format == 'Image' || !has(self.spec.ext3)",

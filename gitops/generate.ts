@@ -6,15 +6,16 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { stringify } from 'yaml'
 import { group } from '../kube/names.ts'
-import { imageFindings, unseenImages } from './testing/image-states.ts'
-import { instanceFindings, unseenInstances } from './testing/instance-states.ts'
-import { overlayFindings, unseenOverlays } from './testing/overlay-states.ts'
+import { failingImage, imageFindings, unseenImages } from './testing/image-states.ts'
+import { failingInstance, instanceFindings, unseenInstances } from './testing/instance-states.ts'
+import { failingOverlay, overlayFindings, unseenOverlays } from './testing/overlay-states.ts'
 import { manifestOf, type State } from './testing/states.ts'
 
 /** What a pass came to. */
-export const findings: readonly State[] = [imageFindings, overlayFindings, instanceFindings].flatMap((each) =>
-  Object.values(each).flat(),
-)
+export const findings: readonly State[] = [
+  ...[imageFindings, overlayFindings, instanceFindings].flatMap((each) => Object.values(each).flat()),
+  ...[failingImage, failingOverlay, failingInstance],
+]
 /** What no pass has seen yet. */
 export const unseen: readonly State[] = [...unseenImages, ...unseenOverlays, ...unseenInstances]
 

@@ -1,11 +1,15 @@
 import { describe, expect, test } from 'vitest'
+import { type Finding, statusAfter } from '../controller/instances/status.ts'
 import type { Condition } from '../crds/common.ts'
 import { containerImageSchema } from '../crds/container-image.ts'
 import { instanceSchema } from '../crds/instance.ts'
 import { persistentOverlaySchema } from '../crds/persistent-overlay.ts'
+import { preparedCondition } from '../kube/names.ts'
+import { nodeReasons } from '../kube/node-reasons.ts'
+import { genInstance, genPod } from '../test/gen/objects.ts'
 import { findings, unseen } from './generate.ts'
 import { kstatusOf } from './testing/kstatus.ts'
-import type { State } from './testing/states.ts'
+import { now, type State } from './testing/states.ts'
 
 const schemas = {
   ContainerImage: containerImageSchema,
@@ -13,6 +17,31 @@ const schemas = {
   Instance: instanceSchema,
 }
 const stored = ({ kind, object }: State) => schemas[kind].parse(object)
+const podStatus = ({
+  phase,
+  prepared,
+  startError,
+  exitCode,
+}: {
+  phase: string
+  /** Why the node keeps it. */
+  prepared?: string
+  startError?: string
+  exitCode?: number
+}) => ({
+  phase,
+  conditions: [
+    ...(phase === 'Running' ? [{ type: 'Ready', status: 'True' }] : []),
+    ...(prepared === undefined ? [] : [{ type: preparedCondition, status: 'False', reason: prepared, message: 'm' }]),
+  ],
+  containerStatuses: [
+    ...(phase === 'Running' ? [{ name: 'main', state: { running: {} } }] : []),
+    ...(startError === undefined
+      ? []
+      : [{ name: 'main', state: { terminated: { exitCode: 128, reason: 'StartError', message: startError } } }]),
+    ...(exitCode === undefined ? [] : [{ name: 'main', state: { terminated: { exitCode } } }]),
+  ],
+})
 const conditionsOf = (state: State): Condition[] => stored(state).status.conditions ?? []
 const named = (states: readonly State[]) => states.map((state) => ({ ...state, state }))
 
@@ -46,6 +75,99 @@ describe('after any pass, whatever it came to', () => {
   })
 })
 
+/** What ends each state that is InProgress. One that nothing ends would have tools wait for ever: it is Stalled. */
+const ends: Record<State['kind'], Record<string, string>> = {
+  ContainerImage: {
+    RegistryUnreachable: 'the next look',
+    ImageNotFound: 'a push, and the next look',
+    ImageUnauthorized: 'a pull secret, and the next look',
+    ReconcileError: 'the next pass',
+  },
+  PersistentOverlay: {
+    Provisioning: 'the provisioner',
+    ProvisioningFailed: 'the provisioner, which tries again',
+    ClaimRefused: 'another quota, and the next look',
+    ClaimNotFound: 'the claim, which may come later than the overlay',
+    WaitingForPreviousClaim: 'its deletion, which is under way',
+    ReconcileError: 'the next pass',
+  },
+  Instance: {
+    Starting: 'the kubelet',
+    ImagePending: 'the node, which fetches it',
+    Unschedulable: 'room on a node',
+    ContainersNotReady: 'the probe',
+    OverlayMissing: 'the file, which somebody may still put there',
+    StartFailed: 'the next start',
+    CrashLoopBackOff: 'the next start',
+    PodFailed: 'another pod',
+    WaitingForPreviousPod: 'its end',
+    ImageNotFound: 'the ContainerImage, which may come later than the instance',
+    OverlayInUse: 'its release',
+    PodRefused: 'another quota, and the next try',
+    Stopping: 'the grace period',
+    ReconcileError: 'the next pass',
+  },
+}
+
+test('every state that tools wait for has an end', () => {
+  const waiting = findings.filter(({ kstatus }) => kstatus === 'InProgress')
+  const endless = waiting.filter((state) => {
+    const reason = conditionsOf(state).find(({ type }) => type === 'Ready')?.reason ?? ''
+    return ends[state.kind][reason] === undefined
+  })
+  expect(endless.map(({ kind, name }) => `${kind} ${name}`)).toEqual([])
+})
+
+describe('what a node says of a pod that it keeps', () => {
+  test.each(Object.entries(nodeReasons))('%s: %s', (reason, mending) => {
+    const pod = genPod('dev', { status: podStatus({ phase: 'Pending', prepared: reason }) })
+    const status = statusAfter(genInstance('dev'), { finding: { kind: 'pod', pod, drift: { kind: 'none' } } }, now)
+    expect(kstatusOf({ metadata: { generation: 1 }, status })).toBe(mending === 'hopeless' ? 'Failed' : 'InProgress')
+  })
+})
+
+describe('from pass to pass no tool sees it flap', () => {
+  const never = genInstance('dev', { spec: { restartPolicy: 'Never' } })
+  const pod = (given: Parameters<typeof podStatus>[0]): Finding => ({
+    ...{ kind: 'pod', pod: genPod('dev', { status: podStatus(given) }), drift: { kind: 'none' } },
+  })
+  const starting = pod({ phase: 'Pending' })
+  const refused = pod({ phase: 'Failed', startError: 'lamina: no such program' })
+  const refusedBy = (reason: string) => pod({ phase: 'Failed', startError: `lamina: ${reason}`, prepared: reason })
+  const runs = pod({ phase: 'Running' })
+
+  test.each<[string, Finding[], string[]]>([
+    [
+      'a start that fails, again and again',
+      [starting, refused, starting, refused, starting, runs],
+      ['InProgress Starting', 'InProgress StartFailed', 'Current Running'],
+    ],
+    [
+      'a start that no trying again mends, until somebody has mended it',
+      [starting, refusedBy('OverlayDamaged'), starting, refusedBy('OverlayDamaged'), starting, runs],
+      ['InProgress Starting', 'Failed OverlayDamaged', 'Current Running'],
+    ],
+    [
+      'a start that fails of one thing, and then of another',
+      [starting, refusedBy('OverlayNoSpace'), starting, refusedBy('OverlayDamaged')],
+      ['InProgress Starting', 'InProgress OverlayNoSpace', 'Failed OverlayDamaged'],
+    ],
+    [
+      'a process that ends, and whose pod is removed',
+      [starting, runs, pod({ phase: 'Failed', exitCode: 7 }), { kind: 'finished', drift: { kind: 'none' } }],
+      ['InProgress Starting', 'Current Running', 'Failed Failed'],
+    ],
+  ])('%s', (_, passes, expected) => {
+    let instance = never
+    const seen = passes.map((finding) => {
+      instance = { ...instance, status: statusAfter(instance, { finding }, now) }
+      const ready = instance.status.conditions?.find(({ type }) => type === 'Ready')
+      return `${kstatusOf(instance)} ${ready?.reason}`
+    })
+    expect(seen.filter((each, index) => each !== seen[index - 1])).toEqual(expected)
+  })
+})
+
 test('Argo CD says nothing worse or better than kstatus, but of what waits for somebody', () => {
   const same = { InProgress: 'Progressing', Failed: 'Degraded', Current: 'Healthy', Terminating: 'Progressing' }
   const other = [...findings, ...unseen]
@@ -55,6 +177,7 @@ test('Argo CD says nothing worse or better than kstatus, but of what waits for s
     'ContainerImage noSuchImage: InProgress, Degraded',
     'ContainerImage unauthorized: InProgress, Degraded',
     'Instance crashes: InProgress, Degraded',
+    'Instance overlayMissing: InProgress, Degraded',
     'Instance podRefused: InProgress, Degraded',
     'Instance startFailed: InProgress, Degraded',
     'Instance stopped: Current, Suspended',

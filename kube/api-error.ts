@@ -69,9 +69,11 @@ export const apiErrorOf = (what: string, httpStatus: number, json: unknown, text
   const said = parsed.success ? parsed.data : undefined
   const status = said?.code ?? httpStatus
   const reason = said?.reason || (reasonsByStatus.get(status) ?? 'Unknown')
-  const words = said?.message ?? (text.trim().slice(0, 512) || 'no explanation')
+  const explanation = said ? said.message?.trim() : text.trim().slice(0, 512)
+  // Never empty: it is all that a condition says of it.
+  const words = explanation || `it answered ${status} ${reason}, without an explanation`
   const subject = said?.details?.name
-  return new ApiError(`${what}: ${words} (${status} ${reason})`, {
+  return new ApiError(explanation ? `${what}: ${words} (${status} ${reason})` : `${what}: ${words}`, {
     status,
     reason,
     words,

@@ -6,6 +6,7 @@ test.each([
   ['1.5G', 1_500_000_000],
   ['1e3', 1000],
   ['100m', 1],
+  ['16777216000000000n', 16_777_216],
 ])('%s are %d bytes', (text, bytes) => {
   expect(parseQuantity(text)).toBe(bytes)
 })

@@ -1,5 +1,5 @@
 const binary = { Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30, Ti: 2 ** 40, Pi: 2 ** 50, Ei: 2 ** 60 }
-const decimal = { m: 1e-3, k: 1e3, M: 1e6, G: 1e9, T: 1e12, P: 1e15, E: 1e18 }
+const decimal = { n: 1e-9, u: 1e-6, m: 1e-3, k: 1e3, M: 1e6, G: 1e9, T: 1e12, P: 1e15, E: 1e18 }
 const factors: ReadonlyMap<string, number> = new Map(Object.entries({ '': 1, ...binary, ...decimal }))
 
 /** Bytes of a Kubernetes quantity (`1Gi`, `1.5G`, `1e9`), rounded up as the API server does. */

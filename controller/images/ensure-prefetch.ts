@@ -78,6 +78,7 @@ export const ensurePrefetch = async (
     const message = `DaemonSet ${existing.metadata.name} is there and is not of this image: delete it`
     return { kind: 'refused', reason: 'PrefetchNameTaken', message }
   }
-  if (finding.kind === 'failed') return { kind: 'waiting', daemonSet: existing, pods: podsOf(context.caches, image) }
+  if (finding.kind === 'failed' || finding.kind === 'unsuitable')
+    return { kind: 'waiting', daemonSet: existing, pods: podsOf(context.caches, image) }
   return bring(context, image, finding.resolved, existing)
 }

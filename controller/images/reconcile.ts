@@ -52,7 +52,7 @@ const look = async (context: Context, image: ContainerImage, attempts: Attempts)
   const remaining = attempts.remainingMs(tries)
   if (remaining > 0) return { finding: undefined, requeueAfterMs: remaining }
   const finding = withTimeOf(await find(context, image), image)
-  if (finding.kind === 'failed') return { finding, requeueAfterMs: attempts.next(tries, retryPace).waitMs }
+  if (finding.kind !== 'resolved') return { finding, requeueAfterMs: attempts.next(tries, retryPace).waitMs }
   attempts.forget(tries)
   return { finding, ...(image.spec.source.volume ? { requeueAfterMs: lookAgainMs } : {}) }
 }

@@ -20,6 +20,8 @@ export type Finding =
   | { kind: 'resolved'; resolved: Resolved }
   /** Tried again after a while. */
   | { kind: 'failed'; reason: string; message: string }
+  /** What the spec names is there, and is not what it must be: one of the two has to change. */
+  | { kind: 'unsuitable'; reason: string; message: string }
   /** The administrator has not opened this source to the namespace. */
   | { kind: 'notAllowed'; reason: string; message: string }
 
@@ -34,6 +36,11 @@ class ClaimError extends Error {
     super(message)
     this.reason = reason
   }
+}
+
+/** The artifact has another file than the spec says. */
+class DigestMismatchError extends Error {
+  override name = 'DigestMismatchError'
 }
 
 const longestMs = 60_000
@@ -59,7 +66,7 @@ const resolveFile = async (
     const { reference, digest, sizeBytes } = found
     if (sha256 !== undefined && found.fileDigest !== digestOfFile(sha256)) {
       const message = `the file of ${url} has ${found.fileDigest}, not the sha256 ${sha256} of spec.source.file: correct it, or name the artifact that you mean`
-      throw new RegistryError('Other', message)
+      throw new DigestMismatchError(message)
     }
     return { reference, digest, sizeBytes, ...rest }
   }
@@ -132,9 +139,13 @@ const reasonOf = (error: unknown): string | undefined => {
   if (error instanceof RegistryError) return registryReasons[error.kind]
   if (error instanceof FileError) return fileReasons[error.kind]
   if (error instanceof ClaimError) return error.reason
+  if (error instanceof DigestMismatchError) return 'ImageDigestMismatch'
   if (isTimeout(error)) return 'ImageUnreachable'
   return error instanceof PullSecretError || error instanceof DockerConfigError ? 'PullSecretInvalid' : undefined
 }
+
+const isUnsuitable = (error: unknown): boolean =>
+  error instanceof DigestMismatchError || (error instanceof ClaimError && error.reason === 'ClaimUnsuitable')
 
 const sourceKind = ({ file, volume }: Source): SourceKind | undefined => {
   if (file) return 'file'
@@ -158,6 +169,7 @@ export const find = async (context: Context, image: ContainerImage): Promise<Fin
     const reason = reasonOf(error)
     if (reason === undefined || !(error instanceof Error)) throw error
     const late = `no answer within ${longestMs / 1000} s; it is tried again`
-    return { kind: 'failed', reason, message: isTimeout(error) ? late : error.message }
+    const message = isTimeout(error) ? late : error.message
+    return { kind: isUnsuitable(error) ? 'unsuitable' : 'failed', reason, message }
   }
 }

@@ -9,6 +9,7 @@ const standingOf = (finding: Finding): Standing => {
       return { kind: 'ready', reason: 'Resolved', message: finding.resolved.reference }
     case 'failed':
       return { kind: 'progressing', reason: finding.reason, message: finding.message }
+    case 'unsuitable':
     case 'notAllowed':
       return { kind: 'stalled', reason: finding.reason, message: finding.message }
   }

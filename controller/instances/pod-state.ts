@@ -36,9 +36,13 @@ const oneLine = (text: string): string => text.replaceAll(/\s+/g, ' ').trim()
 /** The runtime's own words in what the kubelet says of a failed start. */
 const runtimeWords = (message: string): string => oneLine(/lamina: (.*)$/s.exec(message)?.[1] ?? message)
 
+/** Reason of an Instance whose process could not be started. */
+export const startFailed = 'StartFailed'
+
 const failedStart = (state: V1ContainerState | undefined): Trouble | undefined => {
   const { reason, message } = state?.terminated ?? {}
-  return reason === 'StartError' && message ? { reason: 'StartFailed', message: runtimeWords(message) } : undefined
+  if (reason !== 'StartError') return undefined
+  return { reason: startFailed, message: runtimeWords(message || 'the container runtime did not say why') }
 }
 
 /** Why the main container never came to run: the mount was refused, or its program cannot be executed. */
@@ -79,6 +83,9 @@ export const agentTrouble = (pod: Pod): Trouble | undefined => {
     : undefined
 }
 
+/** Whether the node agent has said anything of this pod: it does of what keeps it, and when that is over. */
+export const hasAgentSpoken = (pod: Pod): boolean => podCondition(pod, preparedCondition) !== undefined
+
 /** Why a running pod is not ready: a probe that fails, a sidecar that is not up. */
 export const unready = (pod: Pod): Trouble | undefined => {
   const ready = podCondition(pod, 'Ready')
@@ -86,22 +93,38 @@ export const unready = (pod: Pod): Trouble | undefined => {
   return { reason: ready?.reason ?? 'ContainersNotReady', message: ready?.message ?? 'the pod is not ready yet' }
 }
 
+/** Who ended the pod, where it was not its own process: eviction, preemption, a node that is drained or lost. */
+const disruptionOf = (pod: Pod): Partial<Trouble> => {
+  const { reason, message } = pod.status ?? {}
+  if (reason) return { reason, ...(message ? { message } : {}) }
+  const disrupted = podCondition(pod, 'DisruptionTarget')
+  return disrupted?.status === 'True' ? { reason: disrupted.reason ?? '', message: disrupted.message ?? '' } : {}
+}
+
 /** In words how the pod ended. */
 export const endOf = (pod: Pod): string => {
-  const { reason, message } = pod.status ?? {}
-  if (reason && message) return `${reason}: ${message}`
+  const { message } = pod.status ?? {}
+  const disruption = disruptionOf(pod)
+  if (disruption.reason) return [disruption.reason, disruption.message].filter(Boolean).join(': ')
   const ended = mainStatus(pod)?.state?.terminated
-  if (!ended) return message ?? 'the pod ended'
+  if (!ended) return message || 'the pod ended'
   return ended.reason === 'OOMKilled' ? `exit code ${ended.exitCode} (OOMKilled)` : `exit code ${ended.exitCode}`
 }
 
-/** The pod's own reason comes first: of an evicted one the container only says that it ended. */
+/** The kubelet says the same of a container that it has lost, which had an id. */
+const neverMade = ({ containerID, state }: V1ContainerStatus): boolean =>
+  state?.terminated?.reason === 'ContainerStatusUnknown' && !containerID
+
+/**
+ * How a process ended; undefined where none has ever run. The pod's own reason comes first: of an evicted one the
+ * container only says that it ended.
+ */
 const terminationOf = (
   state: V1ContainerState | undefined,
   podStatus: Pod['status'],
 ): InstanceStatus['lastTermination'] => {
   const ended = state?.terminated
-  if (!ended) return undefined
+  if (!ended || failedStart(state)) return undefined
   const reason = podStatus?.reason ?? ended.reason
   const message = podStatus?.message ?? (ended.message === undefined ? undefined : runtimeWords(ended.message))
   return {
@@ -118,8 +141,9 @@ export const processFields = (
   before: InstanceStatus,
 ): Pick<InstanceStatus, 'lastTermination' | 'restarts' | 'startTime'> => {
   const main = pod && mainStatus(pod)
+  const state = main && neverMade(main) ? undefined : main?.state
   const lastTermination =
-    terminationOf(main?.state, pod?.status) ?? terminationOf(main?.lastState, undefined) ?? before.lastTermination
+    terminationOf(state, pod?.status) ?? terminationOf(main?.lastState, undefined) ?? before.lastTermination
   const startTime = main?.state?.running?.startedAt ? String(main.state.running.startedAt) : before.startTime
   return {
     ...(lastTermination ? { lastTermination } : {}),

@@ -1,6 +1,7 @@
 import type { Instance } from '../../crds/instance.ts'
 import type { Attempts } from '../../kube/attempts.ts'
 import { releaseFinalizer } from '../../kube/names.ts'
+import { instanceOwnerOf } from '../../kube/owner.ts'
 import { parseKey } from '../../kube/resource.ts'
 import { instances, nodes, type Pod, pods } from '../../kube/resources.ts'
 import { announce } from '../announce.ts'
@@ -10,10 +11,19 @@ import { keptBecause, releaseWithinMs } from '../pods/lost.ts'
 import { writeStatus } from '../write-status.ts'
 import { checkNeededBy } from './check-needed.ts'
 import { withdrawClaims } from './claim.ts'
+import { deletedOverlayOf, remadeOverlayOf } from './deleted-overlay.ts'
 import { isFinished } from './finished.ts'
-import { isOwnedBy, isTerminal, neverRan, type Trouble } from './pod-state.ts'
-import { claimAll, createPod, gather, grantOf, isAsSpecified, PodRefusedError, partsOf } from './start.ts'
-import { type Drift, type Finding, type Grant, statusAfter } from './status.ts'
+import { isOwnedBy, isTerminal, neverRan, startFailure, type Trouble } from './pod-state.ts'
+import { claimAll, createPod, gather, grantOf, hashOf, isAsSpecified, PodRefusedError, partsOf } from './start.ts'
+import {
+  type Drift,
+  type Finding,
+  type Grant,
+  podInvalid,
+  podRefused,
+  statusAfter,
+  waitingForPreviousPod,
+} from './status.ts'
 import { templateProblem } from './template-rules.ts'
 
 interface Outcome extends Result {
@@ -31,19 +41,21 @@ const refusalPace = { firstMs: 2_000, longestMs: 60_000 }
 const liveOf = (context: Context, { metadata }: Instance): Promise<Pod | undefined> =>
   context.client.get(pods, metadata)
 
-/** Whose pod it is that has our name. */
-const ofStranger = ({ metadata }: Pod): Outcome => {
-  const { name } = metadata
-  if (metadata.deletionTimestamp || metadata.finalizers.includes(releaseFinalizer)) {
+const remove = ({ client }: Context, { metadata }: Pod): Promise<boolean> =>
+  client.delete(pods, metadata, { uid: metadata.uid })
+
+/** Whose pod it is that has our name: one of an earlier instance of this name is let go, any other left alone. */
+const ofStranger = async (context: Context, pod: Pod): Promise<Outcome> => {
+  const { name, deletionTimestamp, finalizers } = pod.metadata
+  const isOfEarlier = instanceOwnerOf(pod)?.name === name
+  if (isOfEarlier && !deletionTimestamp) await remove(context, pod)
+  if (isOfEarlier || deletionTimestamp || finalizers.includes(releaseFinalizer)) {
     const message = `pod ${name} of an earlier instance of this name has not ended yet`
     return { finding: { kind: 'previousPod', message }, requeueAfterMs: lookAgainMs }
   }
   const message = `a pod ${name} that is not Lamina's has the instance's name: delete it, or give the instance another name`
   return { finding: { kind: 'nameTaken', message }, requeueAfterMs: lookAgainMs }
 }
-
-const remove = ({ client }: Context, { metadata }: Pod): Promise<boolean> =>
-  client.delete(pods, metadata, { uid: metadata.uid })
 
 const isToldStopped = ({ status }: Instance): boolean => conditionOf(status.conditions, 'Running')?.reason === 'Stopped'
 
@@ -70,20 +82,21 @@ const problemOf = ({ caches }: Context, { metadata: { namespace }, spec }: Insta
     spec.overlays.flatMap(({ name }) => caches.overlays.get({ namespace, name }) ?? []),
   )
 
-const driftOf = (context: Context, instance: Instance, pod: Pod): Drift => {
+/** @param hash of what the pod was made from */
+const driftOf = (context: Context, instance: Instance, hash: string | undefined): Drift => {
   const problem = problemOf(context, instance)
   if (problem !== undefined) return { kind: 'invalid', message: problem }
   const ingredients = gather(context, instance)
   if (ingredients.kind === 'missing') return { kind: 'none' }
   const { drifted, base } = ingredients.chosen
   if (drifted !== undefined) return { kind: 'base', from: base.reference, to: drifted }
-  return isAsSpecified(pod, partsOf(context, instance, ingredients)) ? { kind: 'none' } : { kind: 'spec' }
+  return isAsSpecified(hash, partsOf(context, instance, ingredients)) ? { kind: 'none' } : { kind: 'spec' }
 }
 
 /** A pod whose grant was never written: a leader made it and stopped before that. */
 const grantLate = async (context: Context, instance: Instance, pod: Pod): Promise<Outcome> => {
   const prepared = await claimAll(context, instance)
-  if (prepared.kind === 'claimed' && isAsSpecified(pod, prepared.parts)) {
+  if (prepared.kind === 'claimed' && isAsSpecified(hashOf(pod), prepared.parts)) {
     return { finding: { kind: 'pod', pod, drift: { kind: 'none' } }, grant: grantOf(pod, prepared.parts) }
   }
   await remove(context, pod)
@@ -100,16 +113,21 @@ const ending = async (context: Context, instance: Instance, pod: Pod): Promise<O
   const message = isLate
     ? `pod ${name} should have ended at ${deletionTimestamp}: ${keptBecause(pod, node)}`
     : `pod ${name} is ending`
+  const isToldOfStart = conditionOf(instance.status.conditions, 'Running')?.reason !== waitingForPreviousPod
+  const staysTold = !isLate && isTerminal(pod) && isToldOfStart && startFailure(pod) !== undefined
   return {
-    finding: { kind: 'previousPod', message, pod },
+    finding: staysTold ? { kind: 'pod', pod, drift: { kind: 'none' } } : { kind: 'previousPod', message, pod },
     grant: keptGrant(instance, pod),
     requeueAfterMs: isLate ? releaseWithinMs : releaseWithinMs - late,
   }
 }
 
 const ended = async (context: Context, instance: Instance, pod: Pod): Promise<Outcome> => {
-  const outcome: Outcome = { finding: { kind: 'pod', pod, drift: { kind: 'none' } }, grant: keptGrant(instance, pod) }
-  if (instance.spec.restartPolicy !== 'Always' && !neverRan(pod)) return outcome
+  const grant = keptGrant(instance, pod)
+  if (instance.spec.restartPolicy !== 'Always' && !neverRan(pod)) {
+    return { finding: { kind: 'pod', pod, drift: driftOf(context, instance, hashOf(pod)) }, grant }
+  }
+  const outcome: Outcome = { finding: { kind: 'pod', pod, drift: { kind: 'none' } }, grant }
   const age = context.clock.now().getTime() - Date.parse(pod.metadata.creationTimestamp ?? '')
   if (age < replaceAfterMs) return { ...outcome, requeueAfterMs: replaceAfterMs - age }
   await remove(context, pod)
@@ -131,30 +149,35 @@ const tend = async (context: Context, instance: Instance, pod: Pod): Promise<Out
   if (pod.metadata.deletionTimestamp) return ending(context, instance, pod)
   if (isTerminal(pod)) return ended(context, instance, pod)
   if (instance.status.pod?.uid !== pod.metadata.uid) return grantLate(context, instance, pod)
+  const replace = async (why: string): Promise<Outcome> => {
+    await remove(context, pod)
+    const message = `pod ${pod.metadata.name} is being replaced by one that ${why}`
+    return { finding: { kind: 'previousPod', message, pod }, grant: keptGrant(instance, pod) }
+  }
+  const remade = remadeOverlayOf(context, instance, pod)
+  if (remade !== undefined) return replace(`may mount overlay "${remade}" as it was made anew`)
   const check = checkNeededBy(instance, pod, (name) =>
     context.caches.overlays.get({ namespace: pod.metadata.namespace, name }),
   )
-  if (check !== undefined) {
-    await remove(context, pod)
-    const message = `pod ${pod.metadata.name} is being replaced by one that has its overlay checked: ${check}`
-    return { finding: { kind: 'previousPod', message, pod }, grant: keptGrant(instance, pod) }
-  }
+  if (check !== undefined) return replace(`has its overlay checked: ${check}`)
   return {
     finding: {
       kind: 'pod',
       pod,
-      drift: driftOf(context, instance, pod),
+      drift: driftOf(context, instance, hashOf(pod)),
       unprovisioned: unprovisionedOf(context, instance),
+      deleted: deletedOverlayOf(context, instance, pod),
     },
     grant: keptGrant(instance, pod),
   }
 }
 
 /** What the last pass said of the pod that it could not make. */
-const lastRefusal = ({ status }: Instance): Finding => ({
-  kind: 'podRefused',
-  message: conditionOf(status.conditions, 'Ready')?.message ?? '',
-})
+const lastRefusal = ({ status }: Instance): Finding | undefined => {
+  const { reason, message = '' } = conditionOf(status.conditions, 'Ready') ?? {}
+  const isRefusal = reason === podRefused || reason === podInvalid
+  return isRefusal ? { kind: 'podRefused', message, isInvalid: reason === podInvalid } : undefined
+}
 
 const isToldNameTaken = ({ status }: Instance): boolean =>
   conditionOf(status.conditions, 'Ready')?.reason === 'PodNameTaken'
@@ -165,22 +188,24 @@ const tryToBegin = async (context: Context, instance: Instance, attempts: Attemp
   const { uid, generation } = instance.metadata
   const tries = `${uid}/${generation}`
   const remaining = attempts.remainingMs(tries)
-  if (remaining > 0) return { finding: lastRefusal(instance), requeueAfterMs: remaining }
+  const refusal = remaining > 0 ? lastRefusal(instance) : undefined
+  if (refusal) return { finding: refusal, requeueAfterMs: remaining }
   if (isToldNameTaken(instance)) {
     const pod = await liveOf(context, instance)
-    if (pod && !isOwnedBy(pod, instance)) return ofStranger(pod)
+    if (pod && !isOwnedBy(pod, instance)) return ofStranger(context, pod)
   }
   const prepared = await claimAll(context, instance)
   if (prepared.kind === 'blocked') return { finding: prepared.finding }
   try {
     const pod = await createPod(context, prepared.parts)
     attempts.forget(tries)
-    if (!isOwnedBy(pod, instance)) return ofStranger(pod)
+    if (!isOwnedBy(pod, instance)) return ofStranger(context, pod)
     return { finding: { kind: 'pod', pod, drift: { kind: 'none' } }, grant: grantOf(pod, prepared.parts) }
   } catch (error) {
     if (!(error instanceof PodRefusedError)) throw error
     const { waitMs } = attempts.next(tries, refusalPace)
-    return { finding: { kind: 'podRefused', message: error.message }, requeueAfterMs: waitMs }
+    const { message, isInvalid } = error
+    return { finding: { kind: 'podRefused', message, isInvalid }, requeueAfterMs: waitMs }
   }
 }
 
@@ -191,15 +216,22 @@ const begin = async (context: Context, instance: Instance, attempts: Attempts): 
   return outcome
 }
 
+/** What it was made from stays told: an edit since then is seen by it. */
+const finished = (context: Context, instance: Instance): Outcome => {
+  const { pod } = instance.status
+  const drift: Drift = pod ? driftOf(context, instance, pod.templateHash) : { kind: 'none' }
+  return { finding: { kind: 'finished', drift }, ...(pod ? { grant: { pod } } : {}) }
+}
+
 const advance = async (context: Context, instance: Instance, attempts: Attempts): Promise<Outcome> => {
   const pod = context.caches.pods.get(instance.metadata)
   if (instance.spec.state === 'Stopped') return stop(context, instance, pod)
   if (pod && isOwnedBy(pod, instance)) return tend(context, instance, pod)
   if (pod) {
     await withdrawClaims(context, instance)
-    return ofStranger(pod)
+    return ofStranger(context, pod)
   }
-  if (isFinished(instance)) return { finding: { kind: 'finished' } }
+  if (isFinished(instance)) return finished(context, instance)
   return begin(context, instance, attempts)
 }
 

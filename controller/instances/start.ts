@@ -146,6 +146,12 @@ export const claimAll = async (context: Context, instance: Instance): Promise<Pr
 /** The API server does not take the pod: quota, pod security, a policy, a field that is wrong. */
 export class PodRefusedError extends Error {
   override name = 'PodRefusedError'
+  /** The pod is wrong as it is, whatever else changes. */
+  readonly isInvalid: boolean
+  constructor(cause: ApiError) {
+    super(`the API server does not take the pod that the spec makes: ${cause.words}`, { cause })
+    this.isInvalid = hasReason(cause, 'Invalid', 'BadRequest')
+  }
 }
 
 /**
@@ -163,10 +169,11 @@ export const createPod = async ({ client, caches }: Context, parts: PodParts): P
     const existing = await client.get(pods, { namespace, name })
     if (existing) return existing
     if (!(cause instanceof ApiError && hasReason(cause, 'Forbidden', 'Invalid', 'NotFound', 'BadRequest'))) throw cause
-    throw new PodRefusedError(`the API server does not take the pod that the spec makes: ${cause.words}`, { cause })
+    throw new PodRefusedError(cause)
   }
 }
 
-/** Whether the pod is what would be made now, when that can be told. */
-export const isAsSpecified = (pod: Pod, parts: PodParts): boolean =>
-  pod.metadata.annotations[annotations.templateHash] === templateHash(parts)
+export const hashOf = ({ metadata }: Pod): string | undefined => metadata.annotations[annotations.templateHash]
+
+/** Whether a pod of that hash is what would be made now. */
+export const isAsSpecified = (hash: string | undefined, parts: PodParts): boolean => hash === templateHash(parts)

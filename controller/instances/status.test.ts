@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest'
+import type { Instance } from '../../crds/instance.ts'
+import { preparedCondition } from '../../kube/names.ts'
 import { condition, genInstance, genPod } from '../../test/gen/objects.ts'
 import { type Finding, statusAfter } from './status.ts'
 
@@ -113,6 +115,18 @@ describe('the rest of the status', () => {
     expect(lastTermination).toMatchObject({ exitCode: 137 })
   })
 
+  test.each([
+    ['its start failed', { terminated: { exitCode: 128, reason: 'StartError', message: 'lamina: no' } }],
+    ['its start failed, without a word', { terminated: { exitCode: 128, reason: 'StartError' } }],
+    ['its pod went before it was made', { terminated: { exitCode: 137, reason: 'ContainerStatusUnknown' } }],
+  ])('a process that never ran has not ended: %s', (_, state) => {
+    const pod = genPod('dev', { status: mainIs(state) })
+    const finding: Finding = { kind: 'previousPod', message: 'replaced', pod }
+    expect(statusAfter(genInstance('dev'), { finding }, now).lastTermination).toBeUndefined()
+    const ranBefore = genInstance('dev', { status: { lastTermination: { exitCode: 7 } } })
+    expect(statusAfter(ranBefore, { finding }, now).lastTermination).toEqual({ exitCode: 7 })
+  })
+
   test('a spec that cannot be, under a pod that runs: Stalled, and still Running', () => {
     const status = { phase: 'Running', ...mainIs({ running: {} }), conditions: [{ type: 'Ready', status: 'True' }] }
     const finding: Finding = { kind: 'pod', pod: genPod('dev', { status }), drift: { kind: 'invalid', message: 'm' } }
@@ -132,5 +146,122 @@ describe('the rest of the status', () => {
     const finding: Finding = { kind: 'pod', pod: genPod('dev'), drift: { kind: 'base', from: 'old', to: 'new' } }
     expect(told(finding).UpToDate).toBe('False BaseChanged')
     expect(messageOf(finding, 'UpToDate')).toMatch(/new.*old/)
+  })
+})
+
+describe('what no trying again mends is Stalled', () => {
+  const keptBy = (reason: string) =>
+    ofPod({ phase: 'Pending', conditions: [{ type: preparedCondition, status: 'False', reason, message: 'm' }] })
+
+  test.each([
+    ['OverlayDamaged', 'OverlaysReady'],
+    ['OverlayNotBlank', 'OverlaysReady'],
+    ['ImageDigestMismatch', 'ImageReady'],
+  ])('the node says %s', (reason, concerned) => {
+    expect(told(keptBy(reason))).toMatchObject({ Stalled: `True ${reason}`, [concerned]: `False ${reason}` })
+  })
+
+  test.each(['OverlayNoSpace', 'ImageUnauthorized', 'OverlayMissing'])('but not %s', (reason) => {
+    expect(told(keptBy(reason))).toMatchObject({ Reconciling: `True ${reason}`, Stalled: 'False None' })
+  })
+
+  test('a pod that cannot be, but not one that a quota keeps away', () => {
+    const refused = (isInvalid: boolean): Finding => ({ kind: 'podRefused', message: 'm', isInvalid })
+    expect(told(refused(true))).toMatchObject({ Stalled: 'True PodInvalid' })
+    expect(told(refused(false))).toMatchObject({ Stalled: 'False None', Reconciling: 'True PodRefused' })
+  })
+})
+
+describe('a start that failed, with restartPolicy Never', () => {
+  const unstartable = (message: string) =>
+    ofPod({ phase: 'Failed', ...mainIs({ terminated: { exitCode: 128, reason: 'StartError', message } }) })
+  const passed = (instance: Instance, finding: Finding): Instance => ({
+    ...instance,
+    status: statusAfter(instance, { finding }, now),
+  })
+  const starting = ofPod({ phase: 'Pending' })
+  const failedOnce = passed(never, unstartable('lamina: no such program'))
+
+  test('stays told while the next one starts', () => {
+    expect(passed(failedOnce, starting)).toEqual(failedOnce)
+  })
+
+  test('until that runs, or meets something else', () => {
+    const runs = ofPod({
+      phase: 'Running',
+      ...mainIs({ running: {} }),
+      conditions: [{ type: 'Ready', status: 'True' }],
+    })
+    const unscheduled = ofPod({
+      phase: 'Pending',
+      conditions: [{ type: 'PodScheduled', status: 'False', message: 'm' }],
+    })
+    expect(told(runs, failedOnce)).toMatchObject({ Ready: 'True Running' })
+    expect(told(unscheduled, failedOnce)).toMatchObject({ Ready: 'False Unschedulable' })
+  })
+
+  test('or the node says that what kept it is mended', () => {
+    const conditions = [{ type: preparedCondition, status: 'True', reason: 'Prepared' }]
+    expect(told(ofPod({ phase: 'Pending', conditions }), failedOnce)).toMatchObject({ Ready: 'False Starting' })
+  })
+
+  test('or the spec is changed', () => {
+    const edited = { ...failedOnce, metadata: { ...failedOnce.metadata, generation: 2 } }
+    expect(told(starting, edited)).toMatchObject({ Ready: 'False Starting' })
+  })
+})
+
+describe('how a process ended stays told', () => {
+  const evicted = ofPod({
+    phase: 'Failed',
+    reason: 'Evicted',
+    message: 'The node was low on resource: memory',
+    ...mainIs({ terminated: { exitCode: 0 } }),
+  })
+
+  test('in the words of who ended it, also when its pod is gone', () => {
+    const told = { ...never, status: statusAfter(never, { finding: evicted }, now) }
+    const { conditions = [] } = statusAfter(told, { finding: { kind: 'finished', drift: { kind: 'none' } } }, now)
+    expect(conditions.find(({ type }) => type === 'Ready')?.message).toBe(
+      'Evicted: The node was low on resource: memory',
+    )
+  })
+
+  test('of a pod that a node was drained of, too', () => {
+    const drained = ofPod({
+      phase: 'Failed',
+      ...mainIs({ terminated: { exitCode: 143 } }),
+      conditions: [
+        {
+          type: 'DisruptionTarget',
+          status: 'True',
+          reason: 'EvictionByEvictionAPI',
+          message: 'Eviction API: evicting',
+        },
+      ],
+    })
+    expect(messageOf(drained, 'Ready')).toBe('EvictionByEvictionAPI: Eviction API: evicting')
+  })
+})
+
+test('a finished instance whose spec has changed since says what applies it', () => {
+  const conditions = [condition('Running', 'False', 'Completed')]
+  const finished = genInstance('dev', { spec: { restartPolicy: 'Never' }, status: { conditions } })
+  const after = statusAfter(finished, { finding: { kind: 'finished', drift: { kind: 'spec' } } }, now)
+  expect(after.conditions?.find(({ type }) => type === 'UpToDate')).toMatchObject({
+    status: 'False',
+    reason: 'RestartRequired',
+    message: expect.stringContaining('set state to Stopped, and then to Running'),
+  })
+})
+
+test('an overlay that is deleted under a running pod is told beside Ready', () => {
+  const pod = genPod('dev', {
+    status: { phase: 'Running', ...mainIs({ running: {} }), conditions: [{ type: 'Ready', status: 'True' }] },
+  })
+  const deleted = { reason: 'OverlayDeleted', message: 'm' }
+  expect(told({ kind: 'pod', pod, drift: { kind: 'none' }, deleted })).toMatchObject({
+    Ready: 'True Running',
+    OverlaysReady: 'False OverlayDeleted',
   })
 })

@@ -1,19 +1,8 @@
 import type { Instance, InstanceStatus } from '../../crds/instance.ts'
 import type { Pod } from '../../kube/resources.ts'
-import { type ConditionVerdict, mergeConditions, type Standing, standingConditions, verdict } from '../conditions.ts'
-import {
-  agentTrouble,
-  endOf,
-  hasEnded,
-  isRunning,
-  isTerminal,
-  isUnscheduled,
-  processFields,
-  startFailure,
-  type Trouble,
-  unready,
-  unschedulable,
-} from './pod-state.ts'
+import { type ConditionVerdict, conditionOf, mergeConditions, standingConditions, verdict } from '../conditions.ts'
+import { type AboutPod, bothReady, imageReady, not, notRunning, ofPod, type Verdicts } from './of-pod.ts'
+import { isTerminal, processFields, type Trouble } from './pod-state.ts'
 
 /** What a pass found out; the conditions follow from it alone. */
 export type Finding =
@@ -23,13 +12,13 @@ export type Finding =
   | { kind: 'previousPod'; message: string; pod?: Pod | undefined }
   /** No pod yet; either or both stand in the way. */
   | { kind: 'blocked'; image?: Trouble | undefined; overlays?: Trouble | undefined }
-  /** The API server does not take the pod. */
-  | { kind: 'podRefused'; message: string }
+  /** The API server does not take the pod; `isInvalid`: nor will it ever, as the pod is. */
+  | { kind: 'podRefused'; message: string; isInvalid: boolean }
   | { kind: 'stopping'; pod: Pod }
   | { kind: 'stopped' }
   /** The pod of a process that ended for good has been removed. */
-  | { kind: 'finished' }
-  | { kind: 'pod'; pod: Pod; drift: Drift; unprovisioned?: Trouble | undefined }
+  | { kind: 'finished'; drift: Drift }
+  | ({ kind: 'pod'; pod: Pod; drift: Drift } & AboutPod)
 
 /** How the pod differs from what would be made now. */
 export type Drift =
@@ -42,69 +31,9 @@ export type Drift =
 /** The grant: what the node agent may let the pod mount (DESIGN §4, step 4). */
 export type Grant = Pick<InstanceStatus, 'pod' | 'image' | 'overlays'>
 
-interface Verdicts {
-  image: ConditionVerdict
-  overlays: ConditionVerdict
-  running: ConditionVerdict
-  standing: Standing
-}
-
-const imageReady = verdict('ImageReady', 'True', 'Resolved')
-const overlaysReady = verdict('OverlaysReady', 'True', 'Attached')
 const notLooked = {
   image: verdict('ImageReady', 'Unknown', 'NotLooked'),
   overlays: verdict('OverlaysReady', 'Unknown', 'NotLooked'),
-}
-const bothReady = { image: imageReady, overlays: overlaysReady }
-
-const not = (type: string, { reason, message }: Trouble): ConditionVerdict => verdict(type, 'False', reason, message)
-
-/** The same words for `Running` and for how the instance stands. */
-const notRunning = (kind: 'progressing' | 'stalled', trouble: Trouble): Pick<Verdicts, 'running' | 'standing'> => ({
-  running: not('Running', trouble),
-  standing: { kind, ...trouble },
-})
-
-/** Whether the runtime's or the agent's words are about an overlay or the image. */
-const concerns = ({ reason, message }: Trouble): Pick<Verdicts, 'image' | 'overlays'> => {
-  if (reason.startsWith('Image')) return { ...bothReady, image: not('ImageReady', { reason, message }) }
-  const ofOverlay = reason.startsWith('Overlay') || /\boverlay "/.test(message)
-  return ofOverlay ? { ...bothReady, overlays: not('OverlaysReady', { reason, message }) } : bothReady
-}
-
-const ofEndedPod = (pod: Pod, { spec }: Instance): Verdicts => {
-  const failure = startFailure(pod)
-  if (failure) return { ...concerns(failure), ...notRunning('progressing', failure) }
-  const message = endOf(pod)
-  if (spec.restartPolicy === 'Always') {
-    return { ...bothReady, ...notRunning('progressing', { reason: 'PodFailed', message }) }
-  }
-  if (pod.status?.phase === 'Failed') return { ...bothReady, ...notRunning('stalled', { reason: 'Failed', message }) }
-  return {
-    ...bothReady,
-    running: verdict('Running', 'False', 'Completed', message),
-    standing: { kind: 'ready', reason: 'Completed', message },
-  }
-}
-
-const ofPod = (pod: Pod, unprovisioned: Trouble | undefined, instance: Instance): Verdicts => {
-  if (isTerminal(pod)) return ofEndedPod(pod, instance)
-  if (isRunning(pod)) {
-    const trouble = unready(pod)
-    const standing: Standing = trouble ? { kind: 'progressing', ...trouble } : { kind: 'ready', reason: 'Running' }
-    return { ...bothReady, running: verdict('Running', 'True', 'Started'), standing }
-  }
-  const waiting = unschedulable(pod)
-  const trouble = agentTrouble(pod) ?? startFailure(pod) ?? (isUnscheduled(pod) ? unprovisioned : undefined)
-  if (trouble) return { ...concerns(trouble), ...notRunning('progressing', trouble) }
-  if (hasEnded(pod)) {
-    return {
-      ...bothReady,
-      ...notRunning('progressing', { reason: 'Ending', message: `${endOf(pod)}; the pod is ending` }),
-    }
-  }
-  const waits = waiting ?? { reason: 'Starting', message: 'the pod is starting' }
-  return { ...bothReady, ...notRunning('progressing', waits) }
 }
 
 const ofBlocked = (image: Trouble | undefined, overlays: Trouble | undefined): Verdicts => {
@@ -117,10 +46,10 @@ const ofBlocked = (image: Trouble | undefined, overlays: Trouble | undefined): V
 }
 
 /** A finished instance stays as it was told when its pod was there. */
-const ofFinished = ({ status }: Instance): Verdicts => {
-  const exitCode = status.lastTermination?.exitCode
-  const message = exitCode === undefined ? 'the pod ended' : `exit code ${exitCode}`
-  return status.conditions?.some(({ type, reason }) => type === 'Running' && reason === 'Failed')
+const ofFinished = ({ status: { conditions, lastTermination } }: Instance): Verdicts => {
+  const told = conditionOf(conditions, 'Running')
+  const message = told?.message || (lastTermination ? `exit code ${lastTermination.exitCode}` : 'the pod ended')
+  return told?.reason === 'Failed'
     ? { ...bothReady, ...notRunning('stalled', { reason: 'Failed', message }) }
     : {
         ...bothReady,
@@ -128,6 +57,16 @@ const ofFinished = ({ status }: Instance): Verdicts => {
         standing: { kind: 'ready', reason: 'Completed', message },
       }
 }
+
+export const waitingForPreviousPod = 'WaitingForPreviousPod'
+/** Reasons of a pod that the API server does not take: quota, pod security; and a pod that cannot be. */
+export const podRefused = 'PodRefused'
+export const podInvalid = 'PodInvalid'
+
+const withDrift = (verdicts: Verdicts, drift: Drift): Verdicts =>
+  drift.kind === 'invalid'
+    ? { ...verdicts, standing: { kind: 'stalled', reason: 'InvalidSpec', message: drift.message } }
+    : verdicts
 
 const verdictsOf = (finding: Finding, instance: Instance): Verdicts => {
   switch (finding.kind) {
@@ -138,13 +77,15 @@ const verdictsOf = (finding: Finding, instance: Instance): Verdicts => {
     case 'previousPod':
       return {
         ...notLooked,
-        ...notRunning('progressing', { reason: 'WaitingForPreviousPod', message: finding.message }),
+        ...notRunning('progressing', { reason: waitingForPreviousPod, message: finding.message }),
       }
     case 'podRefused':
       return {
         ...notLooked,
         image: imageReady,
-        ...notRunning('progressing', { reason: 'PodRefused', message: finding.message }),
+        ...(finding.isInvalid
+          ? notRunning('stalled', { reason: podInvalid, message: finding.message })
+          : notRunning('progressing', { reason: podRefused, message: finding.message })),
       }
     case 'blocked':
       return ofBlocked(finding.image, finding.overlays)
@@ -161,18 +102,22 @@ const verdictsOf = (finding: Finding, instance: Instance): Verdicts => {
         standing: { kind: 'ready', reason: 'Stopped' },
       }
     case 'finished':
-      return ofFinished(instance)
-    case 'pod': {
-      const verdicts = ofPod(finding.pod, finding.unprovisioned, instance)
-      const { drift } = finding
-      if (drift.kind !== 'invalid') return verdicts
-      return { ...verdicts, standing: { kind: 'stalled', reason: 'InvalidSpec', message: drift.message } }
-    }
+      return withDrift(ofFinished(instance), finding.drift)
+    case 'pod':
+      return withDrift(ofPod(finding.pod, finding, instance), finding.drift)
   }
 }
 
+/** What applies a changed spec. A process that has ended for good is started again by nobody else. */
+const remedyOf = (finding: Finding): string => {
+  const hasEnded = finding.kind === 'finished' || ('pod' in finding && finding.pod && isTerminal(finding.pod))
+  return hasEnded
+    ? 'it has run, and is not run again by itself: set state to Stopped, and then to Running'
+    : 'delete the pod to apply it'
+}
+
 const upToDate = (finding: Finding): ConditionVerdict => {
-  const drift = finding.kind === 'pod' ? finding.drift : { kind: 'none' as const }
+  const drift = 'drift' in finding ? finding.drift : { kind: 'none' as const }
   switch (drift.kind) {
     case 'none':
       return verdict('UpToDate', 'True', 'AsSpecified')
@@ -181,7 +126,7 @@ const upToDate = (finding: Finding): ConditionVerdict => {
         'UpToDate',
         'False',
         'RestartRequired',
-        'the spec or its image has changed since the pod was made: delete the pod to apply it',
+        `the spec or its image has changed since the pod was made: ${remedyOf(finding)}`,
       )
     case 'invalid':
       return verdict('UpToDate', 'False', 'InvalidSpec', drift.message)

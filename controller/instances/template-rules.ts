@@ -1,7 +1,9 @@
+import { posix } from 'node:path'
 import type { V1Container, V1PodSpec } from '@kubernetes/client-node'
 import type { InstanceSpec } from '../../crds/instance.ts'
 import type { PersistentOverlay } from '../../crds/persistent-overlay.ts'
 import { containers, mountRoot, volumePrefix } from '../../kube/names.ts'
+import { badQuantity } from './template-quantities.ts'
 
 /** One thing that a podTemplate may not ask for: says what is wrong and the way out, or nothing. */
 type TemplateRule = (
@@ -39,6 +41,21 @@ const noOurNames: TemplateRule = (_, { containers: list = [], initContainers = [
   return name && `podTemplate has a container of its own named "${name}": that name is Lamina's, choose another`
 }
 
+const notTheMain: TemplateRule = (_, { containers: list = [] }) => {
+  const name = list.find((each) => each.name !== containers.main && each.image === undefined)?.name
+  return (
+    name &&
+    `podTemplate's container "${name}" has no image: set one, or name it "${containers.main}" if the instance's own is meant`
+  )
+}
+
+const fromTheRoot: TemplateRule = (_, { containers: list = [] }) => {
+  const path = list.find(({ name }) => name === containers.main)?.workingDir
+  return path && !path.startsWith('/')
+    ? `workingDir "${path}" of podTemplate's container main must be a path from the root: /home/me`
+    : undefined
+}
+
 const isReserved = (name: string): boolean => name.startsWith(volumePrefix)
 
 const noOurVolumes: TemplateRule = (spec, template) => {
@@ -49,6 +66,9 @@ const noOurVolumes: TemplateRule = (spec, template) => {
   return claimed && `volume "${claimed.name}" uses a claim of Lamina's: name its overlay in spec.overlays instead`
 }
 
+/** Where a mount comes to lie, whatever its path is spelt like. */
+const placeOf = (path: string): string => posix.resolve('/', path)
+
 const noOurMounts: TemplateRule = (spec, { containers: list = [], initContainers = [] }) => {
   const inTemplate = [...list, ...initContainers].flatMap(({ volumeMounts = [], volumeDevices = [] }) => [
     ...volumeMounts.map(({ name, mountPath: path }) => ({ kind: 'volumeMount', name, path })),
@@ -56,9 +76,27 @@ const noOurMounts: TemplateRule = (spec, { containers: list = [], initContainers
   ])
   const own = (spec.volumeMounts ?? []).map(({ name, mountPath: path }) => ({ kind: 'volumeMount', name, path }))
   const taken = [...own, ...inTemplate].find(
-    ({ name, path }) => isReserved(name) || `${path}/`.startsWith(`${mountRoot}/`),
+    ({ name, path }) => isReserved(name) || `${placeOf(path)}/`.startsWith(`${mountRoot}/`),
   )
   return taken && `${taken.kind} "${taken.name}" at ${taken.path}: ${volumePrefix}* and ${mountRoot} are Lamina's`
+}
+
+/** containerd mounts it over the root that was made, and nothing of that is to be seen. */
+const notOverTheRoot: TemplateRule = (spec, { containers: list = [] }) => {
+  const main = list.find(({ name }) => name === containers.main)
+  const mount = [...(spec.volumeMounts ?? []), ...(main?.volumeMounts ?? [])].find(
+    ({ mountPath }) => placeOf(mountPath) === '/',
+  )
+  return (
+    mount && `volumeMount "${mount.name}" at ${mount.mountPath} would hide the image and its overlays: mount it below`
+  )
+}
+
+const onlyQuantities: TemplateRule = ({ resources, env, volumes }, template) => {
+  const bad = badQuantity({ resources, env, volumes }, 'spec') ?? badQuantity(template, 'spec.podTemplate.spec')
+  return (
+    bad && `${bad.path}: "${bad.value}" is not a quantity: write 500m or 2 of cpu, 512Mi or 4Gi of memory and sizes`
+  )
 }
 
 /** The kubelet would give the group every file of the volume, and so every file that was ever changed in the overlay. */
@@ -74,9 +112,13 @@ const noGroupOverDirectories: TemplateRule = (_, { securityContext }, overlays) 
 const rules: readonly TemplateRule[] = [
   setOnce,
   noOtherImage,
+  fromTheRoot,
   noOurNames,
   noOurVolumes,
   noOurMounts,
+  notOverTheRoot,
+  onlyQuantities,
+  notTheMain,
   noGroupOverDirectories,
 ]
 

@@ -20,6 +20,8 @@ export type ClaimFinding =
   | { kind: 'foreign'; message: string }
   /** The administrator has not opened existing claims to the namespace. */
   | { kind: 'notAllowed'; message: string }
+  /** A claim of the name, which holds nothing of this overlay's, has not gone yet. */
+  | { kind: 'previousClaim'; message: string }
   /** The claim that the spec names is not there. */
   | { kind: 'absent'; message: string }
   /** The claim cannot hold what the spec asks. */
@@ -74,6 +76,14 @@ export const standing = async (context: Reading, claim: PersistentVolumeClaim): 
   return { kind: 'pending', claim, trouble }
 }
 
+const ending = ({ metadata: { name, uid } }: PersistentVolumeClaim, { status }: PersistentOverlay): ClaimFinding =>
+  status.claim?.uid === uid
+    ? { kind: 'lost', message: `PersistentVolumeClaim ${name}, which holds the data, is being deleted` }
+    : {
+        kind: 'previousClaim',
+        message: `PersistentVolumeClaim ${name} from before this overlay is being deleted: the overlay's own is made when that is gone`,
+      }
+
 /** Makes the claim, readopts the one with our label, brings it to the size asked; touches no other. */
 export const ensureClaim = async (context: Context, overlay: PersistentOverlay): Promise<ClaimFinding> => {
   const { client, caches, settings } = context
@@ -96,16 +106,11 @@ export const ensureClaim = async (context: Context, overlay: PersistentOverlay):
     }
     caches.claims.note(claim)
   }
+  if (claim.metadata.deletionTimestamp) return ending(claim, overlay)
   if (!isClaimOf(claim, overlay)) {
     return {
       kind: 'foreign',
       message: `PersistentVolumeClaim ${claim.metadata.name} exists and is not this overlay's: label it ${labels.overlay}=${name} to hand it over, or give the overlay another name`,
-    }
-  }
-  if (claim.metadata.deletionTimestamp) {
-    return {
-      kind: 'lost',
-      message: `PersistentVolumeClaim ${claim.metadata.name}, which holds the data, is being deleted`,
     }
   }
   const unsuitable = volumeModeProblem(claim, overlay.spec.storage)

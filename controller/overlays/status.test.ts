@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { genClaim, genOverlay } from '../../test/gen/objects.ts'
 import type { ClaimFinding } from './observe-claim.ts'
-import { statusAfter } from './status.ts'
+import { statusAfter, withAttachments } from './status.ts'
 
 const now = new Date('2026-01-01T12:00:00Z')
 const bound: ClaimFinding = { kind: 'bound', claim: genClaim('lamina-work') }
@@ -110,6 +110,34 @@ describe('Resizing', () => {
     const attachments = [attachment('dev', access)]
     expect(told({ size: '1Gi' }, { status, attachments })).toMatchObject({ Resizing: expected })
   })
+
+  test.each([
+    ['the node cannot while it is in use', 2 ** 30, 'RestartRequired', 'True RestartRequired'],
+    ['nor at any start', 2 ** 30, 'OverlayTooSmall', 'False OverlayTooSmall'],
+    ['which says nothing of another size', 2 ** 31, 'RestartRequired', 'True FileSystemGrowing'],
+  ])('%s', (_, bytes, reason, expected) => {
+    const growthBlocked = { bytes, reason, message: 'why' }
+    const blocked = { usage: { ...seen(2 ** 29).usage, growthBlocked } }
+    const given = { status: blocked, attachments: [attachment('dev', 'ReadWrite')] }
+    expect(told({ size: '1Gi' }, given)).toMatchObject({ Resizing: expected })
+  })
+})
+
+test('Attached is not yet known while the volume is not made, whoever the overlay is kept for', () => {
+  const claim = genClaim('lamina-work')
+  const attachments = [attachment('dev', 'ReadWrite')]
+  for (const finding of [
+    { kind: 'pending', claim, trouble: 'no space in pool' },
+    { kind: 'pending', claim, trouble: undefined },
+    { kind: 'waitsForConsumer', claim },
+  ] as const) {
+    const { conditions } = statusAfter(genOverlay('work'), { finding, attachments, overdue: [], base: undefined, now })
+    const attached = conditions?.find(({ type }) => type === 'Attached')
+    expect(attached).toMatchObject({ status: 'Unknown', reason: 'VolumePending' })
+    const overlay = genOverlay('work', { status: { conditions, observedGeneration: 1 } })
+    const claimed = withAttachments(overlay, attachments, undefined, now)
+    expect(claimed.conditions?.find(({ type }) => type === 'Attached')).toEqual(attached)
+  }
 })
 
 describe('Attached says who has it, how, and since when', () => {

@@ -1,7 +1,19 @@
-import type { Attachment, PersistentOverlay, PersistentOverlayStatus } from '../../crds/persistent-overlay.ts'
+import type {
+  Attachment,
+  GrowthBlocked,
+  PersistentOverlay,
+  PersistentOverlayStatus,
+} from '../../crds/persistent-overlay.ts'
 import { notAllowedReason } from '../../kube/allowed-sources.ts'
-import { formatQuantity } from '../../kube/quantity.ts'
-import { type ConditionVerdict, mergeConditions, type Standing, standingConditions, verdict } from '../conditions.ts'
+import { formatQuantity, parseQuantity } from '../../kube/quantity.ts'
+import {
+  type ConditionVerdict,
+  conditionOf,
+  mergeConditions,
+  type Standing,
+  standingConditions,
+  verdict,
+} from '../conditions.ts'
 import { capacityOf, isGrowing } from './claim.ts'
 import { takenReason } from './contest.ts'
 import { mustGrow } from './growth.ts'
@@ -16,10 +28,28 @@ export const controllerStatus = ({ usage: _, lastCheckTime: __, ...status }: Per
   conditions: (status.conditions ?? []).filter(({ type }) => type !== agentCondition),
 })
 
-/** @param overdue of pods that should have ended: what keeps them, in words */
-const attachedVerdict = (attachments: readonly Attachment[], overdue: readonly string[] = []): ConditionVerdict => {
+const waitsForConsumer = 'WaitingForFirstConsumer'
+const provisioning = 'Provisioning'
+const provisioningFailed = 'ProvisioningFailed'
+/** Reasons of `Ready` while there is no volume. */
+const unmade: readonly (string | undefined)[] = [waitsForConsumer, provisioning, provisioningFailed]
+
+/**
+ * @param standing the reason of `Ready`
+ * @param overdue of pods that should have ended: what keeps them, in words
+ */
+const attachedVerdict = (
+  attachments: readonly Attachment[],
+  standing: string | undefined,
+  overdue: readonly string[] = [],
+): ConditionVerdict => {
   const [first] = attachments
   if (!first) return verdict('Attached', 'False', 'Free')
+  if (unmade.includes(standing)) {
+    const names = attachments.map(({ instanceName }) => instanceName).join(', ')
+    // Never False while somebody may mount it: what is known of the volume may be a moment old.
+    return verdict('Attached', 'Unknown', 'VolumePending', `kept for ${names}: the volume is not made yet`)
+  }
   const readers = attachments.map(({ instanceName, attachTime }) => `${instanceName} since ${attachTime}`)
   const [reason, who] =
     first.access === 'ReadWrite'
@@ -36,6 +66,12 @@ const sizeOf = ({ spec, status: { usage } }: PersistentOverlay): string | undefi
   return spec.storage.existingClaimName === undefined ? spec.size : undefined
 }
 
+/** What the node says of the size that the spec asks now. */
+const blockedGrowthOf = ({ spec, status }: PersistentOverlay): GrowthBlocked | undefined => {
+  const { growthBlocked } = status.usage ?? {}
+  return growthBlocked && parseQuantity(spec.size) === growthBlocked.bytes ? growthBlocked : undefined
+}
+
 const resizingVerdict = (
   overlay: PersistentOverlay,
   finding: ClaimFinding,
@@ -46,14 +82,15 @@ const resizingVerdict = (
     return verdict('Resizing', 'True', 'VolumeGrowing', `the volume grows from ${capacityOf(claim)}`)
   }
   if (!mustGrow(overlay)) return verdict('Resizing', 'False', 'AsSpecified')
-  return attachments.some(({ access }) => access === 'ReadWrite')
-    ? verdict(
-        'Resizing',
-        'True',
-        'FileSystemGrowing',
-        'the node makes the file system larger while it is in use; where its kernel does not let it, the next start does',
-      )
-    : verdict('Resizing', 'True', 'AtNextStart', 'the file system grows when the next instance starts to write to it')
+  const blocked = blockedGrowthOf(overlay)
+  if (blocked?.reason === 'OverlayTooSmall') return verdict('Resizing', 'False', blocked.reason, blocked.message)
+  if (!attachments.some(({ access }) => access === 'ReadWrite')) {
+    const message = 'the file system grows when the next instance starts to write to it'
+    return verdict('Resizing', 'True', 'AtNextStart', message)
+  }
+  return blocked
+    ? verdict('Resizing', 'True', blocked.reason, blocked.message)
+    : verdict('Resizing', 'True', 'FileSystemGrowing', 'the node makes the file system larger while it is in use')
 }
 
 /** Whether writing can still find the volume full after the overlay's file system has said yes. */
@@ -80,15 +117,17 @@ const standingOf = (finding: ClaimFinding): Standing => {
     case 'waitsForConsumer':
       return {
         kind: 'ready',
-        reason: 'WaitingForFirstConsumer',
+        reason: waitsForConsumer,
         message: 'the volume is made when the first instance starts with it',
       }
     case 'pending':
       return finding.trouble === undefined
-        ? { kind: 'progressing', reason: 'Provisioning', message: 'the volume is being made' }
-        : { kind: 'progressing', reason: 'ProvisioningFailed', message: finding.trouble }
+        ? { kind: 'progressing', reason: provisioning, message: 'the volume is being made' }
+        : { kind: 'progressing', reason: provisioningFailed, message: finding.trouble }
     case 'refused':
       return { kind: 'progressing', reason: 'ClaimRefused', message: finding.message }
+    case 'previousClaim':
+      return { kind: 'progressing', reason: 'WaitingForPreviousClaim', message: finding.message }
     case 'absent':
       return { kind: 'progressing', reason: 'ClaimNotFound', message: finding.message }
     case 'notAllowed':
@@ -127,9 +166,10 @@ export const statusAfter = (
   const known = claim ? { name: claim.metadata.name, uid: claim.metadata.uid } : overlay.status.claim
   const capacity = claim ? capacityOf(claim) : overlay.status.capacity
   const size = sizeOf(overlay)
+  const standing = standingOf(finding)
   const verdicts = [
-    ...standingConditions(standingOf(finding)),
-    attachedVerdict(attachments, overdue),
+    ...standingConditions(standing),
+    attachedVerdict(attachments, standing.reason, overdue),
     resizingVerdict(overlay, finding, attachments),
     allocatedVerdict(overlay),
   ]
@@ -154,7 +194,8 @@ export const withAttachments = (
   const { attachments: _, base: before, conditions, ...rest } = controllerStatus(overlay.status)
   // Nothing has been written upon a base while the overlay has not even been made.
   const keptBase = attachments.length === 0 && overlay.status.usage === undefined ? undefined : (before ?? base)
-  const attached = mergeConditions(conditions, [attachedVerdict(attachments)], {
+  const standing = conditionOf(conditions, 'Ready')?.reason
+  const attached = mergeConditions(conditions, [attachedVerdict(attachments, standing)], {
     generation: rest.observedGeneration ?? -1,
     now,
   })

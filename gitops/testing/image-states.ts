@@ -6,7 +6,7 @@ import { daemonSets } from '../../kube/resources.ts'
 import { digestOf, genImage, genResolved } from '../../test/gen/objects.ts'
 import type { Kstatus } from './kstatus.ts'
 import type { Health } from './run-health.ts'
-import { now, type State, unseenMessage } from './states.ts'
+import { failingOf, now, type State, unseenMessage } from './states.ts'
 
 const name = 'debian'
 const resolved: Finding = { kind: 'resolved', resolved: genResolved() }
@@ -74,6 +74,20 @@ export const imageFindings = {
       message: 'ImageUnauthorized: the registry wants a password',
     }),
   ],
+  unsuitable: [
+    told(
+      'digestMismatch',
+      { finding: { kind: 'unsuitable', reason: 'ImageDigestMismatch', message: 'the file has sha256:bb' } },
+      'Failed',
+      { status: 'Degraded', message: 'ImageDigestMismatch: the file has sha256:bb' },
+    ),
+    told(
+      'claimUnsuitable',
+      { finding: { kind: 'unsuitable', reason: 'ClaimUnsuitable', message: 'claim images has volumeMode Block' } },
+      'Failed',
+      { status: 'Degraded', message: 'ClaimUnsuitable: claim images has volumeMode Block' },
+    ),
+  ],
   notAllowed: [
     told(
       'sourceNotAllowed',
@@ -83,6 +97,12 @@ export const imageFindings = {
     ),
   ],
 } satisfies Record<Finding['kind'], State[]>
+
+export const failingImage: State = failingOf(
+  'ContainerImage',
+  genImage(name, { status: {} }),
+  statusAfter(genImage(name, { status: {} }), { finding: resolved, prefetch: { kind: 'none' } }, now),
+)
 
 const unseen = (state: string, image: ContainerImage): State => ({
   ...{ kind: 'ContainerImage', name: state, kstatus: 'InProgress', object: image },

@@ -1,10 +1,11 @@
+import type { AboutPod } from '../../controller/instances/of-pod.ts'
 import { type Drift, type Finding, statusAfter } from '../../controller/instances/status.ts'
 import type { Instance } from '../../crds/instance.ts'
 import { preparedCondition } from '../../kube/names.ts'
 import { condition, genInstance, genPod } from '../../test/gen/objects.ts'
 import type { Kstatus } from './kstatus.ts'
 import type { Health } from './run-health.ts'
-import { now, type State, unseenMessage } from './states.ts'
+import { failingOf, now, type State, unseenMessage } from './states.ts'
 
 const name = 'dev'
 const always = genInstance(name)
@@ -29,10 +30,9 @@ const told = (
   object: { ...instance, status: statusAfter(instance, { finding }, now) },
 })
 
-const podOf = (status: object, drift: Drift = { kind: 'none' }): Finding => ({
-  kind: 'pod',
-  pod: genPod(name, { spec: { nodeName: 'n1' }, status }),
-  drift,
+const podOf = (status: object, drift: Drift = { kind: 'none' }, about: AboutPod = {}): Finding => ({
+  ...{ kind: 'pod', pod: genPod(name, { spec: { nodeName: 'n1' }, status }), drift },
+  ...about,
 })
 const mainIs = (state: object, more: object = {}) => ({ containerStatuses: [{ name: 'main', state, ...more }] })
 const runs = { phase: 'Running', ...mainIs({ running: {} }), conditions: [{ type: 'Ready', status: 'True' }] }
@@ -59,6 +59,18 @@ const ofPods: State[] = [
     [unprepared('ImagePending', '10 of 50 MB')],
     'InProgress',
     progressing('ImagePending: 10 of 50 MB'),
+  ),
+  told(
+    'overlayDamaged',
+    [unprepared('OverlayDamaged', 'overlay "work": e2fsck -p leaves it to you')],
+    'Failed',
+    degraded('OverlayDamaged: overlay "work": e2fsck -p leaves it to you'),
+  ),
+  told(
+    'overlayMissing',
+    [unprepared('OverlayMissing', 'there is no my.img in the volume')],
+    'InProgress',
+    degraded('OverlayMissing: there is no my.img in the volume'),
   ),
   told(
     'probeFails',
@@ -120,6 +132,12 @@ const ofPods: State[] = [
     ),
   ),
   told(
+    'overlayDeleted',
+    [podOf(runs, { kind: 'none' }, { deleted: { reason: 'OverlayDeleted', message: 'work has been deleted' } })],
+    'Current',
+    healthy('Running; OverlayDeleted: work has been deleted'),
+  ),
+  told(
     'editedToBeInvalid',
     [podOf(runs, { kind: 'invalid', message: 'env is set twice' })],
     'Failed',
@@ -171,9 +189,15 @@ export const instanceFindings = {
   podRefused: [
     told(
       'podRefused',
-      [{ kind: 'podRefused', message: 'exceeded quota: pods' }],
+      [{ kind: 'podRefused', message: 'exceeded quota: pods', isInvalid: false }],
       'InProgress',
       degraded('PodRefused: exceeded quota: pods'),
+    ),
+    told(
+      'podInvalid',
+      [{ kind: 'podRefused', message: 'spec.hostname: Invalid value', isInvalid: true }],
+      'Failed',
+      degraded('PodInvalid: spec.hostname: Invalid value'),
     ),
   ],
   stopping: [
@@ -186,10 +210,22 @@ export const instanceFindings = {
   ],
   stopped: [told('stopped', [{ kind: 'stopped' }, stopped], 'Current', health('Suspended')('Stopped'))],
   finished: [
-    told('completedLongAgo', [{ kind: 'finished' }, completedBefore], 'Current', healthy('Completed: exit code 0')),
-    told('failedLongAgo', [{ kind: 'finished' }, failedBefore], 'Failed', degraded('Failed: exit code 7')),
+    told(
+      'completedLongAgo',
+      [{ kind: 'finished', drift: { kind: 'none' } }, completedBefore],
+      'Current',
+      healthy('Completed: exit code 0'),
+    ),
+    told(
+      'failedLongAgo',
+      [{ kind: 'finished', drift: { kind: 'none' } }, failedBefore],
+      'Failed',
+      degraded('Failed: exit code 7'),
+    ),
   ],
 } satisfies Record<Finding['kind'], State[]>
+
+export const failingInstance: State = failingOf('Instance', always, statusAfter(always, { finding: podOf(runs) }, now))
 
 const unseen = (state: string, object: Instance): State => ({
   ...{ kind: 'Instance', name: state, kstatus: 'InProgress', object },

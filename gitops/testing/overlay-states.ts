@@ -8,7 +8,7 @@ import { unhealthy } from '../../kube/names.ts'
 import { genClaim, genOverlay } from '../../test/gen/objects.ts'
 import type { Kstatus } from './kstatus.ts'
 import type { Health } from './run-health.ts'
-import { now, type State, unseenMessage } from './states.ts'
+import { failingOf, now, type State, unseenMessage } from './states.ts'
 
 const name = 'work'
 const claim = genClaim(`lamina-${name}`, { status: { phase: 'Bound', capacity: { storage: '1Gi' } } })
@@ -115,6 +115,12 @@ export const overlayFindings = {
       { status: 'Degraded', message: 'ClaimRefused: exceeded quota: storage' },
     ),
   ],
+  previousClaim: [
+    told('previousClaim', { finding: { kind: 'previousClaim', message: 'lamina-work is ending' } }, 'InProgress', {
+      status: 'Progressing',
+      message: 'WaitingForPreviousClaim: lamina-work is ending',
+    }),
+  ],
   absent: [
     told('claimNotFound', { finding: { kind: 'absent', message: 'there is no claim "mine"' } }, 'InProgress', {
       status: 'Progressing',
@@ -162,6 +168,8 @@ export const overlayFindings = {
     ),
   ],
 } satisfies Record<ClaimFinding['kind'], State[]>
+
+export const failingOverlay: State = failingOf('PersistentOverlay', genOverlay(name), statusOf({ finding: bound }))
 
 const unseen = (state: string, object: PersistentOverlay): State => ({
   ...{ kind: 'PersistentOverlay', name: state, kstatus: 'InProgress', object },

@@ -1,3 +1,5 @@
+import { statusAfterFailure } from '../../controller/tell-failure.ts'
+import type { Condition } from '../../crds/common.ts'
 import { apiVersion } from '../../kube/names.ts'
 import type { Kstatus } from './kstatus.ts'
 import type { Health } from './run-health.ts'
@@ -31,3 +33,17 @@ export const manifestOf = ({ kind, object: { metadata, spec, status } }: State) 
 })
 
 export const unseenMessage = 'Waiting for the controller to look at the spec'
+
+/** Passes over it have failed for a while. */
+export const failingOf = (
+  kind: State['kind'],
+  object: Omit<Stored, 'status'>,
+  before: { observedGeneration?: number | undefined; conditions?: Condition[] | undefined },
+): State => ({
+  ...{ kind, name: 'failing', kstatus: 'InProgress' },
+  object: { ...object, status: statusAfterFailure(before, new Error('nodes: forbidden'), { generation: 1, now }) },
+  health: {
+    status: 'Progressing',
+    message: 'ReconcileError: the controller does not get through with it, and tries again: nodes: forbidden',
+  },
+})

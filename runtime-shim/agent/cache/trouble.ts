@@ -1,9 +1,10 @@
+import type { NodeReason } from '../../../kube/node-reasons.ts'
 import { DockerConfigError } from '../../image/docker-config.ts'
 import { ConversionError, FileError, RegistryError } from '../../image/errors.ts'
 import { hasCode } from '../../mount/error-code.ts'
 import { Trouble } from '../trouble.ts'
 
-const reasons: Record<RegistryError['kind'], string> = {
+const reasons: Record<RegistryError['kind'], NodeReason> = {
   NotFound: 'ImageNotFound',
   Unauthorized: 'ImageUnauthorized',
   Unreachable: 'ImageUnreachable',
@@ -12,7 +13,7 @@ const reasons: Record<RegistryError['kind'], string> = {
   Other: 'ImagePullFailed',
 }
 
-const fileReasons: Record<FileError['kind'], string> = {
+const fileReasons: Record<FileError['kind'], NodeReason> = {
   NotFound: 'ImageNotFound',
   Unauthorized: 'ImageUnauthorized',
   Unreachable: 'ImageUnreachable',

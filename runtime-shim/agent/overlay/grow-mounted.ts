@@ -1,5 +1,6 @@
 import { closeSync, fstatSync, ftruncateSync, openSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
+import { mebibytes } from '../../../kube/quantity.ts'
 import { isClaimed, openDevice } from '../../mount/device.ts'
 import { isAttached } from '../../mount/loop.ts'
 import { openFileIn } from '../../mount/open.ts'
@@ -32,6 +33,8 @@ export type GrowthOutcome =
   | { kind: 'enough' }
   /** It cannot be grown while it is mounted; the next start does it. */
   | { kind: 'later'; why: string }
+  /** No start can grow it so far either. */
+  | { kind: 'never'; why: string }
 
 const later = (why: string): GrowthOutcome => ({ kind: 'later', why })
 
@@ -69,7 +72,11 @@ const growOn = async (device: number, bytes: number, growth: MountedGrowth): Pro
   const geometry = readGeometry(device)
   const blocks = reachableBlocks(geometry, bytes)
   if (geometry.blocks >= blocks) return { kind: 'enough' }
-  if (blocks > growthLimit(geometry)) return later('it has no room for the descriptors of so many groups')
+  const limit = growthLimit(geometry)
+  if (blocks > limit) {
+    const why = `it was made to grow to ${mebibytes(limit * geometry.blockSize)} at most: make a larger overlay and copy what you need`
+    return { kind: 'never', why }
+  }
   if (readSuperblock(device).errorCount > 0) return later('the kernel noted errors in it')
   if (record.loop && !(await enlarge(device, geometry, growth))) return later('its image is no longer where it was')
   const { error, code } = await runWorker(worker, { fd: device }, { kind: 'grow', blocks, mountAt: lockDir })
@@ -99,7 +106,7 @@ const openMounted = ({ loop, device, path }: RecordedOverlay): number | undefine
  *
  * To be called for a running writer whose `spec.size` exceeds the file system, or
  * whose block device has grown; one at a time for an overlay (`onePerOverlay`).
- * After `later` there is no use in asking again before the next start.
+ * After `later` and `never` there is no use in asking again before the next start.
  *
  * @throws Trouble OverlayNoSpace when the volume has no room; everything is as before
  */

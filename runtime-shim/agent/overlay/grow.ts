@@ -29,7 +29,7 @@ export const grow = async (target: Target, { overlay, onProgress }: Preparation)
   const limit = growthLimit(geometry)
   if (blocks > limit) {
     throw new Trouble(
-      'OverlayNotGrown',
+      'OverlayTooSmall',
       `overlay "${overlay}" was made to grow to ${mebibytes(limit * geometry.blockSize)} at most, and ${mebibytes(growsTo)} are asked for: make a larger overlay and copy what you need`,
     )
   }

@@ -227,7 +227,7 @@ describe('an image that is there', () => {
   test('that was made to grow less far is refused, in words', async () => {
     volumeWith(16, '-b', '4096', '-E', 'resize=65536')
     await expect(prepare(32_768 * MiB, { ext3: { allocation: 'Sparse' } })).rejects.toMatchObject({
-      reason: 'OverlayNotGrown',
+      reason: 'OverlayTooSmall',
       message:
         'overlay "work" was made to grow to 16384 MiB at most, and 32768 MiB are asked for: make a larger overlay and copy what you need',
     })

@@ -1,3 +1,4 @@
+import type { NodeReason } from '../../../kube/node-reasons.ts'
 import { BadImageError } from '../../mount/bad-image.ts'
 import { hasCode } from '../../mount/error-code.ts'
 import { LockHeldError } from '../../mount/lock.ts'
@@ -24,7 +25,7 @@ const toolReasons = {
 
 const asTrouble = (preparation: Preparation, error: unknown): unknown => {
   const name = `overlay "${preparation.overlay}"`
-  const trouble = (reason: string, why: string): Trouble => new Trouble(reason, `${name}: ${why}`, { cause: error })
+  const trouble = (reason: NodeReason, why: string): Trouble => new Trouble(reason, `${name}: ${why}`, { cause: error })
   if (error instanceof LockHeldError) return trouble('OverlayInUse', error.message)
   if (error instanceof UnsafePathError) return trouble('OverlayUnsafe', error.message)
   if (error instanceof OverlayError) return trouble('OverlayVolumeUnsuitable', error.message)

@@ -1,5 +1,5 @@
 import type { Condition } from '../../../crds/common.ts'
-import type { PersistentOverlay, Usage } from '../../../crds/persistent-overlay.ts'
+import type { GrowthBlocked, PersistentOverlay, Usage } from '../../../crds/persistent-overlay.ts'
 import type { KubeClient } from '../../../kube/client.ts'
 import { type Clock, timestamp } from '../../../kube/clock.ts'
 import type { EventRecorder } from '../../../kube/events.ts'
@@ -16,6 +16,8 @@ export const fieldManager = 'lamina-node'
 export interface Found {
   /** Undefined when they could not be read: then those that were told last stand. */
   figures?: Figures | undefined
+  /** What keeps it from growing while it is mounted. */
+  growthBlocked?: GrowthBlocked | undefined
   /** Why the runtime could not mount it, or only in spite of damage. */
   unmountable?: string | undefined
   /** Whether e2fsck went over it. */
@@ -42,8 +44,9 @@ export const amountsOf = ({ blockSize, blocks, freeBlocks, inodes, freeInodes }:
   capacityInodes: inodes,
 })
 
-export const usageOf = (figures: Figures, now: Date): Usage => ({
+export const usageOf = (figures: Figures, now: Date, growthBlocked?: GrowthBlocked): Usage => ({
   ...amountsOf(figures),
+  ...(growthBlocked ? { growthBlocked } : {}),
   observedTime: timestamp(now),
 })
 
@@ -99,7 +102,7 @@ const reportedStatus = (overlay: PersistentOverlay, found: Found, now: Date) => 
   const health = healthOf(found, before)
   const lastTransitionTime = before?.status === health.status ? before.lastTransitionTime : timestamp(now)
   const lastCheckTime = found.checked ? timestamp(now) : status.lastCheckTime
-  const usage = found.figures ? usageOf(found.figures, now) : status.usage
+  const usage = found.figures ? usageOf(found.figures, now, found.growthBlocked) : status.usage
   return {
     ...(usage === undefined ? {} : { usage }),
     ...(lastCheckTime === undefined ? {} : { lastCheckTime }),

@@ -63,23 +63,37 @@ const createGrower = (answer: () => Promise<GrowthOutcome>) => {
 describe('the growth', () => {
   test('of a mounted file system is told', async () => {
     const { grow, asked, events } = createGrower(async () => ({ kind: 'grown', bytes: 64 * 2 ** 20 }))
-    expect(await grow('64Mi', { ext3: { allocation: 'Sparse' } })).toBe(true)
+    expect(await grow('64Mi', { ext3: { allocation: 'Sparse' } })).toEqual({ kind: 'grown' })
     expect(asked).toMatchObject([{ size: 64 * 2 ** 20, sparse: true, record: running.record }])
     expect(events).toEqual(['Normal OverlayGrown'])
   })
 
   test('that must wait for the next start is not asked for again, unless for another size', async () => {
     const { grow, asked, events } = createGrower(async () => ({ kind: 'later', why: 'the kernel does not' }))
-    for (const size of ['64Mi', '64Mi', '128Mi']) expect(await grow(size)).toBe(false)
+    const blocked = (size: number) => ({
+      kind: 'blocked',
+      by: {
+        ...{ bytes: size * 2 ** 20, reason: 'RestartRequired' },
+        message: 'the file system grows at the next start: the kernel does not',
+      },
+    })
+    expect(await grow('64Mi')).toEqual(blocked(64))
+    expect(await grow('64Mi')).toEqual({ kind: 'none' })
+    expect(await grow('128Mi')).toEqual(blocked(128))
     expect(asked.map(({ size }) => size / 2 ** 20)).toEqual([64, 128])
     expect(events).toEqual([])
   })
 
+  test('that no start can do either is told as that', async () => {
+    const { grow } = createGrower(async () => ({ kind: 'never', why: 'make a larger one' }))
+    expect(await grow()).toMatchObject({ by: { reason: 'OverlayTooSmall', message: 'make a larger one' } })
+  })
+
   test('for which the volume has no room is tried again, and told the second time: the volume grows a moment later', async () => {
     const { grow, asked, events } = createGrower(() => Promise.reject(new Trouble('OverlayNoSpace', 'needs more')))
-    expect(await grow()).toBe(false)
+    expect(await grow()).toEqual({ kind: 'none' })
     expect(events).toEqual([])
-    expect(await grow()).toBe(false)
+    expect(await grow()).toEqual({ kind: 'none' })
     expect(events).toEqual(['Warning OverlayNoSpace'])
     expect(asked).toHaveLength(2)
   })

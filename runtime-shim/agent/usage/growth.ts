@@ -1,4 +1,4 @@
-import type { PersistentOverlay } from '../../../crds/persistent-overlay.ts'
+import type { GrowthBlocked, PersistentOverlay } from '../../../crds/persistent-overlay.ts'
 import type { EventRecorder } from '../../../kube/events.ts'
 import type { Logger } from '../../../kube/log.ts'
 import { apiVersion } from '../../../kube/names.ts'
@@ -12,13 +12,27 @@ import { Trouble } from '../trouble.ts'
 import type { Probed } from './probe.ts'
 import type { RunningOverlay } from './running.ts'
 
+export type Growth = { kind: 'none' } | { kind: 'grown' } | { kind: 'blocked'; by: GrowthBlocked }
+
+const none: Growth = { kind: 'none' }
+
+const blockedBy = (
+  outcome: Extract<GrowthOutcome, { why: string }>,
+  { spec: { size } }: PersistentOverlay,
+): GrowthBlocked => {
+  const bytes = parseQuantity(size)
+  return outcome.kind === 'later'
+    ? { bytes, reason: 'RestartRequired', message: `the file system grows at the next start: ${outcome.why}` }
+    : { bytes, reason: 'OverlayTooSmall', message: outcome.why }
+}
+
 /** Gives overlays that are in use the size that they are to have. */
 export interface OverlayGrower {
   /**
    * @param overlay as its spec was just read
-   * @returns whether its file system has another size now
+   * @returns whether its file system has another size now, or what keeps it from that until the next start
    */
-  grow(running: RunningOverlay, probed: Probed, overlay: PersistentOverlay): Promise<boolean>
+  grow(running: RunningOverlay, probed: Probed, overlay: PersistentOverlay): Promise<Growth>
   /** To be called when it is let go. */
   forget(key: string): void
 }
@@ -69,7 +83,7 @@ export const createOverlayGrower = (
   const grow: OverlayGrower['grow'] = async (running, probed, overlay) => {
     const { key, instance } = running
     const size = wantedBytes(overlay, running, probed)
-    if (size === undefined || later.get(key) === size) return false
+    if (size === undefined || later.get(key) === size) return none
     const subject = { kind: persistentOverlays.kind, namespace: running.namespace, name: running.name, instance }
     const about = { apiVersion, kind: persistentOverlays.kind, metadata: overlay.metadata }
     try {
@@ -79,18 +93,19 @@ export const createOverlayGrower = (
         const bytes = mebibytes(outcome.bytes)
         events.event(about, 'Normal', 'OverlayGrown', `grown to ${bytes} while instance "${instance}" uses it`)
         log.info({ ...subject, bytes: outcome.bytes }, 'grown while it is in use')
-        return true
+        return { kind: 'grown' }
       }
       later.set(key, size)
-      if (outcome.kind === 'later') log.info({ ...subject, why: outcome.why }, 'grows at the next start')
-      return false
+      if (outcome.kind === 'enough') return none
+      log.info({ ...subject, why: outcome.why }, 'not grown while it is in use')
+      return { kind: 'blocked', by: blockedBy(outcome, overlay) }
     } catch (error) {
       if (!(error instanceof Trouble)) throw error
       const count = (failures.get(key) ?? 0) + 1
       failures.set(key, count)
       if (count >= patience) events.event(about, 'Warning', error.reason, error.message)
       log.warn({ ...subject, reason: error.reason }, error.message)
-      return false
+      return none
     }
   }
 

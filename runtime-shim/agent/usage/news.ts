@@ -43,16 +43,20 @@ const hasMovedFar = (before: Usage, now: Usage): boolean => {
   return bytes >= largeChange || inodes >= largeChange || before.capacityBytes !== now.capacityBytes
 }
 
+/** One that is over shows in the capacity. */
+const isNewlyBlocked = (before: Usage, { growthBlocked }: Usage): boolean =>
+  growthBlocked !== undefined && growthBlocked.bytes !== before.growthBlocked?.bytes
+
 const differ = (before: Usage, now: Usage): boolean =>
   before.usedBytes !== now.usedBytes || before.usedInodes !== now.usedInodes
 
 /**
  * Whether the status is to be written: at once when the overlay has come to a
- * higher level or its health has changed, within a minute when it has left a
+ * higher level, its health has changed or it cannot grow, within a minute when it has left a
  * level or changed by 5 %, within ten minutes when it has changed at all.
  */
 export const isNews = (told: Told, { usage, level, health }: News, now: Date): boolean => {
-  if (!told.usage || level > told.level) return true
+  if (!told.usage || level > told.level || isNewlyBlocked(told.usage, usage)) return true
   if (health.status !== told.health?.status || health.reason !== told.health.reason) return true
   const waited = now.getTime() - told.at
   if (waited < shortestMs) return false

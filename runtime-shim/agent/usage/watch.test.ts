@@ -4,6 +4,7 @@ import { createManualClock } from '../../../kube/testing/manual-clock.ts'
 import { silentLog } from '../../../kube/testing/silent-log.ts'
 import { condition, genOverlay } from '../../../test/gen/objects.ts'
 import type { Found, OverlayReporter } from '../pods/report.ts'
+import type { Growth } from './growth.ts'
 import type { Probed } from './probe.ts'
 import type { RunningOverlay } from './running.ts'
 import { createUsageWatch } from './watch.ts'
@@ -44,7 +45,7 @@ const createNode = (status: object = { usage: usage(10), conditions: clean }) =>
     overlay: genOverlay('work', { status }),
     probed: async (_overlay: RunningOverlay): Promise<Probed | undefined> => at(10),
     isDown: false,
-    grows: async (): Promise<boolean> => false,
+    grows: async (): Promise<Growth> => ({ kind: 'none' }),
     reads: 0,
     blocksRead: 0,
     blocks: undefined as number | undefined,
@@ -172,9 +173,9 @@ describe('an API server that is away', () => {
 describe('an overlay that is asked to grow', () => {
   test('has its blocks read anew once it has', async () => {
     const node = createNode()
-    node.grows = async () => true
+    node.grows = async () => ({ kind: 'grown' })
     await node.turn()
-    node.grows = async () => false
+    node.grows = async () => ({ kind: 'none' })
     await node.turn()
     expect(node.blocksRead).toBe(2)
     await node.turn()
@@ -208,7 +209,7 @@ describe('an overlay that is asked to grow', () => {
     if (call === 'readBlocks') node.readBlocks = () => asked.then(() => 1000)
     else node.probed = () => asked.then(() => at(10))
     const look = node.watch.look(node.running)
-    node.grows = async () => true
+    node.grows = async () => ({ kind: 'grown' })
     await node.watch.grow(work.key)
     answer()
     await look
@@ -243,6 +244,19 @@ describe('an overlay that is let go', () => {
     for (const key of node.queued) await node.watch.tell(key)
     expect(node.written).toEqual([])
   })
+})
+
+test('what keeps one from growing is told at once, and once', async () => {
+  const node = createNode()
+  const by = { bytes: 2_048_000, reason: 'RestartRequired', message: 'the kernel does not' } as const
+  node.grows = async () => ({ kind: 'blocked', by })
+  await node.turn()
+  expect(node.written).toEqual([])
+  await node.turn()
+  expect(node.written).toMatchObject([{ growthBlocked: by }])
+  node.grows = async () => ({ kind: 'none' })
+  await node.turn()
+  expect(node.written).toHaveLength(1)
 })
 
 test('one that cannot be seen does not hide the others', async () => {

@@ -1,4 +1,4 @@
-import type { PersistentOverlay } from '../../../crds/persistent-overlay.ts'
+import type { GrowthBlocked, PersistentOverlay } from '../../../crds/persistent-overlay.ts'
 import { type Clock, pause } from '../../../kube/clock.ts'
 import type { Logger } from '../../../kube/log.ts'
 import { type Found, healthOf, type OverlayReporter, usageOf } from '../pods/report.ts'
@@ -44,6 +44,8 @@ interface Watched {
   asked: PersistentOverlay | undefined
   probed: Probed
   told: Told | undefined
+  /** What keeps it from growing while it is mounted. */
+  growthBlocked: GrowthBlocked | undefined
   /** It was not cleanly unmounted before this mount. */
   wasDirty: boolean
   /** Since when what is told is known, in ms since 1970. */
@@ -64,17 +66,21 @@ const stuckAfterMs = 5_000
 
 const subject = ({ namespace, name, instance }: RunningOverlay) => ({ namespace, name, instance })
 
-const foundBy = ({ figures, readOnly, ofVolume }: Probed): Found => ({
+const foundBy = ({
+  probed: { figures, readOnly, ofVolume },
+  growthBlocked,
+}: Pick<Watched, 'probed' | 'growthBlocked'>): Found => ({
   figures,
+  growthBlocked,
   ofVolume,
   used: true,
   mounted: { readOnly },
 })
 
-const newsOf = (probed: Probed, told: Told | undefined, now: Date): News => {
-  const usage = usageOf(probed.figures, now)
+const newsOf = (watched: Pick<Watched, 'probed' | 'growthBlocked'>, told: Told | undefined, now: Date): News => {
+  const usage = usageOf(watched.probed.figures, now, watched.growthBlocked)
   const level = levelOf(fillOf(usage), told?.level ?? 0)
-  return { usage, level, health: healthOf(foundBy(probed), told?.health) }
+  return { usage, level, health: healthOf(foundBy(watched), told?.health) }
 }
 
 export const createUsageWatch = (parts: UsageParts): UsageWatch => {
@@ -101,13 +107,22 @@ export const createUsageWatch = (parts: UsageParts): UsageWatch => {
     parts.log.warn({ err: why, kind: 'PersistentOverlay', ...subject(overlay) }, 'its usage cannot be seen')
   }
 
-  const isDue = ({ told, probed, readAt }: Watched, now: Date): boolean =>
-    told === undefined || now.getTime() - readAt >= readEveryMs || isNews(told, newsOf(probed, told, now), now)
+  const isDue = (known: Watched, now: Date): boolean => {
+    const { told, readAt } = known
+    return told === undefined || now.getTime() - readAt >= readEveryMs || isNews(told, newsOf(known, told, now), now)
+  }
 
   const note = (overlay: RunningOverlay, probed: Probed, blocks: number | undefined): Watched => {
     const known = watched.get(overlay.key)
     if (known) return Object.assign(known, { overlay, probed })
-    const untold = { told: undefined, asked: undefined, wasDirty: false, readAt: 0, isTelling: false }
+    const untold = {
+      told: undefined,
+      growthBlocked: undefined,
+      asked: undefined,
+      wasDirty: false,
+      readAt: 0,
+      isTelling: false,
+    }
     const fresh = { overlay, probed, blocks, growths: 0, ...untold }
     watched.set(overlay.key, fresh)
     return fresh
@@ -172,8 +187,10 @@ export const createUsageWatch = (parts: UsageParts): UsageWatch => {
   const grow: UsageWatch['grow'] = async (key) => {
     const known = watched.get(key)
     if (!known?.asked || !isRunning(key)) return
-    const hasGrown = await parts.grower.grow(known.overlay, known.probed, known.asked)
-    if (!hasGrown) return
+    const growth = await parts.grower.grow(known.overlay, known.probed, known.asked)
+    if (growth.kind === 'blocked') known.growthBlocked = growth.by
+    if (growth.kind !== 'grown') return
+    known.growthBlocked = undefined
     known.blocks = undefined
     known.growths++
   }
@@ -188,10 +205,10 @@ export const createUsageWatch = (parts: UsageParts): UsageWatch => {
       const said = toldBy(overlay, now)
       if (!known.told && said.health?.reason === 'JournalPending') known.wasDirty = true
       const before = { ...said, level: known.told?.level ?? said.level }
-      const news = newsOf(known.probed, before, now)
+      const news = newsOf(known, before, now)
       const isDueNow = isNews(before, news, now)
       told = isDueNow ? { ...news, at: now.getTime() } : before
-      return isDueNow ? { ...foundBy(known.probed), level: before.level } : undefined
+      return isDueNow ? { ...foundBy(known), level: before.level } : undefined
     }
     const overlay = await parts.report(known.overlay, decide)
     known.told = told

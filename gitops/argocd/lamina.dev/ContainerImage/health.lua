@@ -5,7 +5,6 @@ local needs_somebody = {
   ImageUnauthorized = true,
   PlatformNotFound = true,
   PullSecretInvalid = true,
-  ClaimUnsuitable = true,
 }
 
 local status = obj.status or {}

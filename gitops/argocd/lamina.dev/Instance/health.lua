@@ -8,6 +8,8 @@ local needs_somebody = {
   CreateContainerConfigError = true,
   CreateContainerError = true,
   RunContainerError = true,
+  OverlayMissing = true,
+  OverlayNoSpace = true,
 }
 
 local status = obj.status or {}
@@ -43,8 +45,9 @@ if running ~= nil and running.status == "False" and running.reason ~= "Completed
 end
 
 local message = words(ready)
-local up_to_date = conditions.UpToDate
-if up_to_date ~= nil and up_to_date.status == "False" then
-  message = message .. "; " .. words(up_to_date)
+local function add(condition)
+  if condition ~= nil and condition.status == "False" then message = message .. "; " .. words(condition) end
 end
+add(conditions.OverlaysReady)
+add(conditions.UpToDate)
 return { status = "Healthy", message = message }

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini'
+import { isNodeReason, type NodeReason } from '../../../../kube/node-reasons.ts'
 import { figuresSchema } from '../../../node/ticket.ts'
 import type { GrowthOutcome, MountedGrowth } from '../grow-mounted.ts'
 import type { Preparation, PreparedOverlay } from '../preparation.ts'
@@ -24,6 +25,7 @@ const outcomeSchema: z.ZodMiniType<GrowthOutcome> = z.discriminatedUnion('kind',
   z.object({ kind: z.literal('grown'), bytes: z.number() }),
   z.object({ kind: z.literal('enough') }),
   z.object({ kind: z.literal('later'), why: z.string() }),
+  z.object({ kind: z.literal('never'), why: z.string() }),
 ])
 
 export const preparerLineSchema = z.discriminatedUnion('kind', [
@@ -32,7 +34,12 @@ export const preparerLineSchema = z.discriminatedUnion('kind', [
   /** One of the others is the last. */
   z.object({ kind: z.literal('prepared'), prepared: preparedSchema }),
   z.object({ kind: z.literal('growth'), outcome: outcomeSchema }),
-  z.object({ kind: z.literal('trouble'), reason: z.string(), message: z.string(), final: z.boolean() }),
+  z.object({
+    kind: z.literal('trouble'),
+    reason: z.custom<NodeReason>(isNodeReason),
+    message: z.string(),
+    final: z.boolean(),
+  }),
   /** What nobody has words for. */
   z.object({ kind: z.literal('error'), error: z.string() }),
 ])
