@@ -8,7 +8,7 @@ import { labels } from '../kube/names.ts'
 import { allSynced, createReflector } from '../kube/reflector.ts'
 import { keyOf } from '../kube/resource.ts'
 import { claims, containerImages, daemonSets, instances, persistentOverlays, pods } from '../kube/resources.ts'
-import { createSerializer } from '../kube/serially.ts'
+import { createJointSerializer } from '../kube/serially.ts'
 import { createWorkQueue, type WorkQueueOptions } from '../kube/work-queue.ts'
 import type { Context } from './context.ts'
 import { createImageReconciler } from './images/reconcile.ts'
@@ -127,7 +127,7 @@ export const createController = (parts: Parts): Controller => {
     events: createEventRecorder(client, { component: 'lamina-controller', host: settings.identity, log }),
     clock: systemClock,
     settings,
-    serially: createSerializer(),
+    serially: createJointSerializer(),
   }
   const all = Object.entries(caches)
   return {

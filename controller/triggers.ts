@@ -9,11 +9,10 @@ import type { WorkQueue } from '../kube/work-queue.ts'
 import { conditionOf } from './conditions.ts'
 import type { Context } from './context.ts'
 import { isWaiting } from './instances/waiting.ts'
+import { claimKeyOf } from './overlays/claim.ts'
 import { isUnreleased } from './overlays/holders.ts'
 
 export type Queues = Record<'images' | 'overlays' | 'instances' | 'pods', WorkQueue>
-
-const byNamespace = { namespace: ({ metadata }: KubeObject): string[] => [metadata.namespace] }
 
 const prefetchedImage = ({ metadata: { namespace, labels: labelled } }: KubeObject): string[] => {
   const name = labelled[labels.prefetch]
@@ -22,11 +21,19 @@ const prefetchedImage = ({ metadata: { namespace, labels: labelled } }: KubeObje
 
 /** The indexes that {@link triggersOf} and the reconcilers look things up by. */
 export const indexes = {
-  overlays: byNamespace,
-  pods: byNamespace,
+  overlays: {
+    claim: (overlay: PersistentOverlay): string[] => [claimKeyOf(overlay)],
+    holder: ({ metadata: { namespace }, status }: PersistentOverlay): string[] =>
+      (status.attachments ?? []).map(({ instanceName }) => formatKey({ namespace, name: instanceName })),
+  },
+  pods: {
+    claim: ({ metadata: { namespace }, spec }: Pod): string[] =>
+      (spec?.volumes ?? []).flatMap(({ persistentVolumeClaim: claim }) =>
+        claim ? [formatKey({ namespace, name: claim.claimName })] : [],
+      ),
+  },
   prefetchPods: { image: prefetchedImage },
   instances: {
-    ...byNamespace,
     image: ({ metadata: { namespace }, spec }: Instance): string[] => [
       formatKey({ namespace, name: spec.imageRef.name }),
     ],
@@ -52,11 +59,8 @@ export const triggersOf = (current: () => { caches: Context['caches']; queues: Q
     for (const instance of current().caches.instances.by(index, key)) add('instances', keyOf(instance))
   }
   /** Attachments may end with an instance or its pod. */
-  const addOverlaysHeldBy = (namespace: string, instanceName: string): void => {
-    for (const overlay of current().caches.overlays.by('namespace', namespace)) {
-      const held = (overlay.status.attachments ?? []).some((attachment) => attachment.instanceName === instanceName)
-      if (held) add('overlays', keyOf(overlay))
-    }
+  const addOverlaysHeldBy = (instance: string): void => {
+    for (const overlay of current().caches.overlays.by('holder', instance)) add('overlays', keyOf(overlay))
   }
   /** Who queued behind an instance that no longer waits, and so got no word from the overlay. */
   const addWaitingBehind = ({ metadata: { namespace }, spec }: Instance): void => {
@@ -77,15 +81,14 @@ export const triggersOf = (current: () => { caches: Context['caches']; queues: Q
     },
     instance: (instance: Instance, old: Instance | undefined, gone: boolean): void => {
       add('instances', keyOf(instance))
-      addOverlaysHeldBy(instance.metadata.namespace, instance.metadata.name)
+      addOverlaysHeldBy(keyOf(instance))
       const asksAnew = old !== undefined && old.metadata.generation !== instance.metadata.generation
       if (gone || asksAnew || !isWaiting(instance)) addWaitingBehind(old ?? instance)
     },
     pod: (pod: Pod, gone: boolean): void => {
       add('instances', keyOf(pod))
       add('pods', keyOf(pod))
-      if (gone || !isUnreleased(pod) || pod.metadata.deletionTimestamp)
-        addOverlaysHeldBy(pod.metadata.namespace, pod.metadata.name)
+      if (gone || !isUnreleased(pod) || pod.metadata.deletionTimestamp) addOverlaysHeldBy(keyOf(pod))
     },
     /** The DaemonSet of a prefetch, or a pod of it. */
     prefetch: (part: DaemonSet | Pod): void => {
