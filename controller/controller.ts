@@ -48,20 +48,20 @@ const createCaches = ({ client, log, metrics }: Parts, triggers: ReturnType<type
       ...shared,
       resource: persistentOverlays,
       indexes: indexes.overlays,
-      onChange: ({ object }) => triggers.overlay(object),
+      onChange: (change) => triggers.overlay(change),
     }),
     instances: createReflector({
       ...shared,
       resource: instances,
       indexes: indexes.instances,
-      onChange: ({ object, old, type }) => triggers.instance(object, old, type === 'deleted'),
+      onChange: (change, origin) => triggers.instance(change, origin),
     }),
     pods: createReflector({
       ...shared,
       resource: pods,
       labelSelector: labels.instance,
       indexes: indexes.pods,
-      onChange: ({ object, type }) => triggers.pod(object, type === 'deleted'),
+      onChange: (change, origin) => triggers.pod(change, origin),
     }),
     claims: createReflector({
       ...shared,
@@ -140,7 +140,7 @@ export const createController = (parts: Parts): Controller => {
       for (const image of caches.images.list()) queues.images.add(keyOf(image))
       for (const overlay of caches.overlays.list()) queues.overlays.add(keyOf(overlay))
       for (const instance of caches.instances.list()) queues.instances.add(keyOf(instance))
-      for (const pod of caches.pods.list()) queues.pods.add(keyOf(pod))
+      for (const pod of caches.pods.list()) if (pod.metadata.deletionTimestamp) queues.pods.add(keyOf(pod))
       await Promise.all(Object.values(queues).map((queue) => queue.run(signal)))
     },
     unsynced: () => all.flatMap(([name, cache]) => (cache.lastSync() === 0 ? [name] : [])),
