@@ -14,6 +14,7 @@ import { withdrawClaims } from './claim.ts'
 import { deletedOverlayOf, remadeOverlayOf } from './deleted-overlay.ts'
 import { isFinished } from './finished.ts'
 import { isOwnedBy, isTerminal, neverRan, startFailure, type Trouble } from './pod-state.ts'
+import { waitsForMore } from './soon.ts'
 import { claimAll, createPod, gather, grantOf, hashOf, isAsSpecified, PodRefusedError, partsOf } from './start.ts'
 import {
   type Drift,
@@ -245,6 +246,8 @@ export const createInstanceReconciler =
     const { requeueAfterMs, ...outcome } = await advance(context, instance, attempts)
     const after = statusAfter(instance, outcome, clock.now())
     const before = instance.status
+    const waitMs = waitsForMore(instance, after, caches.pods.get(instance.metadata), clock.now())
+    if (waitMs > 0) return { requeueAfterMs: Math.min(waitMs, requeueAfterMs ?? waitMs) }
     caches.instances.note(await writeStatus(client, instances, instance, { before, after }))
     announce(events, { kind: 'Instance', metadata: instance.metadata }, before.conditions, after.conditions)
     return requeueAfterMs === undefined ? {} : { requeueAfterMs }
