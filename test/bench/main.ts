@@ -13,6 +13,8 @@ import { createClient } from '../../kube/client.ts'
 import { type Cluster, up } from '../cluster/cluster.ts'
 import { installOperator } from '../cluster/operator.ts'
 import { benchController, parts } from './controller/controller.ts'
+import { drawControllerDocs, keepControllerRun } from './controller/docs.ts'
+import { runSchema } from './controller/results.ts'
 import { benchConvert } from './convert.ts'
 import { drawDocs, keepRun, tables } from './filesystem/docs.ts'
 import { type Backing, backings, benchFilesystem, type FilesystemOptions } from './filesystem/filesystem.ts'
@@ -93,10 +95,20 @@ program
   .option('--rounds <number>', 'of each burst', positive, 3)
   .option('--applies <number>', 'at 20 a second', positive, 400)
   .option('--growth <numbers>', 'instances in all, rising', rising, [1000, 2000, 5000, 10_000])
+  .option('--running <number>', 'of these; the others are stopped', positive, 1000)
+  .option('--write-docs', 'keep the figures in docs/plots, and renew plots and tables of docs/scale.md')
   .option('--node-flags <flag...>', "of the controller's Node: --cpu-prof", [])
   .action(async (options) => {
-    report(JSON.stringify(await benchController(options, report)))
+    const run = await benchController(options, report)
+    report(JSON.stringify(run))
+    if (options.writeDocs === undefined) return
+    keepControllerRun(runSchema.parse(run))
+    drawControllerDocs()
   })
+program
+  .command('controller-docs')
+  .description('plots and tables anew from the figures in docs/plots/data/controller')
+  .action(drawControllerDocs)
 program
   .command('filesystem-docs')
   .description('plots and tables anew from the figures in docs/plots/data')

@@ -27,6 +27,8 @@ export interface ControllerOptions {
   applies: number
   /** Instances in all, rising. */
   growth: readonly number[]
+  /** How many of these run. */
+  running: number
   /** Further flags of the controller's Node: --cpu-prof. */
   nodeFlags: readonly string[]
 }
@@ -70,7 +72,8 @@ export const benchController = async (options: ControllerOptions, report: Report
       for (const count of options.bursts) run.bursts.push(await benchBurst(world, count, options.rounds))
     }
     if (only.includes('latency')) run.latencies = await benchLatency(world, options.applies)
-    if (only.includes('growth')) Object.assign(run, await benchGrowth(world, options.growth, dir))
+    if (only.includes('growth'))
+      Object.assign(run, await benchGrowth(world, { sizes: options.growth, running: options.running }, dir))
   } finally {
     await world.controller.stop()
     await endNodes()

@@ -22,20 +22,29 @@ const settledMemory = async (controller: ControllerProcess): Promise<number> => 
 
 const round = (value: number): number => Math.round(value * 10) / 10
 
-/** Makes instances that run until there are so many in all. */
-const growTo = async (world: World, namespaces: string[], from: number, to: number): Promise<void> => {
+interface Growing {
+  namespaces: string[]
+  made: number
+  /** So many of them run, the first ones; the others are stopped, for a machine has to make all those pods. */
+  running: number
+}
+
+/** Makes instances until there are so many in all. */
+const growTo = async (world: World, growing: Growing, to: number): Promise<void> => {
   const { client, report } = world
-  for (let made = from; made < to; ) {
-    const count = Math.min(perNamespace, to - made)
+  const { namespaces, running } = growing
+  while (growing.made < to) {
+    const count = Math.min(perNamespace, to - growing.made)
+    const state = growing.made < running ? 'Running' : 'Stopped'
     const namespace = `bench-growth-${namespaces.length}`
     await makeNamespace(world, namespace)
     namespaces.push(namespace)
     const seen = await sightings(client, instances, namespace, ready)
-    await createAll(client, namespace, numbered('it', count), (name) => [overlay(name), instance(name)])
+    await createAll(client, namespace, numbered('it', count), (name) => [overlay(name), instance(name, state)])
     await seen.until(count, 600)
     seen.stop()
-    made += count
-    report(`growth: ${made} instances run`)
+    growing.made += count
+    report(`growth: ${growing.made} instances`)
   }
 }
 
@@ -74,7 +83,8 @@ const restart = async (world: World, instancesThere: number, dir: string) => {
   const started = performance.now()
   world.controller = await startController(cluster, { dir })
   const cost = await costFrom(world)
-  const looked = 3 * instancesThere
+  // Each and its overlay.
+  const looked = 2 * instancesThere
   let seconds = 0
   for (;;) {
     const metrics = await world.controller.metrics()
@@ -92,31 +102,29 @@ const restart = async (world: World, instancesThere: number, dir: string) => {
   return { instances: instancesThere, seconds: round(seconds), mebibytes: round(mebibytes), requests }
 }
 
-/** A controller that begins with nothing, and more and more instances that run, each with an overlay of its own. */
+/** A controller that begins with nothing, and more and more instances, each with an overlay of its own. */
 export const benchGrowth = async (
   world: World,
-  sizes: readonly number[],
+  { sizes, running }: { sizes: readonly number[]; running: number },
   dir: string,
 ): Promise<{ growth: Growth; fanOut: FanOut }> => {
   const { cluster, report } = world
   await world.controller.stop()
   world.controller = await startController(cluster, { dir })
-  const namespaces: string[] = []
+  const growing: Growing = { namespaces: [], made: 0, running }
   try {
     const memory: Growth['memory'] = []
-    let before = 0
     for (const size of [0, ...sizes]) {
-      await growTo(world, namespaces, before, size)
-      before = size
+      await growTo(world, growing, size)
       const mebibytes = await settledMemory(world.controller)
       report(`growth: ${size} instances, ${mebibytes.toFixed(1)} MiB of anonymous memory`)
       memory.push({ instances: size, mebibytes: round(mebibytes) })
     }
     const quiet = await steady(world)
-    const restarted = await restart(world, before, dir)
-    const changed = await fanOut(world, namespaces[0] ?? '', Math.min(perNamespace, before))
-    return { growth: { memory, restart: restarted, steady: quiet }, fanOut: changed }
+    const restarted = await restart(world, growing.made, dir)
+    const changed = await fanOut(world, growing.namespaces[0] ?? '', Math.min(perNamespace, growing.made))
+    return { growth: { memory, running, restart: restarted, steady: quiet }, fanOut: changed }
   } finally {
-    for (const namespace of namespaces) await removeNamespace(world, namespace)
+    for (const namespace of growing.namespaces) await removeNamespace(world, namespace)
   }
 }

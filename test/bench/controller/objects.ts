@@ -45,11 +45,13 @@ export const overlay = (name: string): Body => ({
   body: { metadata: { name }, spec: { size, storage: { storageClassName: paperStorageClass } } },
 })
 
-export const instance = (name: string): Body => ({
+/** @param state a stopped one has no pod, but all else */
+export const instance = (name: string, state: 'Running' | 'Stopped' = 'Running'): Body => ({
   resource: instances,
   body: {
     metadata: { name },
     spec: {
+      state,
       imageRef: { name: imageName },
       overlays: [{ name }],
       command,

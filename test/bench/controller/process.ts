@@ -124,7 +124,11 @@ export const startController = async (
   const pid = child.pid ?? 0
   await waitFor('readiness of the controller', 60, logs, () => answers(`${url}/readyz`))
 
-  const metrics = async (): Promise<Samples> => metricsOf(await (await fetch(`${url}/metrics`)).text())
+  const metrics = async (): Promise<Samples> => {
+    // On a machine that stands still for ten seconds it loses its lease, and ends.
+    if (child.exitCode !== null) throw new Error(`the controller has ended by itself; see ${log.file}`)
+    return metricsOf(await (await fetch(`${url}/metrics`)).text())
+  }
   return {
     memory: () => anonymousMemory(`/proc/${pid}/status`),
     cpu: () => cpuOf(pid),

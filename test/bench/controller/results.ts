@@ -29,6 +29,8 @@ export type Latency = z.infer<typeof latencySchema>
 const growthSchema = z.object({
   /** MiB of anonymous memory, when all work is done. */
   memory: z.array(z.object({ instances: z.number(), mebibytes: z.number() })),
+  /** How many of them run; the others are stopped. */
+  running: z.number(),
   /** A controller that begins with all of them there. */
   restart: z.object({ instances: z.number(), seconds: z.number(), mebibytes: z.number(), requests: countsSchema }),
   steady: z.object({ seconds: z.number(), requests: countsSchema, cpuSeconds: z.number() }),
