@@ -122,11 +122,15 @@ export const startController = async (
     reject: false,
   })
   const pid = child.pid ?? 0
+  let hasEnded = false
+  child.then(() => {
+    hasEnded = true
+  })
   await waitFor('readiness of the controller', 60, logs, () => answers(`${url}/readyz`))
 
   const metrics = async (): Promise<Samples> => {
     // On a machine that stands still for ten seconds it loses its lease, and ends.
-    if (child.exitCode !== null) throw new Error(`the controller has ended by itself; see ${log.file}`)
+    if (hasEnded) throw new Error(`the controller has ended by itself; see ${log.file}`)
     return metricsOf(await (await fetch(`${url}/metrics`)).text())
   }
   return {
