@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { between, table } from '../page.ts'
 import { median } from '../statistics.ts'
 import { aims } from './aims.ts'
-import { plotBursts, plotLatency, plotMemory } from './plot.ts'
+import { plotBursts, plotLatency, plotMemory, subjectLabels } from './plot.ts'
 import { type Burst, type Growth, type Latency, type Run, runSchema } from './results.ts'
 
 const docs = join(import.meta.dirname, '../../../docs')
@@ -64,6 +64,13 @@ const costTable = (bursts: readonly Burst[]): string => {
           `passes of the queue ${name}`,
           aims.reconciles,
           bursts.map(({ reconciles }) => reconciles[name]),
+        ),
+      ),
+      ...(['instance', 'claimed', 'pod'] as const).map((subject) =>
+        cells(
+          `CPU of the rest of the control plane, ms: ${subjectLabels[subject]}`,
+          undefined,
+          bursts.map(({ planeMs }) => planeMs[subject]),
         ),
       ),
       cells(

@@ -41,7 +41,7 @@ const growTo = async (world: World, growing: Growing, to: number): Promise<void>
     namespaces.push(namespace)
     const seen = await sightings(client, instances, namespace, ready)
     await createAll(client, namespace, numbered('it', count), (name) => [overlay(name), instance(name, state)])
-    await seen.until(count, 600)
+    await seen.until(count, 1_200)
     seen.stop()
     growing.made += count
     report(`growth: ${growing.made} instances`)

@@ -12,7 +12,7 @@ const dashed = ' stroke-dasharray="3 3"'
 
 const bar = { label: 190, width: 320, figure: 44, row: 20, head: 30, gap: 14 } as const
 
-const subjectLabels = { pod: 'pods', claimed: 'pods, each with a claim', instance: 'instances' } as const
+export const subjectLabels = { pod: 'pods', claimed: 'pods, each with a claim', instance: 'instances' } as const
 
 /** One group a size: how many become Ready a second, and the aim, which is a share of what pods with a claim reach. */
 export const plotBursts = (bursts: readonly Burst[]): string => {

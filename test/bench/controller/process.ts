@@ -8,6 +8,7 @@ import type { Cluster } from '../../cluster/cluster.ts'
 import { clusterFiles, operatorNamespace } from '../../cluster/layout.ts'
 import { waitFor } from '../../cluster/wait.ts'
 import { anonymousMemory } from '../memory.ts'
+import { cpuOf } from './cpu.ts'
 import { metricsOf, type Samples } from './samples.ts'
 
 /**
@@ -80,15 +81,6 @@ const answers = (url: string): Promise<boolean> =>
     ({ ok }) => ok,
     () => false,
   )
-
-/** Clock ticks a second, as Linux tells them to programs (proc_pid_stat(5)). */
-const ticks = 100
-
-const cpuOf = async (pid: number): Promise<number> => {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
-  const [, , , , , , , , , , , user, kernel] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return (Number(user) + Number(kernel)) / ticks
-}
 
 const quietMs = 1_500
 

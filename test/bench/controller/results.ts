@@ -17,6 +17,8 @@ const burstSchema = z.object({
   reconciles: countsSchema,
   /** Of the controller, for one Instance. */
   cpuMs: z.number(),
+  /** Of API server, etcd, scheduler, controller-manager and kwok, for one. */
+  planeMs: z.object({ pod: z.number(), claimed: z.number(), instance: z.number() }),
 })
 export type Burst = z.infer<typeof burstSchema>
 

@@ -6,6 +6,7 @@ import type { Cluster, Report } from '../../cluster/cluster.ts'
 import { clusterFiles } from '../../cluster/layout.ts'
 import { follow, isReady } from '../follow.ts'
 import { auditFrom } from './audit.ts'
+import { controlPlaneCpu } from './cpu.ts'
 import { imageName } from './objects.ts'
 import type { ControllerProcess } from './process.ts'
 
@@ -59,19 +60,25 @@ export interface Cost {
   /** By the queue. */
   reconciles: Record<string, number>
   cpuSeconds: number
+  /** Of the control plane without it. */
+  planeSeconds: number
 }
 
 /** Begins to count; the function gives the costs since. */
 export const costFrom = async ({ cluster, controller }: World): Promise<() => Promise<Cost>> => {
   const reconciles = async () => (await controller.metrics()).by('controller_runtime_reconcile_total', 'controller')
   const audited = await auditFrom(clusterFiles(cluster.layout).auditLog)
-  const [before, cpuBefore] = [await reconciles(), await controller.cpu()]
+  const times = async () => [await controller.cpu(), await controlPlaneCpu(cluster.layout)] as const
+  const before = await reconciles()
+  const [cpuBefore, planeBefore] = await times()
   return async () => {
-    const [after, cpuAfter] = [await reconciles(), await controller.cpu()]
+    const after = await reconciles()
+    const [cpuAfter, planeAfter] = await times()
     return {
       requests: await audited(),
       reconciles: Object.fromEntries(Object.entries(after).map(([name, count]) => [name, count - (before[name] ?? 0)])),
       cpuSeconds: cpuAfter - cpuBefore,
+      planeSeconds: planeAfter - planeBefore,
     }
   }
 }
