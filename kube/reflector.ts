@@ -28,6 +28,9 @@ export interface Reflector<T extends KubeObject> {
   lastSync(): number
 }
 
+/** Who tells of a change: the watch, or somebody here who has made it. */
+export type Origin = 'watch' | 'note'
+
 export interface ReflectorOptions<T extends KubeObject> extends Selection {
   client: Pick<KubeClient, 'listPage' | 'watch'>
   resource: Resource<T>
@@ -37,7 +40,7 @@ export interface ReflectorOptions<T extends KubeObject> extends Selection {
   /** Leaves away what nobody reads, before the object is kept. */
   trim?: (object: T) => T
   /** Called once for each change that shows in the copy, also those of `note`; must not be async. */
-  onChange?: (change: Change<T>) => void
+  onChange?: (change: Change<T>, origin: Origin) => void
   log: Logger
   metrics?: Metrics | undefined
   clock?: Clock
@@ -97,11 +100,11 @@ export const createReflector = <T extends KubeObject>(options: ReflectorOptions<
 
   const mark = (cause: string): void => metrics?.reflectorErrors.inc({ name, cause })
 
-  const deliver = (changes: readonly Change<T>[]): void => {
+  const deliver = (changes: readonly Change<T>[], origin: Origin = 'watch'): void => {
     if (changes.length > 0) metrics?.reflectorItems.set(cache.size(), { name })
     for (const change of changes) {
       try {
-        onChange?.(change)
+        onChange?.(change, origin)
       } catch (error) {
         const { namespace, name: object } = change.object.metadata
         mark('handler')
@@ -230,7 +233,7 @@ export const createReflector = <T extends KubeObject>(options: ReflectorOptions<
     note: (object) => {
       const isKnown = cache.get(keyOf(object)) !== undefined
       if (!isKnown && versionOf(object) <= cache.completeTo()) return
-      deliver(cache.put(trim(object)))
+      deliver(cache.put(trim(object)), 'note')
     },
     lastSync: () => lastSync,
   }

@@ -4,10 +4,9 @@ import { isDeepStrictEqual } from 'node:util'
 import { execa } from 'execa'
 import type { Cluster, Report } from './cluster.ts'
 import { registriesConfOf } from './images.ts'
-import { clusterFiles } from './layout.ts'
+import { clusterFiles, operatorNamespace as namespace } from './layout.ts'
 import { contentHash, ensureOperatorImage, type ImageName } from './operator-image.ts'
 
-const namespace = 'lamina-system'
 const release = 'lamina'
 const root = join(import.meta.dirname, '../..')
 const chart = join(root, 'charts/lamina')
