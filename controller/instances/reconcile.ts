@@ -15,7 +15,7 @@ import { deletedOverlayOf, remadeOverlayOf } from './deleted-overlay.ts'
 import { hasCompleted, isIdleStopped } from './lifecycle/at-rest.ts'
 import { decide } from './lifecycle/decide.ts'
 import { reportWanted } from './lifecycle/idle.ts'
-import { nextPod } from './lifecycle/next-pod.ts'
+import { type NextPod, nextPod } from './lifecycle/next-pod.ts'
 import type { Rest } from './lifecycle/policy.ts'
 import { isStartRequested } from './lifecycle/start-request.ts'
 import { replacedBecause } from './lifecycle/update.ts'
@@ -59,11 +59,15 @@ const liveOf = (context: Context, { metadata }: Instance): Promise<Pod | undefin
 const remove = ({ client }: Context, { metadata }: Pod): Promise<boolean> =>
   client.delete(pods, metadata, { uid: metadata.uid })
 
+/** Of two that had the name one after the other, the cache may still have the first. */
+const isLatest = async ({ client }: Context, { metadata }: Instance): Promise<boolean> =>
+  (await client.get(instances, metadata))?.metadata.uid === metadata.uid
+
 /** Whose pod it is that has our name: one of an earlier instance of this name is let go, any other left alone. */
-const ofStranger = async (context: Context, pod: Pod): Promise<Outcome> => {
+const ofStranger = async (context: Context, instance: Instance, pod: Pod): Promise<Outcome> => {
   const { name, deletionTimestamp, finalizers } = pod.metadata
   const isOfEarlier = instanceOwnerOf(pod)?.name === name
-  if (isOfEarlier && !deletionTimestamp) await remove(context, pod)
+  if (isOfEarlier && !deletionTimestamp && (await isLatest(context, instance))) await remove(context, pod)
   if (isOfEarlier || deletionTimestamp || finalizers.includes(releaseFinalizer)) {
     const message = `pod ${name} of an earlier instance of this name has not ended yet`
     return { finding: { kind: 'previousPod', message }, requeueAfterMs: strangerLookAgainMs }
@@ -133,6 +137,14 @@ const grantLate = async (context: Context, instance: Instance, pod: Pod): Promis
   return replace(context, instance, pod, 'it was made of another spec')
 }
 
+/** How it ended is more than that it goes now: for good, or by a start that failed and is tried again. */
+const staysTold = (instance: Instance, pod: Pod, isLate: boolean): boolean => {
+  if (!isTerminal(pod)) return false
+  if (hasCompleted(instance)) return true
+  const told = conditionOf(instance.status.conditions, 'Running')
+  return !isLate && startFailure(pod) !== undefined && told?.reason !== waitingForPreviousPod
+}
+
 const ending = async (context: Context, instance: Instance, pod: Pod): Promise<Outcome> => {
   const { name, deletionTimestamp = '' } = pod.metadata
   const late = context.clock.now().getTime() - Date.parse(deletionTimestamp)
@@ -142,10 +154,14 @@ const ending = async (context: Context, instance: Instance, pod: Pod): Promise<O
   const message = isLate
     ? `pod ${name} should have ended at ${deletionTimestamp}: ${keptBecause(pod, node)}`
     : `pod ${name} is ending`
-  const isToldOfStart = conditionOf(instance.status.conditions, 'Running')?.reason !== waitingForPreviousPod
-  const staysTold = !isLate && isTerminal(pod) && isToldOfStart && startFailure(pod) !== undefined
+  const endOfPod: { drift: Drift; next?: NextPod } = hasCompleted(instance)
+    ? { drift: driftOf(context, instance, hashOf(pod)), next: { kind: 'none' } }
+    : { drift: { kind: 'none' } }
+  const finding: Finding = staysTold(instance, pod, isLate)
+    ? { kind: 'pod', pod, ...endOfPod }
+    : { kind: 'previousPod', message, pod }
   return {
-    finding: staysTold ? { kind: 'pod', pod, drift: { kind: 'none' } } : { kind: 'previousPod', message, pod },
+    finding,
     grant: keptGrant(instance, pod),
     requeueAfterMs: isLate ? releaseWithinMs : releaseWithinMs - late,
   }
@@ -252,14 +268,14 @@ const tryToBegin = async (context: Context, instance: Instance, attempts: Attemp
   if (refusal) return { finding: refusal, requeueAfterMs: remaining }
   if (isToldNameTaken(instance)) {
     const pod = await liveOf(context, instance)
-    if (pod && !isOwnedBy(pod, instance)) return ofStranger(context, pod)
+    if (pod && !isOwnedBy(pod, instance)) return ofStranger(context, instance, pod)
   }
   const prepared = await claimAll(context, instance)
   if (prepared.kind === 'blocked') return { finding: prepared.finding }
   try {
     const pod = await createPod(context, prepared.parts)
     attempts.forget(tries)
-    if (!isOwnedBy(pod, instance)) return ofStranger(context, pod)
+    if (!isOwnedBy(pod, instance)) return ofStranger(context, instance, pod)
     return {
       finding: { kind: 'pod', pod, drift: { kind: 'none' } },
       grant: await grantTo(context, pod, prepared.parts),
@@ -291,7 +307,7 @@ const advance = async (context: Context, instance: Instance, attempts: Attempts)
   if (pod && isOwnedBy(pod, instance)) return tend(context, instance, pod)
   if (pod) {
     await withdrawClaims(context, instance)
-    return ofStranger(context, pod)
+    return ofStranger(context, instance, pod)
   }
   if (hasCompleted(instance)) return finished(context, instance)
   return begin(context, instance, attempts)
