@@ -66,6 +66,8 @@ export const objectName = z.string().min(1).max(253)
 export interface Rule {
   rule: string
   message: string
+  /** Which field is wrong, where the rule is one of the whole object. */
+  fieldPath?: string
 }
 
 const labelPattern = '[a-z0-9]([-a-z0-9]*[a-z0-9])?'

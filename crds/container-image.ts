@@ -202,6 +202,7 @@ export const containerImage: KindDefinition = {
     {
       rule: '!has(self.spec.prefetch) || !has(self.spec.source.volume)',
       message: 'prefetch is for images that nodes fetch: leave it out with an image on a volume',
+      fieldPath: '.spec.prefetch',
     },
   ],
   columns: [

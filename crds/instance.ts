@@ -28,7 +28,15 @@ const container = <Field extends keyof V1Container>(field: Field, description: s
 const quantitiesRule = (field: 'limits' | 'requests'): Rule => ({
   rule: `!has(self.${field}) || self.${field}.all(name, type(self.${field}[name]) == int || isQuantity(self.${field}[name]))`,
   message: `resources.${field} must be quantities: 500m or 2 of cpu, 512Mi or 4Gi of memory`,
+  fieldPath: `.${field}`,
 })
+
+/** With less a pod stays without a word, as it cannot even hold its own token. */
+const memoryRule: Rule = {
+  rule: "!has(self.limits) || !('memory' in self.limits) || (type(self.limits['memory']) == int ? int(self.limits['memory']) >= 1048576 : !isQuantity(self.limits['memory']) || quantity(self.limits['memory']).compareTo(quantity('1Mi')) >= 0)",
+  message: 'resources.limits.memory must be at least 1Mi, such as 512Mi (m means thousandths of a byte)',
+  fieldPath: '.limits',
+}
 
 /** PodTemplateSpec with nothing required but what names a list's item: it is laid over the pod that we make. */
 export interface PodTemplate {
@@ -111,7 +119,15 @@ const specSchema = z.object({
     .array(z.string().max(32_768))
     .max(512)
     .optional()
-    .meta({ description: "Replaces the image's entrypoint." }),
+    .meta({
+      description: "Replaces the image's entrypoint.",
+      rules: [
+        {
+          rule: "self.size() > 0 && self[0] != ''",
+          message: "command must begin with a program: leave it out for the image's own",
+        },
+      ],
+    }),
   args: z.array(z.string().max(32_768)).max(512).optional().meta({ description: "Replaces the image's command." }),
   env: container('env', "Environment, over the image's."),
   envFrom: container('envFrom', 'Environment from ConfigMaps and Secrets.'),
@@ -129,9 +145,9 @@ const specSchema = z.object({
       ],
     }),
   ports: container('ports', 'Ports that it listens on.'),
-  resources: container('resources', 'Requests and limits.').meta({
+  resources: container('resources', 'Requests and limits; fractions in quotes ("0.5").').meta({
     mostKeys: { limits: 16, requests: 16 },
-    rules: [quantitiesRule('limits'), quantitiesRule('requests')],
+    rules: [quantitiesRule('limits'), quantitiesRule('requests'), memoryRule],
   }),
   volumes: z
     .custom<V1PodSpec['volumes']>()
@@ -148,18 +164,22 @@ const specSchema = z.object({
         {
           rule: '!has(self.spec) || !has(self.spec.runtimeClassName)',
           message: 'runtimeClassName is set by Lamina: leave it out',
+          fieldPath: '.spec.runtimeClassName',
         },
         {
           rule: '!has(self.spec) || !has(self.spec.nodeName)',
           message: 'nodeName would pass the scheduler by: use nodeSelector or affinity',
+          fieldPath: '.spec.nodeName',
         },
         {
           rule: '!has(self.spec) || !has(self.spec.hostUsers) || self.spec.hostUsers',
           message: 'hostUsers: false is not possible: an overlay would keep shifted owners',
+          fieldPath: '.spec.hostUsers',
         },
         {
           rule: '!has(self.spec) || !has(self.spec.restartPolicy)',
           message: 'set spec.restartPolicy of the Instance, not of its podTemplate',
+          fieldPath: '.spec.restartPolicy',
         },
       ],
     }),
@@ -231,10 +251,12 @@ export const instance: KindDefinition = {
     {
       rule: "!has(self.spec.ephemeral) || !has(self.spec.overlays) || self.spec.overlays.all(o, o.access == 'ReadOnly')",
       message: 'ephemeral is for an instance without a ReadWrite overlay: leave one of the two out',
+      fieldPath: '.spec.ephemeral',
     },
     {
       rule: '!has(self.spec.entrypoint) || (!has(self.spec.command) && !has(self.spec.args))',
       message: 'entrypoint says what runs without command and args: leave it out, or those',
+      fieldPath: '.spec.entrypoint',
     },
   ],
   columns: [

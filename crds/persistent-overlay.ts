@@ -218,36 +218,44 @@ export const persistentOverlay: KindDefinition = {
     {
       rule: "self.spec.format == 'Image' || self.spec.storage.volumeMode == 'Filesystem'",
       message: 'format: Directory needs a volume with a file system: set storage.volumeMode: Filesystem',
+      fieldPath: '.spec.storage.volumeMode',
     },
     {
       rule: "self.spec.format == 'Directory' || !isQuantity(self.spec.size) || quantity(self.spec.size).isLessThan(quantity('16Ti'))",
       message: 'size must be below 16Ti, where ext3 ends: use format: Directory for more',
+      fieldPath: '.spec.size',
     },
     {
       rule: '!has(self.spec.ext3) || !has(self.spec.ext3.bytesPerInode) || !isQuantity(self.spec.size) || quantity(self.spec.size).asApproximateFloat() < double(self.spec.ext3.bytesPerInode) * 4294967296.0',
       message: 'ext3 has fewer than 2^32 inodes: so large a size needs a larger ext3.bytesPerInode',
+      fieldPath: '.spec.ext3.bytesPerInode',
     },
     {
       rule: "self.spec.format == 'Image' || !has(self.spec.ext3)",
       message: 'ext3 is for format: Image: leave one of the two out',
+      fieldPath: '.spec.ext3',
     },
     {
       rule: '!has(self.spec.ext3) || !has(self.spec.storage.existingClaimName)',
       message:
         'ext3 says how a file system is made, and what is on an existing claim stays as it is: leave one of the two out',
+      fieldPath: '.spec.ext3',
     },
     {
       rule: "!has(self.spec.ext3) || !has(self.spec.ext3.allocation) || self.spec.storage.volumeMode == 'Filesystem'",
       message: 'ext3.allocation is for an image in a volume with a file system: leave it out with volumeMode: Block',
+      fieldPath: '.spec.ext3.allocation',
     },
     {
       rule: "!has(self.spec.storage.existingClaimName) || self.spec.reclaimPolicy == 'Retain'",
       message: 'an existing claim is never deleted by Lamina: set reclaimPolicy: Retain',
+      fieldPath: '.spec.reclaimPolicy',
     },
     // Immutability of the field itself says nothing of one that was not there before.
     {
       rule: 'has(self.spec.ext3) == has(oldSelf.spec.ext3)',
       message: 'ext3 cannot be changed: make another overlay',
+      fieldPath: '.spec.ext3',
     },
   ],
   columns: [
