@@ -107,7 +107,9 @@ describe('the lock of an image', () => {
     const work = volume('work')
     await bench.open({ readWrite: work })
     const { error } = await bench.run({ readWrite: work })
-    expect(error).toBe(`OverlayError: overlay "work": ${work}/overlay.img is in use by another mount on this node`)
+    expect(error).toBe(
+      'OverlayError: overlay "work": overlay.img in its volume is in use by another mount on this node',
+    )
   })
 
   test('keeps readers and a writer apart', async () => {
@@ -227,7 +229,7 @@ describe('nothing inside a volume or an image is trusted', () => {
     mkdirSync(work)
     execFileSync('mkfifo', [join(work, 'overlay.img')])
     const spec = access === 'ReadWrite' ? { readWrite: work } : { readOnly: [work], ephemeral: bench.dir }
-    expect((await bench.run(spec)).error).toMatch(/is neither a regular file nor a directory/)
+    expect((await bench.run(spec)).error).toMatch(/is a FIFO, a socket or a device: put an image/)
   })
 
   test('`errors=panic` in the superblock does not count', async () => {

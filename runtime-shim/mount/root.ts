@@ -169,20 +169,21 @@ const lowerOf = ({ overlay, top: path }: Mounted, deadline: number): string[] =>
 }
 
 /** What no node agent ever checks. */
-const mountUnchecked = (image: { fd: number; path: string }, layer: ImageLayer, at: string, lockDir: string): void => {
+const mountUnchecked = ({ fd, path }: OpenBase, layer: ImageLayer, at: string, lockDir: string): void => {
   mkdirSync(at)
   try {
-    mountImage(image, layer, at, lockDir)
+    mountImage({ fd, path, shown: path }, layer, at, lockDir)
   } catch (cause) {
     if (!(cause instanceof UnmountableError)) throw cause
-    throw new OverlayError(`${image.path}: ${cause.message}: run e2fsck on it`, { cause })
+    throw new OverlayError(`${path}: ${cause.message}: run e2fsck on it`, { cause })
   }
 }
 
 /** Where the base is reached in the private namespace. */
-const mountBase = ({ fd, path, content }: OpenBase, at: string, lockDir: string): string => {
-  if (content.kind === 'directory') return reopenDirectory(fd, content.directory, content.path)
-  mountUnchecked({ fd, path }, content, at, lockDir)
+const mountBase = (base: OpenBase, at: string, lockDir: string): string => {
+  const { fd, path, content } = base
+  if (content.kind === 'directory') return reopenDirectory(fd, content.directory, content.path, path)
+  mountUnchecked(base, content, at, lockDir)
   return at
 }
 
@@ -193,9 +194,9 @@ const isSameFile = (fd: number, { stats }: OpenOverlay): boolean => {
 
 /** The overlay partition of a SIF, as a layer above what else is in it, unless it is also one of the overlays. */
 const mountEmbedded = ({ base, overlays, lockDir }: RootParts, at: string, deadline: number): string[] => {
-  const { fd, path, embedded } = base
-  if (!embedded || overlays.some((overlay) => isSameFile(fd, overlay))) return []
-  mountUnchecked({ fd, path }, embedded, at, lockDir)
+  const { path, embedded } = base
+  if (!embedded || overlays.some((overlay) => isSameFile(base.fd, overlay))) return []
+  mountUnchecked(base, embedded, at, lockDir)
   const name = `the overlay partition of ${path}`
   return withDirectory(at, (top) => {
     const layer = embedded.kind === 'squashfs' ? openDirectoryBelow(top, '.', name) : openUpper(top, name)
