@@ -27,7 +27,8 @@ const valuesFor = async (cluster: Cluster, image: ImageName) => {
     image,
     hostNetwork: true,
     apiServer: { host: '127.0.0.1', port: apiServer },
-    controller: { port: lamina },
+    // One node has room for one with the host's network.
+    controller: { port: lamina, replicas: 1 },
     agent: { port: lamina + 1 },
     registriesConf: await readFile(registriesConfOf(cluster), 'utf8'),
     extraCaCerts: await readFile(join(clusterFiles(cluster.layout).pki, 'ca.crt'), 'utf8'),
