@@ -147,6 +147,12 @@ export const createReflector = <T extends KubeObject>(options: ReflectorOptions<
     markSynced()
   }
 
+  /** One's own write comes by again, and most of what comes by is that: reading is the dearest part of it. */
+  const isKnown = ({ resourceVersion, ...key }: z.infer<typeof identitySchema>['metadata']): boolean => {
+    const known = cache.get(formatKey(key))
+    return known !== undefined && versionOf(known) >= Number(resourceVersion)
+  }
+
   const take = ({ type, object: json }: WatchEvent): void => {
     lastSync = clock.now().getTime()
     if (type === 'BOOKMARK') {
@@ -158,7 +164,7 @@ export const createReflector = <T extends KubeObject>(options: ReflectorOptions<
     const version = Number(identity.resourceVersion)
     if (type === 'DELETED') {
       deliver(cache.remove(formatKey(identity), version))
-    } else {
+    } else if (!isKnown(identity)) {
       const object = read(json, identity)
       if (object) deliver(cache.put(object))
     }
