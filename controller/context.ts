@@ -24,8 +24,8 @@ export interface Context {
   events: EventRecorder
   clock: Clock
   settings: Settings
-  /** Runs one at a time for a namespace: whoever decides on attachments sees what the one before wrote. */
-  serially<T>(namespace: string, act: () => Promise<T>): Promise<T>
+  /** Runs one at a time for each of the claims: whoever decides on attachments sees what the one before wrote. */
+  serially<T>(claims: readonly string[], act: () => Promise<T>): Promise<T>
 }
 
 /** When to look again although nothing changes. */

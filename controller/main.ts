@@ -1,5 +1,6 @@
 import { createClient, loadConfig } from '../kube/client.ts'
 import { systemClock } from '../kube/clock.ts'
+import { createEventRecorder } from '../kube/events.ts'
 import { runAsLeader } from '../kube/leader.ts'
 import { createLogger } from '../kube/log.ts'
 import { createMetrics } from '../kube/metrics.ts'
@@ -7,6 +8,7 @@ import { serveHealth } from '../kube/server.ts'
 import { stopSignal } from '../kube/stop.ts'
 import { createTerm } from '../kube/term.ts'
 import { createController } from './controller.ts'
+import { createInstallationWatch } from './installation/watch.ts'
 import { readSettings } from './settings.ts'
 
 /** The controller: one of its replicas leads and reconciles, the others keep their caches and wait. */
@@ -21,6 +23,12 @@ const main = async (): Promise<void> => {
   // Connections of its own: renewals wait neither behind other requests nor while these are held back.
   const elector = createClient(config, { metrics, userAgent: 'lamina-controller-lease', timeoutMs: 5_000 })
   const controller = createController({ client, settings, log, metrics })
+  const { deployment, admissionPolicies: guards, namespace, identity: host } = settings
+  const events = createEventRecorder(client, { component: 'lamina-controller', host, log })
+  const watchInstallation =
+    deployment === undefined
+      ? undefined
+      : createInstallationWatch({ client, events, log, metrics, namespace, deployment, guards })
   const health = await serveHealth({
     port: settings.port,
     metrics,
@@ -36,7 +44,9 @@ const main = async (): Promise<void> => {
       namespace: settings.namespace,
       name: 'lamina-controller',
       identity: settings.identity,
-      lead: controller.lead,
+      lead: async (leading) => {
+        await Promise.all([controller.lead(leading), watchInstallation?.(leading)])
+      },
       log,
       metrics,
     },

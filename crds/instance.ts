@@ -31,6 +31,13 @@ const quantitiesRule = (field: 'limits' | 'requests'): Rule => ({
   fieldPath: `.${field}`,
 })
 
+/** With less a pod stays without a word, as it cannot even hold its own token. */
+const memoryRule: Rule = {
+  rule: "!has(self.limits) || !('memory' in self.limits) || (type(self.limits['memory']) == int ? int(self.limits['memory']) >= 1048576 : !isQuantity(self.limits['memory']) || quantity(self.limits['memory']).compareTo(quantity('1Mi')) >= 0)",
+  message: 'resources.limits.memory must be at least 1Mi, such as 512Mi (m means thousandths of a byte)',
+  fieldPath: '.limits',
+}
+
 /** PodTemplateSpec with nothing required but what names a list's item: it is laid over the pod that we make. */
 export interface PodTemplate {
   metadata?: { labels?: Record<string, string>; annotations?: Record<string, string> }
@@ -139,7 +146,15 @@ const specSchema = z.object({
     .array(z.string().max(32_768))
     .max(512)
     .optional()
-    .meta({ description: "Replaces the image's entrypoint." }),
+    .meta({
+      description: "Replaces the image's entrypoint.",
+      rules: [
+        {
+          rule: "self.size() > 0 && self[0] != ''",
+          message: "command must begin with a program: leave it out for the image's own",
+        },
+      ],
+    }),
   args: z.array(z.string().max(32_768)).max(512).optional().meta({ description: "Replaces the image's command." }),
   env: container('env', "Environment, over the image's."),
   envFrom: container('envFrom', 'Environment from ConfigMaps and Secrets.'),
@@ -169,7 +184,7 @@ const specSchema = z.object({
     }),
   resources: container('resources', 'Requests and limits; fractions in quotes ("0.5").').meta({
     mostKeys: { limits: 16, requests: 16 },
-    rules: [quantitiesRule('limits'), quantitiesRule('requests')],
+    rules: [quantitiesRule('limits'), quantitiesRule('requests'), memoryRule],
   }),
   volumes: z
     .custom<V1PodSpec['volumes']>()

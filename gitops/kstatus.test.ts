@@ -104,7 +104,7 @@ const ends: Record<State['kind'], Record<string, string>> = {
     ImageNotFound: 'the ContainerImage, which may come later than the instance',
     OverlayInUse: 'its release',
     PodRefused: 'another quota, and the next try',
-    ServiceRefused: 'another quota, and the next try',
+    ServiceRefused: 'another quota, and the next look',
     Stopping: 'the grace period',
     ReconcileError: 'the next pass',
   },

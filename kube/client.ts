@@ -26,11 +26,13 @@ export interface ListPage {
 export interface WatchOptions extends Selection {
   /** What comes is newer than this. */
   resourceVersion: string
+  /** First come all objects that are there, as ADDED, and a bookmark that {@link endsInitialEvents}; no version is given then. */
+  sendInitialEvents?: boolean
   /** When the server ends the watch. */
   timeoutSeconds: number
 }
 
-/** One line of a watch. Of a BOOKMARK's object only `metadata.resourceVersion` is there. */
+/** One line of a watch. Of a BOOKMARK's object only `metadata.resourceVersion` is there, and at the end of the initial events an annotation. */
 export interface WatchEvent {
   type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK'
   object: unknown
@@ -86,7 +88,8 @@ export interface KubeClient {
   /**
    * Ends when the server ends it. Silence has no time limit: the reader keeps watch over it.
    *
-   * @throws the signal's reason when that is aborted; ApiError with reason Expired or Gone when `resourceVersion` is too old
+   * @throws the signal's reason when that is aborted; ApiError with reason Expired or Gone when `resourceVersion` is too old,
+   *   with Invalid or BadRequest when the server does not know `sendInitialEvents`
    */
   watch(resource: Resource<KubeObject>, options: WatchOptions, signal: AbortSignal): AsyncIterable<WatchEvent>
 }
@@ -241,7 +244,9 @@ const clientOver = (transport: Transport): KubeClient => {
     listPage,
 
     watch: async function* (resource, { namespace = '', ...options }, signal) {
-      const path = `${collectionPath(resource, namespace)}${query({ ...options, watch: true, allowWatchBookmarks: true })}`
+      const initial = options.sendInitialEvents ? { resourceVersionMatch: 'NotOlderThan' } : {}
+      const asked = { ...options, ...initial, watch: true, allowWatchBookmarks: true }
+      const path = `${collectionPath(resource, namespace)}${query(asked)}`
       for await (const line of transport.lines(path, signal)) {
         const { type, object } = watchLineSchema.parse(JSON.parse(line))
         if (type === 'ERROR') throw apiErrorOf(`WATCH ${resource.plural}`, 500, object)

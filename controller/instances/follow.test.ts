@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { PersistentOverlay } from '../../crds/persistent-overlay.ts'
-import { createSerializer } from '../../kube/serially.ts'
+import { createJointSerializer } from '../../kube/serially.ts'
 import { digestOf, genInstance, genOverlay, genResolved } from '../../test/gen/objects.ts'
 import { followImage } from './follow.ts'
 
@@ -24,7 +24,7 @@ const follow = async (use: object, overlay: PersistentOverlay) => {
       },
       caches: { overlays: { get: () => overlay, note: () => {} } },
       events: { event: (_about, _type, reason, message) => told.push(`${reason}: ${message}`) },
-      serially: createSerializer(),
+      serially: createJointSerializer(),
     },
     { instance, chosen: baseOf('b') },
   )

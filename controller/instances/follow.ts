@@ -4,6 +4,7 @@ import { apiVersion } from '../../kube/names.ts'
 import type { Reflector } from '../../kube/reflector.ts'
 import { persistentOverlays } from '../../kube/resources.ts'
 import type { Context } from '../context.ts'
+import { claimKeyOf } from '../overlays/claim.ts'
 import { controllerStatus, withBase } from '../overlays/status.ts'
 import { writeStatus } from '../write-status.ts'
 import type { PodParts } from './pod.ts'
@@ -20,20 +21,24 @@ interface FollowContext extends Pick<Context, 'events' | 'serially'> {
  *
  * @throws ApiError with reason Conflict when the overlay changed in between
  */
-export const followImage = (
+export const followImage = async (
   { client, caches, events, serially }: FollowContext,
   { instance, chosen }: Pick<PodParts, 'instance' | 'chosen'>,
-): Promise<void> =>
-  serially(instance.metadata.namespace, async () => {
-    const { namespace } = instance.metadata
-    const use = instance.spec.overlays.find(({ access, base }) => access === 'ReadWrite' && base === 'Follow')
-    const overlay = use && caches.overlays.get({ namespace, name: use.name })
+): Promise<void> => {
+  const { namespace, name: instanceName } = instance.metadata
+  const use = instance.spec.overlays.find(({ access, base }) => access === 'ReadWrite' && base === 'Follow')
+  if (!use) return
+  const key = { namespace, name: use.name }
+  const seen = caches.overlays.get(key)
+  if (!seen) return
+  await serially([claimKeyOf(seen)], async () => {
+    const overlay = caches.overlays.get(key)
     const left = overlay?.status.base
     if (!overlay || !left || left.digest === chosen.digest) return
     const before = controllerStatus(overlay.status)
     const after = withBase(overlay, chosen)
     caches.overlays.note(await writeStatus(client, persistentOverlays, overlay, { before, after }))
-    const message = `instance "${instance.metadata.name}" takes it from ${left.reference} to ${chosen.reference}`
+    const message = `instance "${instanceName}" takes it from ${left.reference} to ${chosen.reference}`
     events.event(
       { apiVersion, kind: 'PersistentOverlay', metadata: overlay.metadata },
       'Normal',
@@ -41,3 +46,4 @@ export const followImage = (
       message,
     )
   })
+}

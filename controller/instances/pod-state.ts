@@ -33,8 +33,9 @@ export const hasEnded = (pod: Pod): boolean => Boolean(mainStatus(pod)?.state?.t
 
 const oneLine = (text: string): string => text.replaceAll(/\s+/g, ' ').trim()
 
-/** The runtime's own words in what the kubelet says of a failed start. */
-const runtimeWords = (message: string): string => oneLine(/lamina: (.*)$/s.exec(message)?.[1] ?? message)
+/** The runtime's own words, or runc's, in what the kubelet says of a failed start. */
+const runtimeWords = (message: string): string =>
+  oneLine(/(?:lamina|unable to start container process): (.*)$/s.exec(message)?.[1] ?? message)
 
 /** Reason of an Instance whose process could not be started. */
 export const startFailed = 'StartFailed'

@@ -16,11 +16,12 @@ import { hasCompleted, isIdleStopped } from './lifecycle/at-rest.ts'
 import { decide } from './lifecycle/decide.ts'
 import { reportWanted } from './lifecycle/idle.ts'
 import { type NextPod, nextPod } from './lifecycle/next-pod.ts'
-import type { Rest } from './lifecycle/policy.ts'
+import type { Decision, Rest } from './lifecycle/policy.ts'
 import { isStartRequested } from './lifecycle/start-request.ts'
 import { replacedBecause } from './lifecycle/update.ts'
 import { isOwnedBy, isTerminal, startFailure, type Trouble } from './pod-state.ts'
 import { ensureService, lookAgainMs } from './service/ensure.ts'
+import { waitsForMore } from './soon.ts'
 import {
   claimAll,
   createPod,
@@ -83,9 +84,10 @@ const isTold = ({ status }: Instance, { reason }: Rest): boolean =>
 const stop = async (context: Context, instance: Instance, cached: Pod | undefined, rest: Rest): Promise<Outcome> => {
   const pod = cached ?? (isTold(instance, rest) ? undefined : await liveOf(context, instance))
   if (!pod || !isOwnedBy(pod, instance)) return { finding: { kind: 'stopped', rest } }
-  // What its pod alone tells is written before the pod goes; the write leads to another pass.
+  // What its pod alone tells is written before the pod goes, which the next pass sees to.
   const isWritten = rest.idleStop === undefined || isIdleStopped(instance)
-  if (isWritten && !pod.metadata.deletionTimestamp) await remove(context, pod)
+  if (!isWritten) return { finding: { kind: 'stopping', pod, rest }, requeueAfterMs: 0 }
+  if (!pod.metadata.deletionTimestamp) await remove(context, pod)
   return { finding: { kind: 'stopping', pod, rest } }
 }
 
@@ -320,10 +322,22 @@ const expire = async ({ client, events }: Context, { metadata }: Instance, messa
   events.event({ apiVersion, kind: 'Instance', metadata }, 'Normal', 'Expired', message)
 }
 
+const ownPod = ({ caches }: Context, instance: Instance): Pod | undefined => {
+  const pod = caches.pods.get(instance.metadata)
+  return pod && isOwnedBy(pod, instance) ? pod : undefined
+}
+
+/** When its lifecycle comes to something else by what the pass has written: no event of that calls for another. */
+const reviewAfter = (context: Context, instance: Instance, before: Decision): number | undefined => {
+  const now = context.clock.now()
+  const { decision, reviewAtMs } = decide({ instance, pod: ownPod(context, instance), now })
+  if (decision.kind !== before.kind) return 0
+  return reviewAtMs === undefined ? undefined : Math.max(reviewAtMs - now.getTime(), 0)
+}
+
 /** Of all that call for another pass by their time, the first. */
-const soonest = (reviewAtMs: number | undefined, now: Date, ...afterMs: (number | undefined)[]): Result => {
-  const reviewAfterMs = reviewAtMs === undefined ? undefined : Math.max(reviewAtMs - now.getTime(), 0)
-  const given = [reviewAfterMs, ...afterMs].flatMap((ms) => ms ?? [])
+const soonest = (...afterMs: (number | undefined)[]): Result => {
+  const given = afterMs.flatMap((ms) => ms ?? [])
   return given.length > 0 ? { requeueAfterMs: Math.min(...given) } : {}
 }
 
@@ -336,7 +350,7 @@ export const createInstanceReconciler =
     if (!instance || instance.metadata.deletionTimestamp) return {}
     const now = clock.now()
     const pod = caches.pods.get(instance.metadata)
-    const { decision, reviewAtMs } = decide({ instance, pod: pod && isOwnedBy(pod, instance) ? pod : undefined, now })
+    const { decision } = decide({ instance, pod: ownPod(context, instance), now })
     if (decision.kind === 'expired') {
       await expire(context, instance, decision.message)
       return {}
@@ -348,7 +362,9 @@ export const createInstanceReconciler =
     const service = await ensureService(context, instance)
     const after = statusAfter(instance, { ...outcome, service }, clock.now())
     const before = instance.status
+    const waitMs = waitsForMore(instance, after, caches.pods.get(instance.metadata), clock.now())
+    if (waitMs > 0) return { requeueAfterMs: Math.min(waitMs, requeueAfterMs ?? waitMs) }
     caches.instances.note(await writeStatus(client, instances, instance, { before, after }))
     announce(events, { kind: 'Instance', metadata: instance.metadata }, before.conditions, after.conditions)
-    return soonest(reviewAtMs, now, requeueAfterMs, lookAgainMs(service))
+    return soonest(reviewAfter(context, { ...instance, status: after }, decision), requeueAfterMs, lookAgainMs(service))
   }

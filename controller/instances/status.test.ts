@@ -87,6 +87,16 @@ describe('kstatus: Ready means "is as the spec asks", Stalled what no retry can 
     )
   })
 
+  test('of what runc says of a failed start, its own words are told', () => {
+    const message =
+      'OCI runtime create failed: runc create failed: unable to start container process: exec: "/etc": permission denied'
+    const failed = ofPod({
+      phase: 'Pending',
+      ...mainIs({ terminated: { exitCode: 128, reason: 'StartError', message } }),
+    })
+    expect(messageOf(failed, 'Ready')).toBe('exec: "/etc": permission denied')
+  })
+
   test.each([
     ['ImageNoSpace', 'ImageReady'],
     ['OverlayDamaged', 'OverlaysReady'],

@@ -204,8 +204,9 @@ export const withAttachments = (
   const { attachments: _, base: before, conditions, ...rest } = controllerStatus(overlay.status)
   // Nothing has been written upon a base while the overlay has not even been made.
   const isUnwritten = attachments.length === 0 && overlay.status.usage === undefined
-  // The same image again may be read with other secrets.
-  const keptBase = isUnwritten ? undefined : before && before.digest !== base?.digest ? before : base
+  // The same image may be read with other secrets by now.
+  const current = before === undefined || before.digest === base?.digest ? base : before
+  const keptBase = isUnwritten ? undefined : current
   const standing = conditionOf(conditions, 'Ready')?.reason
   const attached = mergeConditions(conditions, [attachedVerdict(attachments, standing)], {
     generation: rest.observedGeneration ?? -1,

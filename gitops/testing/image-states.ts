@@ -97,6 +97,12 @@ export const imageFindings = {
       'Failed',
       { status: 'Degraded', message: 'SourceNotAllowed: files may not be used in team' },
     ),
+    told(
+      'refusedByPolicy',
+      { finding: { kind: 'notAllowed', reason: 'ImageRefusedByPolicy', message: 'no signature exists' } },
+      'Failed',
+      { status: 'Degraded', message: 'ImageRefusedByPolicy: no signature exists' },
+    ),
   ],
 } satisfies Record<Finding['kind'], State[]>
 

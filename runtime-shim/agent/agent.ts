@@ -14,7 +14,7 @@ import { createWorkQueue } from '../../kube/work-queue.ts'
 import { sweepNamedLocks } from '../mount/named-lock.ts'
 import { lockDir, type NodeLayout } from '../node/layout.ts'
 import { accusedImage } from './cache/accused.ts'
-import { createFetch } from './cache/fetch.ts'
+import { createFetchApart } from './cache/fetch-apart.ts'
 import { createCacheMetrics } from './cache/metrics.ts'
 import { createNodeCache } from './cache/node-cache.ts'
 import type { CacheLimits } from './cache/policy.ts'
@@ -98,7 +98,7 @@ export const createAgent = (parts: Parts): NodeAgent => {
   const events = createEventRecorder(client, { component: 'lamina-agent', host: nodeName, log })
   const cacheMetrics = createCacheMetrics(metrics)
   const imageCache = createNodeCache({
-    ...{ layout, log, clock: systemClock, limits: cacheLimits, fetch: createFetch(stopping.signal) },
+    ...{ layout, log, clock: systemClock, limits: cacheLimits, fetch: createFetchApart(stopping.signal) },
     observer: {
       ...cacheMetrics,
       onCollected: (image) => {

@@ -37,7 +37,7 @@ const watch = async (
     const size = await directorySize(dir)
     assertSize(size, total, remote)
     const fault = judge(size)
-    if (fault !== undefined) throw registryError(remote, `timeout: ${fault}`, undefined)
+    if (fault !== undefined) throw registryError(remote, `timeout: ${fault}`)
     if (size > before) onProgress(downloaded(size, total))
     before = Math.max(before, size)
   }

@@ -53,7 +53,7 @@ describe('what is told of it', () => {
   const reference = { repository: 'registry.example/team/app', tag: '1', digest: undefined }
   const told = (words: string, hasCredentials: boolean, source: 'registry' | 'file' = 'registry') => {
     const access = { scratchDir: '/tmp', authFile: hasCredentials ? '/tmp/auth.json' : undefined }
-    return registryError({ reference, source, access }, log(words), undefined).message
+    return registryError({ reference, source, access }, log(words)).message
   }
 
   test('without credentials: where they are to be named', () => {

@@ -56,7 +56,7 @@ const advice = (kind: RegistryErrorKind, { reference, source, access }: Remote, 
 }
 
 /** @param stderr what skopeo said before it failed */
-export const registryError = (remote: Remote, stderr: string, cause: unknown): RegistryError => {
+export const registryError = (remote: Remote, stderr: string): RegistryError => {
   const kind = kindOf(messageOf(stderr))
-  return new RegistryError(kind, advice(kind, remote, wordsOf(stderr)), { cause })
+  return new RegistryError(kind, advice(kind, remote, wordsOf(stderr)))
 }

@@ -290,17 +290,22 @@ describe('a create that fails', () => {
   })
 
   test('for want of its program says what to do; what is mounted over the root is left to runc', () => {
+    const refused = (program: string) => bench.create(instance(volume(), { args: [program] })).stderr
+    expect(refused('')).toMatch(/^lamina: image \S+ names no program to run: set command/)
+    expect(refused('no-such-program')).toMatch(
+      /^lamina: image \S+ has no no-such-program in its PATH to run: set command/,
+    )
     const container = instance(volume(), { args: ['/.singularity.d/runscript'] })
     expect(bench.create(container).stderr).toMatch(
       /^lamina: image \S+ has no \/\.singularity\.d\/runscript to run: set command of the Instance .*, or entrypoint: Idle/,
     )
     nothingIsLeftOf(container)
-    expect(bench.create(instance(volume(), { args: ['/proc/no-such-program'] })).stderr).not.toContain('lamina:')
+    expect(refused('/proc/no-such-program')).not.toContain('lamina:')
   })
 
   test("on runc's side is cleaned up by the delete that follows", () => {
     const work = volume()
-    const container = instance(work, { args: ['no-such-program'] })
+    const container = instance(work, { args: ['/proc/no-such-program'] })
     expect(bench.create(container)).toMatchObject({ exitCode: 1 })
     expect(bench.delete(container)).toMatchObject({ exitCode: 0 })
     nothingIsLeftOf(container)

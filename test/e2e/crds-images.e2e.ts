@@ -26,6 +26,7 @@ const image = (name: string) => containerImage(name, 'debian:12')
 const imageFrom = (source: object, spec: object = {}) => ({ ...image('from'), spec: { source, ...spec } })
 const sum = 'a'.repeat(64)
 const file = (url: string, more: object = { sha256: sum }) => imageFrom({ file: { url, ...more } })
+const refreshed = (refresh: object) => imageFrom({ registry: { image: 'debian' } }, { refresh })
 const onVolume = (volume: object) => imageFrom({ volume: { claimName: 'images', ...volume } })
 
 const rules: Rule[] = [
@@ -105,6 +106,11 @@ const rules: Rule[] = [
       onVolume({ path: 'a\u007f' }),
       onVolume({ path: 'a'.repeat(256) }),
     ],
+  },
+  {
+    message: 'periodSeconds must be from 60 (a minute) to 2678400 (31 days)',
+    allowed: [60, 2_678_400].map((periodSeconds) => refreshed({ policy: 'Interval', periodSeconds })),
+    refused: [59, 0, -1, 2_678_401].map((periodSeconds) => refreshed({ policy: 'Interval', periodSeconds })),
   },
   {
     message: 'prefetch is for images that nodes fetch: leave it out with an image on a volume',

@@ -49,9 +49,27 @@ const rules: Rule[] = [
     ),
   })),
   {
+    message: 'resources.limits.memory must be at least 1Mi, such as 512Mi (m means thousandths of a byte)',
+    allowed: ['1Mi', '64Mi', 1_048_576].map((memory) => running({ resources: { limits: { memory } } })),
+    refused: ['512m', '512', 512, '0'].map((memory) => running({ resources: { limits: { memory } } })),
+  },
+  {
+    message: "command must begin with a program: leave it out for the image's own",
+    allowed: [running({ command: ['true'] }), running({ args: [] })],
+    refused: [running({ command: [] }), running({ command: [''] })],
+  },
+  {
     message: 'at most one overlay can be ReadWrite: set access: ReadOnly on the others',
     allowed: [running({ overlays: ['mine', reader] }), running({ overlays: [reader, { ...reader, name: 'more' }] })],
     refused: [running({ overlays: ['mine', 'yours'] })],
+  },
+  {
+    message: 'base: Follow is for the overlay that is written: leave it out with access: ReadOnly',
+    allowed: [
+      running({ overlays: [{ name: 'mine', access: 'ReadWrite', base: 'Follow' }, reader] }),
+      running({ overlays: [{ ...reader, base: 'Keep' }] }),
+    ],
+    refused: [running({ overlays: [{ ...reader, base: 'Follow' }] })],
   },
   {
     message: 'sizeLimit must be a quantity of at least 1Mi and below 8Ei, such as 2Gi (m means thousandths)',
