@@ -136,6 +136,12 @@ export const createReflector = <T extends KubeObject>(options: ReflectorOptions<
     settle(snapshot, resourceVersion)
   }
 
+  /** One's own write comes by again, and most of what comes by is that: reading is the dearest part of it. */
+  const isKnown = ({ resourceVersion, ...key }: ObjectKey & { resourceVersion: string }): boolean => {
+    const known = cache.get(formatKey(key))
+    return known !== undefined && versionOf(known) >= Number(resourceVersion)
+  }
+
   const take = ({ type, object: json }: WatchEvent): void => {
     lastSync = clock.now().getTime()
     if (type === 'BOOKMARK') {
@@ -147,7 +153,7 @@ export const createReflector = <T extends KubeObject>(options: ReflectorOptions<
     const version = Number(identity.resourceVersion)
     if (type === 'DELETED') {
       deliver(cache.remove(formatKey(identity), version))
-    } else {
+    } else if (!isKnown(identity)) {
       const object = reader.read(json, identity)
       if (object) deliver(cache.put(object))
     }

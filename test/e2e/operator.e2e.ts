@@ -48,7 +48,7 @@ describe('the chart', () => {
       ['--set', `image.digest=sha256:${'0'.repeat(64)}`, '--set', 'imagePullSecrets[0].name=private'],
     ],
     ['agents on some nodes only', ['--set', 'agent.nodeSelector.instances=here,agent.tolerations=null']],
-    ['standbys', ['--set', 'controller.replicas=2,controller.nodeSelector.role=control']],
+    ['a controller alone', ['--set', 'controller.replicas=1,controller.nodeSelector.role=control']],
     ['an overhead of its own for a class', ['--set-json', 'storageOverhead.classes={"fast":0.1}']],
   ])('makes what the API server accepts without a warning: %s', async (_what, values) => {
     // Under another name: that of the installed one may not change its selectors.
