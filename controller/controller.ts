@@ -7,8 +7,16 @@ import type { Metrics } from '../kube/metrics.ts'
 import { labels } from '../kube/names.ts'
 import { allSynced, createReflector } from '../kube/reflector.ts'
 import { keyOf } from '../kube/resource.ts'
-import { claims, containerImages, daemonSets, instances, persistentOverlays, pods } from '../kube/resources.ts'
-import { createSerializer } from '../kube/serially.ts'
+import {
+  claims,
+  containerImages,
+  daemonSets,
+  instances,
+  persistentOverlays,
+  pods,
+  services,
+} from '../kube/resources.ts'
+import { createJointSerializer } from '../kube/serially.ts'
 import { createWorkQueue, type WorkQueueOptions } from '../kube/work-queue.ts'
 import type { Context } from './context.ts'
 import { createImageReconciler } from './images/reconcile.ts'
@@ -48,20 +56,20 @@ const createCaches = ({ client, log, metrics }: Parts, triggers: ReturnType<type
       ...shared,
       resource: persistentOverlays,
       indexes: indexes.overlays,
-      onChange: ({ object }) => triggers.overlay(object),
+      onChange: (change) => triggers.overlay(change),
     }),
     instances: createReflector({
       ...shared,
       resource: instances,
       indexes: indexes.instances,
-      onChange: ({ object, old, type }) => triggers.instance(object, old, type === 'deleted'),
+      onChange: (change, origin) => triggers.instance(change, origin),
     }),
     pods: createReflector({
       ...shared,
       resource: pods,
       labelSelector: labels.instance,
       indexes: indexes.pods,
-      onChange: ({ object, type }) => triggers.pod(object, type === 'deleted'),
+      onChange: (change, origin) => triggers.pod(change, origin),
     }),
     claims: createReflector({
       ...shared,
@@ -83,6 +91,12 @@ const createCaches = ({ client, log, metrics }: Parts, triggers: ReturnType<type
       indexes: indexes.prefetchPods,
       onChange: ({ object }) => triggers.prefetch(object),
     }),
+    services: createReflector({
+      ...shared,
+      resource: services,
+      labelSelector: labels.instance,
+      onChange: ({ object }) => triggers.service(object),
+    }),
   }
 }
 
@@ -93,7 +107,7 @@ const createQueues = (context: Context, { log, metrics }: Parts): Queues => {
   const reconcileImage = tellingFailures(
     context,
     { resource: containerImages, cache: caches.images, statusOf: ({ status }) => status },
-    createImageReconciler(context, createAttempts(clock)),
+    createImageReconciler(context),
   )
   const reconcileOverlay = tellingFailures(
     context,
@@ -127,7 +141,7 @@ export const createController = (parts: Parts): Controller => {
     events: createEventRecorder(client, { component: 'lamina-controller', host: settings.identity, log }),
     clock: systemClock,
     settings,
-    serially: createSerializer(),
+    serially: createJointSerializer(),
   }
   const all = Object.entries(caches)
   return {
@@ -140,7 +154,7 @@ export const createController = (parts: Parts): Controller => {
       for (const image of caches.images.list()) queues.images.add(keyOf(image))
       for (const overlay of caches.overlays.list()) queues.overlays.add(keyOf(overlay))
       for (const instance of caches.instances.list()) queues.instances.add(keyOf(instance))
-      for (const pod of caches.pods.list()) queues.pods.add(keyOf(pod))
+      for (const pod of caches.pods.list()) if (pod.metadata.deletionTimestamp) queues.pods.add(keyOf(pod))
       await Promise.all(Object.values(queues).map((queue) => queue.run(signal)))
     },
     unsynced: () => all.flatMap(([name, cache]) => (cache.lastSync() === 0 ? [name] : [])),

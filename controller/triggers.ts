@@ -2,18 +2,20 @@ import { isDeepStrictEqual } from 'node:util'
 import type { ContainerImage } from '../crds/container-image.ts'
 import type { Instance } from '../crds/instance.ts'
 import type { PersistentOverlay } from '../crds/persistent-overlay.ts'
+import type { Change } from '../kube/cache.ts'
 import { labels } from '../kube/names.ts'
+import type { Origin } from '../kube/reflector.ts'
 import { formatKey, type KubeObject, keyOf } from '../kube/resource.ts'
-import type { DaemonSet, PersistentVolumeClaim, Pod } from '../kube/resources.ts'
+import type { DaemonSet, PersistentVolumeClaim, Pod, Service } from '../kube/resources.ts'
 import type { WorkQueue } from '../kube/work-queue.ts'
 import { conditionOf } from './conditions.ts'
 import type { Context } from './context.ts'
+import { isAtRest } from './instances/lifecycle/at-rest.ts'
 import { isWaiting } from './instances/waiting.ts'
+import { claimKeyOf } from './overlays/claim.ts'
 import { isUnreleased } from './overlays/holders.ts'
 
 export type Queues = Record<'images' | 'overlays' | 'instances' | 'pods', WorkQueue>
-
-const byNamespace = { namespace: ({ metadata }: KubeObject): string[] => [metadata.namespace] }
 
 const prefetchedImage = ({ metadata: { namespace, labels: labelled } }: KubeObject): string[] => {
   const name = labelled[labels.prefetch]
@@ -22,11 +24,19 @@ const prefetchedImage = ({ metadata: { namespace, labels: labelled } }: KubeObje
 
 /** The indexes that {@link triggersOf} and the reconcilers look things up by. */
 export const indexes = {
-  overlays: byNamespace,
-  pods: byNamespace,
+  overlays: {
+    claim: (overlay: PersistentOverlay): string[] => [claimKeyOf(overlay)],
+    holder: ({ metadata: { namespace }, status }: PersistentOverlay): string[] =>
+      (status.attachments ?? []).map(({ instanceName }) => formatKey({ namespace, name: instanceName })),
+  },
+  pods: {
+    claim: ({ metadata: { namespace }, spec }: Pod): string[] =>
+      (spec?.volumes ?? []).flatMap(({ persistentVolumeClaim: claim }) =>
+        claim ? [formatKey({ namespace, name: claim.claimName })] : [],
+      ),
+  },
   prefetchPods: { image: prefetchedImage },
   instances: {
-    ...byNamespace,
     image: ({ metadata: { namespace }, spec }: Instance): string[] => [
       formatKey({ namespace, name: spec.imageRef.name }),
     ],
@@ -37,60 +47,87 @@ export const indexes = {
 
 /** A prefetch moves on with every node, and is no news to instances. */
 const tellsInstances = (old: ContainerImage, image: ContainerImage): boolean => {
-  const concerns = ({ metadata, status }: ContainerImage) => [
-    metadata.generation,
+  const concerns = ({ status }: ContainerImage) => [
+    // It follows every change of the spec.
+    status.observedGeneration,
     status.resolved,
     conditionOf(status.conditions, 'Ready'),
   ]
   return !isDeepStrictEqual(concerns(old), concerns(image))
 }
 
-/** Whose turn it is when an object has changed; nobody's while there are no queues. */
+/** What an instance's pass reads of an overlay, but for who has it. Figures move on while it is in use. */
+const ofInterest = ({ metadata, spec, status }: PersistentOverlay) => {
+  const ready = conditionOf(status.conditions, 'Ready')
+  return [
+    [metadata.uid, metadata.deletionTimestamp, spec],
+    [status.claim, status.base, status.usage === undefined],
+    ready?.status === 'True' || ready,
+    ...['Stalled', 'Healthy'].map((type) => conditionOf(status.conditions, type)),
+  ]
+}
+
+/** Whether an instance's attachments may end with what has changed of it. */
+const mayLetGo = ({ type, object, old }: Change<Instance>): boolean =>
+  type !== 'updated' ||
+  object.metadata.deletionTimestamp !== undefined ||
+  object.metadata.generation !== old.metadata.generation ||
+  object.status.pod?.uid !== old.status.pod?.uid ||
+  isAtRest(object)
+
+/**
+ * Whose turn it is when an object has changed; nobody's while there are no
+ * queues. What an instance's pass has written itself, its status and its pod,
+ * calls for no other: it knows.
+ */
 export const triggersOf = (current: () => { caches: Context['caches']; queues: Queues | undefined }) => {
   const add = (queue: keyof Queues, key: string): void => current().queues?.[queue].add(key)
   const addInstances = (index: 'image' | 'overlay', key: string): void => {
     for (const instance of current().caches.instances.by(index, key)) add('instances', keyOf(instance))
   }
   /** Attachments may end with an instance or its pod. */
-  const addOverlaysHeldBy = (namespace: string, instanceName: string): void => {
-    for (const overlay of current().caches.overlays.by('namespace', namespace)) {
-      const held = (overlay.status.attachments ?? []).some((attachment) => attachment.instanceName === instanceName)
-      if (held) add('overlays', keyOf(overlay))
+  const addOverlaysHeldBy = (instance: string): void => {
+    for (const overlay of current().caches.overlays.by('holder', instance)) add('overlays', keyOf(overlay))
+  }
+  const addWaitingFor = (overlay: string): void => {
+    for (const instance of current().caches.instances.by('overlay', overlay)) {
+      if (isWaiting(instance)) add('instances', keyOf(instance))
     }
   }
   /** Who queued behind an instance that no longer waits, and so got no word from the overlay. */
   const addWaitingBehind = ({ metadata: { namespace }, spec }: Instance): void => {
-    for (const { name } of spec.overlays) {
-      for (const other of current().caches.instances.by('overlay', formatKey({ namespace, name }))) {
-        if (isWaiting(other)) add('instances', keyOf(other))
-      }
-    }
+    for (const { name } of spec.overlays) addWaitingFor(formatKey({ namespace, name }))
   }
   return {
     image: (image: ContainerImage, old: ContainerImage | undefined): void => {
       add('images', keyOf(image))
       if (!old || tellsInstances(old, image)) addInstances('image', keyOf(image))
     },
-    overlay: (overlay: PersistentOverlay): void => {
+    overlay: ({ type, object: overlay, old }: Change<PersistentOverlay>): void => {
       add('overlays', keyOf(overlay))
-      addInstances('overlay', keyOf(overlay))
+      // Who has it is news to those who wait for it alone.
+      const isNews = type !== 'updated' || !isDeepStrictEqual(ofInterest(old), ofInterest(overlay))
+      if (isNews) addInstances('overlay', keyOf(overlay))
+      else addWaitingFor(keyOf(overlay))
     },
-    instance: (instance: Instance, old: Instance | undefined, gone: boolean): void => {
-      add('instances', keyOf(instance))
-      addOverlaysHeldBy(instance.metadata.namespace, instance.metadata.name)
+    instance: (change: Change<Instance>, origin: Origin): void => {
+      const { type, object: instance, old } = change
+      if (origin === 'watch') add('instances', keyOf(instance))
+      if (mayLetGo(change)) addOverlaysHeldBy(keyOf(instance))
       const asksAnew = old !== undefined && old.metadata.generation !== instance.metadata.generation
-      if (gone || asksAnew || !isWaiting(instance)) addWaitingBehind(old ?? instance)
+      if (type === 'deleted' || asksAnew || !isWaiting(instance)) addWaitingBehind(old ?? instance)
     },
-    pod: (pod: Pod, gone: boolean): void => {
-      add('instances', keyOf(pod))
-      add('pods', keyOf(pod))
-      if (gone || !isUnreleased(pod) || pod.metadata.deletionTimestamp)
-        addOverlaysHeldBy(pod.metadata.namespace, pod.metadata.name)
+    pod: ({ type, object: pod }: Change<Pod>, origin: Origin): void => {
+      if (origin === 'watch') add('instances', keyOf(pod))
+      if (pod.metadata.deletionTimestamp) add('pods', keyOf(pod))
+      if (type === 'deleted' || !isUnreleased(pod) || pod.metadata.deletionTimestamp) addOverlaysHeldBy(keyOf(pod))
     },
     /** The DaemonSet of a prefetch, or a pod of it. */
     prefetch: (part: DaemonSet | Pod): void => {
       for (const image of prefetchedImage(part)) add('images', image)
     },
+    /** It has its instance's name. */
+    service: (service: Service): void => add('instances', keyOf(service)),
     claim: ({ metadata: { namespace, labels: labelled } }: PersistentVolumeClaim): void => {
       const name = labelled[labels.overlay]
       if (name !== undefined) add('overlays', formatKey({ namespace, name }))

@@ -14,6 +14,10 @@ interface Status {
 const normalized = ({ conditions = [], ...rest }: Status): unknown =>
   JSON.parse(JSON.stringify({ ...rest, conditions: conditions.toSorted((a, b) => (a.type < b.type ? -1 : 1)) }))
 
+/** Whether a write would change nothing. */
+export const saysTheSame = (before: Status, after: Status): boolean =>
+  isDeepStrictEqual(normalized(before), normalized(after))
+
 /**
  * Writes the status that a pass came to, unless it says nothing new. The
  * object's resourceVersion is the precondition: a stale pass changes nothing.
@@ -28,7 +32,7 @@ export const writeStatus = async <T extends KubeObject>(
   object: T,
   { before, after }: { before: Status; after: Status },
 ): Promise<T> => {
-  if (isDeepStrictEqual(normalized(before), normalized(after))) return object
+  if (saysTheSame(before, after)) return object
   const { name, namespace, resourceVersion } = object.metadata
   const body = { metadata: { name, namespace, resourceVersion }, status: after }
   return client.apply(resource, body, { fieldManager, subresource: 'status' })

@@ -13,3 +13,10 @@ export const createSerializer = (): (<T>(key: string, act: () => Promise<T>) => 
     return turn
   }
 }
+
+/** A lock over several keys at once. All take theirs in one order, so that no two wait for each other. */
+export const createJointSerializer = (): (<T>(keys: readonly string[], act: () => Promise<T>) => Promise<T>) => {
+  const serially = createSerializer()
+  return <T>(keys: readonly string[], act: () => Promise<T>) =>
+    [...new Set(keys)].toSorted().reduceRight<() => Promise<T>>((inner, key) => () => serially(key, inner), act)()
+}

@@ -1,16 +1,37 @@
 import type { Instance } from '../../crds/instance.ts'
 import type { Attachment, OverlayBase, PersistentOverlay } from '../../crds/persistent-overlay.ts'
 import { timestamp } from '../../kube/clock.ts'
+import { formatKey, keyOf } from '../../kube/resource.ts'
 import { persistentOverlays, pods } from '../../kube/resources.ts'
 import type { Context } from '../context.ts'
+import { claimKeyOf } from '../overlays/claim.ts'
 import { mayHold } from '../overlays/holders.ts'
 import { controllerStatus, withAttachments } from '../overlays/status.ts'
 import { writeStatus } from '../write-status.ts'
 import { type Allocation, allocate } from './allocate.ts'
 import { asClaimant, waitingOthers } from './waiting.ts'
 
-const overlaysIn = (context: Context, namespace: string): ReadonlyMap<string, PersistentOverlay> =>
-  new Map(context.caches.overlays.by('namespace', namespace).map((overlay) => [overlay.metadata.name, overlay]))
+/** Those that the instance asks for, where they are there. */
+const overlaysOf = (
+  { caches }: Context,
+  { metadata: { namespace }, spec }: Instance,
+): ReadonlyMap<string, PersistentOverlay> =>
+  new Map(
+    spec.overlays.flatMap(({ name }): [string, PersistentOverlay][] => {
+      const overlay = caches.overlays.get({ namespace, name })
+      return overlay ? [[name, overlay]] : []
+    }),
+  )
+
+/** Those that it has, whether or not it still asks for them. */
+const heldBy = ({ caches }: Context, instance: Instance): PersistentOverlay[] =>
+  caches.overlays
+    .by('holder', keyOf(instance))
+    .filter(({ status }) => status.attachments?.some(({ instanceUID }) => instanceUID === instance.metadata.uid))
+
+/** Whoever asks for one of the same. */
+const rivalsOf = ({ caches }: Context, { metadata: { namespace }, spec }: Instance): Instance[] =>
+  spec.overlays.flatMap(({ name }) => caches.instances.by('overlay', formatKey({ namespace, name })))
 
 const writeAttachments = async (
   { client, caches, clock }: Context,
@@ -23,27 +44,40 @@ const writeAttachments = async (
   caches.overlays.note(await writeStatus(client, persistentOverlays, overlay, { before, after }))
 }
 
-const holdsAny = ({ caches }: Context, { metadata: { uid, namespace } }: Instance): boolean =>
-  caches.overlays
-    .by('namespace', namespace)
-    .some(({ status }) => status.attachments?.some(({ instanceUID }) => instanceUID === uid))
-
 /** Gives back what the instance holds of overlays that no pod can have mounted for it: that is read live. */
 const withdraw = async (context: Context, instance: Instance): Promise<void> => {
   const { uid, namespace, name } = instance.metadata
   const pod = await context.client.get(pods, { namespace, name })
-  for (const overlay of context.caches.overlays.by('namespace', namespace)) {
-    const attachments = overlay.status.attachments ?? []
-    const others = attachments.filter(({ instanceUID }) => instanceUID !== uid)
-    if (others.length === attachments.length || mayHold(pod, { instanceUID: uid, instance }, overlay)) continue
+  for (const overlay of heldBy(context, instance)) {
+    const others = overlay.status.attachments?.filter(({ instanceUID }) => instanceUID !== uid) ?? []
+    if (mayHold(pod, { instanceUID: uid, instance }, overlay)) continue
     await writeAttachments(context, overlay, others, undefined)
   }
 }
 
-/** {@link withdraw}, alone in the namespace: for an instance that waits without a pod. Claims without a pod would block others for nothing. */
+/** {@link withdraw}, with no other at the same overlays: for an instance that waits without a pod. Claims without a pod would block others for nothing. */
 export const withdrawClaims = async (context: Context, instance: Instance): Promise<void> => {
-  if (!holdsAny(context, instance)) return
-  await context.serially(instance.metadata.namespace, () => withdraw(context, instance))
+  const held = heldBy(context, instance)
+  if (held.length > 0) await context.serially(held.map(claimKeyOf), () => withdraw(context, instance))
+}
+
+const allocationNow = (context: Context, instance: Instance): Allocation => {
+  const now = context.clock.now()
+  return allocate(
+    asClaimant(instance, now),
+    overlaysOf(context, instance),
+    waitingOthers(instance, rivalsOf(context, instance)),
+    timestamp(now),
+  )
+}
+
+/** What stands in the way of a claim, were it made now; undefined when nothing does. */
+export const obstacleOf = (
+  context: Context,
+  instance: Instance,
+): Exclude<Allocation, { kind: 'granted' }> | undefined => {
+  const allocation = allocationNow(context, instance)
+  return allocation.kind === 'granted' ? undefined : allocation
 }
 
 /**
@@ -52,17 +86,10 @@ export const withdrawClaims = async (context: Context, instance: Instance): Prom
  *
  * @throws ApiError with reason Conflict when an overlay changed in between; what was claimed is given back
  */
-export const claimOverlays = (context: Context, instance: Instance, base: OverlayBase): Promise<Allocation> =>
-  context.serially(instance.metadata.namespace, async () => {
-    const { caches, clock } = context
-    const { namespace } = instance.metadata
-    const now = clock.now()
-    const allocation = allocate(
-      asClaimant(instance, now),
-      overlaysIn(context, namespace),
-      waitingOthers(instance, caches.instances.by('namespace', namespace)),
-      timestamp(now),
-    )
+export const claimOverlays = (context: Context, instance: Instance, base: OverlayBase): Promise<Allocation> => {
+  const concerned = [...overlaysOf(context, instance).values(), ...heldBy(context, instance)]
+  return context.serially(concerned.map(claimKeyOf), async () => {
+    const allocation = allocationNow(context, instance)
     if (allocation.kind !== 'granted') return allocation
     try {
       for (const { overlay, attachments, writes } of allocation.claims) {
@@ -74,3 +101,4 @@ export const claimOverlays = (context: Context, instance: Instance, base: Overla
     }
     return allocation
   })
+}

@@ -1,7 +1,7 @@
 import type { PersistentOverlay, PersistentOverlayStatus } from '../../crds/persistent-overlay.ts'
 import { annotations, apiVersion, claimName, labels, managedByValue } from '../../kube/names.ts'
 import { parseQuantity } from '../../kube/quantity.ts'
-import type { OwnerReference } from '../../kube/resource.ts'
+import { formatKey, type OwnerReference } from '../../kube/resource.ts'
 import type { PersistentVolumeClaim } from '../../kube/resources.ts'
 import type { Settings } from '../settings.ts'
 
@@ -32,6 +32,10 @@ export const claimSize = (
 /** The claim that holds the overlay: its own, or the one that was there before. */
 export const claimNameOf = ({ metadata, spec }: PersistentOverlay): string =>
   spec.storage.existingClaimName ?? claimName(metadata.name)
+
+/** Key of that claim: what concerns its data concerns all overlays that lie in it. */
+export const claimKeyOf = (overlay: PersistentOverlay): string =>
+  formatKey({ namespace: overlay.metadata.namespace, name: claimNameOf(overlay) })
 
 /** Why a claim that is there is of no use for the overlay; undefined when its mode is the one asked. */
 export const volumeModeProblem = (

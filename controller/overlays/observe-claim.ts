@@ -5,6 +5,7 @@ import {
 } from '../../crds/persistent-overlay.ts'
 import { ApiError, hasReason, type KubeClient } from '../../kube/client.ts'
 import { annotations, claimName, labels } from '../../kube/names.ts'
+import type { ObjectKey } from '../../kube/resource.ts'
 import { claims, events, type PersistentVolumeClaim, storageClasses } from '../../kube/resources.ts'
 import type { Context } from '../context.ts'
 import { claimOf, claimPatch, claimSize, isClaimOf, volumeModeProblem } from './claim.ts'
@@ -32,12 +33,19 @@ export type ClaimFinding =
 
 const message = (error: unknown): string => (error instanceof ApiError ? error.words : String(error))
 
+const keyOfClaim = ({ metadata: { namespace, name } }: PersistentOverlay): ObjectKey => ({
+  namespace,
+  name: claimName(name),
+})
+
+/** Of an overlay that never had one, the attempt to make it will tell. */
 const find = async (
   { client, caches }: Context,
   overlay: PersistentOverlay,
 ): Promise<PersistentVolumeClaim | undefined> => {
-  const key = { namespace: overlay.metadata.namespace, name: claimName(overlay.metadata.name) }
-  return caches.claims.get(key) ?? (await client.get(claims, key))
+  const key = keyOfClaim(overlay)
+  const cached = caches.claims.get(key)
+  return cached || overlay.status.claim === undefined ? cached : client.get(claims, key)
 }
 
 interface Reading {
@@ -62,8 +70,16 @@ const waitsForConsumer = async ({ client }: Reading, claim: PersistentVolumeClai
   return storageClass?.volumeBindingMode === 'WaitForFirstConsumer'
 }
 
-/** How a claim stands that is the overlay's. */
-export const standing = async (context: Reading, claim: PersistentVolumeClaim): Promise<ClaimFinding> => {
+/**
+ * How a claim stands that is the overlay's.
+ *
+ * @param isNew nobody can have had trouble with it yet
+ */
+export const standing = async (
+  context: Reading,
+  claim: PersistentVolumeClaim,
+  isNew = false,
+): Promise<ClaimFinding> => {
   if (claim.status?.phase === 'Bound') return { kind: 'bound', claim }
   if (claim.status?.phase === 'Lost') {
     return {
@@ -71,7 +87,7 @@ export const standing = async (context: Reading, claim: PersistentVolumeClaim): 
       message: `the volume of PersistentVolumeClaim ${claim.metadata.name} is gone: restore it, or delete the claim and this overlay to begin anew`,
     }
   }
-  const trouble = await provisioningTrouble(context, claim)
+  const trouble = isNew ? undefined : await provisioningTrouble(context, claim)
   if (trouble === undefined && (await waitsForConsumer(context, claim))) return { kind: 'waitsForConsumer', claim }
   return { kind: 'pending', claim, trouble }
 }
@@ -90,6 +106,7 @@ export const ensureClaim = async (context: Context, overlay: PersistentOverlay):
   const { name, namespace } = overlay.metadata
   const size = claimSize(overlay, settings.storageOverhead)
   let claim = await find(context, overlay)
+  let isNew = false
   if (!claim) {
     const known = overlay.status.claim
     if (known?.uid !== undefined) {
@@ -100,11 +117,13 @@ export const ensureClaim = async (context: Context, overlay: PersistentOverlay):
     }
     try {
       claim = await client.create(claims, claimOf(overlay, size), namespace)
+      isNew = true
+      caches.claims.note(claim)
     } catch (error) {
-      if (!hasReason(error, 'Forbidden', 'Invalid')) throw error
-      return { kind: 'refused', claim, message: message(error) }
+      claim = await client.get(claims, keyOfClaim(overlay))
+      if (!claim && !hasReason(error, 'Forbidden', 'Invalid')) throw error
+      if (!claim) return { kind: 'refused', claim, message: message(error) }
     }
-    caches.claims.note(claim)
   }
   if (claim.metadata.deletionTimestamp) return ending(claim, overlay)
   if (!isClaimOf(claim, overlay)) {
@@ -125,7 +144,7 @@ export const ensureClaim = async (context: Context, overlay: PersistentOverlay):
     }
     caches.claims.note(claim)
   }
-  return standing(context, claim)
+  return standing(context, claim, isNew)
 }
 
 /** What the claim remembers of the image that the overlay was first written upon. */

@@ -4,7 +4,7 @@ import { instances, persistentOverlays, pods } from '../../kube/resources.ts'
 import { announce } from '../announce.ts'
 import type { Context, Result } from '../context.ts'
 import { writeStatus } from '../write-status.ts'
-import { claimNameOf } from './claim.ts'
+import { claimKeyOf, claimNameOf } from './claim.ts'
 import { rivalOf } from './contest.ts'
 import { observeExistingClaim } from './existing-claim.ts'
 import { isWanted, mayHold, rebuiltAttachments } from './holders.ts'
@@ -39,11 +39,9 @@ const keepIf = async <T>(items: readonly T[], test: (item: T) => Promise<boolean
 const currentAttachments = async (context: Context, overlay: PersistentOverlay): Promise<Attachment[]> => {
   const { namespace } = overlay.metadata
   const { caches } = context
-  const rebuilt = rebuiltAttachments(
-    overlay,
-    caches.pods.by('namespace', namespace),
-    caches.instances.by('namespace', namespace),
-  )
+  const pods = caches.pods.by('claim', claimKeyOf(overlay))
+  const owners = pods.flatMap(({ metadata: { name } }) => caches.instances.get({ namespace, name }) ?? [])
+  const rebuilt = rebuiltAttachments(overlay, pods, owners)
   return [
     ...(await keepIf(overlay.status.attachments ?? [], async (each) => !(await isOver(context, overlay, each)))),
     ...(await keepIf(rebuilt, (each) => isHeld(context, overlay, each))),
@@ -83,10 +81,9 @@ const observeClaim = (context: Context, overlay: PersistentOverlay): Promise<Cla
 const isHopeless = ({ kind }: ClaimFinding): boolean =>
   kind === 'notAllowed' || kind === 'unsuitable' || kind === 'lost'
 
-/** To be asked by one at a time in a namespace: of two that come at once, the second must see the first. */
+/** To be asked by one at a time for a claim: of two that come at once, the second must see the first. */
 const contested = ({ caches }: Context, overlay: PersistentOverlay): ClaimFinding | undefined => {
-  const { namespace } = overlay.metadata
-  const rival = rivalOf(overlay, caches.overlays.by('namespace', namespace))
+  const rival = rivalOf(overlay, caches.overlays.by('claim', claimKeyOf(overlay)))
   return (
     rival && {
       kind: 'taken',
@@ -110,7 +107,7 @@ export const createOverlayReconciler =
     const seen = caches.overlays.get(objectKey)
     if (!seen || seen.metadata.deletionTimestamp) return {}
     const observed = await observeClaim(context, seen)
-    return serially(objectKey.namespace, async () => {
+    return serially([claimKeyOf(seen)], async () => {
       const overlay = caches.overlays.get(objectKey)
       if (overlay?.metadata.uid !== seen.metadata.uid) return {}
       const finding = (isHopeless(observed) ? undefined : contested(context, overlay)) ?? observed

@@ -14,13 +14,15 @@ import { createWorkQueue } from '../../kube/work-queue.ts'
 import { sweepNamedLocks } from '../mount/named-lock.ts'
 import { lockDir, type NodeLayout } from '../node/layout.ts'
 import { accusedImage } from './cache/accused.ts'
-import { createFetch } from './cache/fetch.ts'
+import { createFetchApart } from './cache/fetch-apart.ts'
 import { createCacheMetrics } from './cache/metrics.ts'
 import { createNodeCache } from './cache/node-cache.ts'
 import type { CacheLimits } from './cache/policy.ts'
 import { tellCorrupt } from './cache/tell.ts'
-import { prepareApart } from './overlay/apart.ts'
+import { createIdle } from './idle/idle.ts'
+import { isDeviceMountedApart, prepareApart } from './overlay/apart.ts'
 import { workerProgram } from './overlay/run-worker.ts'
+import { createDeviceAsker } from './pods/ask-devices.ts'
 import { createEndings } from './pods/endings.ts'
 import { createFiguresReader } from './pods/left-figures.ts'
 import { sweepOtherBoot } from './pods/other-boot.ts'
@@ -97,7 +99,7 @@ export const createAgent = (parts: Parts): NodeAgent => {
   const events = createEventRecorder(client, { component: 'lamina-agent', host: nodeName, log })
   const cacheMetrics = createCacheMetrics(metrics)
   const imageCache = createNodeCache({
-    ...{ layout, log, clock: systemClock, limits: cacheLimits, fetch: createFetch(stopping.signal) },
+    ...{ layout, log, clock: systemClock, limits: cacheLimits, fetch: createFetchApart(stopping.signal) },
     observer: {
       ...cacheMetrics,
       onCollected: (image) => {
@@ -117,14 +119,16 @@ export const createAgent = (parts: Parts): NodeAgent => {
     ...{ layout, report, metrics, log, clock: systemClock, events, onePerOverlay },
     worker: workerProgram(),
   })
+  const idle = createIdle({ client, cache, layout, log, metrics, clock: systemClock })
   const node = {
     ...{ client, allowedSources, layout, images, cache, attempts, log, clock: systemClock, events },
     endingOf: endings.signalOf,
     ...measured,
   }
+  const askDevices = createDeviceAsker(systemClock, isDeviceMountedApart)
   const reconcile = createPodReconciler({
     ...{ ...node, report, onePerOverlay, prepareOverlay: prepareApart },
-    readFigures: createFiguresReader(systemClock),
+    ...{ readFigures: createFiguresReader(systemClock), askDevices },
   })
   const prefetch = createPrefetchReconciler(node)
   const pass = (key: string) => {
@@ -137,7 +141,7 @@ export const createAgent = (parts: Parts): NodeAgent => {
     const isKnown = (podUID: string): boolean => cache.by('uid', podUID).length > 0
     const liveUIDs = async () =>
       new Set((await client.list(pods, { fieldSelector })).map(({ metadata }) => metadata.uid))
-    const held = await sweepPods(layout, isKnown, liveUIDs)
+    const held = await sweepPods(layout, isKnown, liveUIDs, askDevices)
     for (const uid of held) log.warn({ kind: 'Pod', uid }, 'the pod is gone, and has an overlay mounted still')
     sweepNamedLocks(lockDir(layout), new Date(systemClock.now().getTime() - lockKeptMs))
     return { requeueAfterMs: sweepEveryMs }
@@ -161,7 +165,7 @@ export const createAgent = (parts: Parts): NodeAgent => {
       const observed = Promise.all([cache.run(signal), usage.run(signal)])
       if (await allSynced([cache], signal)) {
         sweepQueue.add(nodeName)
-        await Promise.all([podQueue.run(signal), sweepQueue.run(signal), imageCache.run(signal)])
+        await Promise.all([podQueue, sweepQueue, imageCache, idle].map((each) => each.run(signal)))
       }
       await observed
     },

@@ -31,6 +31,9 @@ const builds: readonly GoBuild[] = [
   { module: 'containerd', files: ['go.mod', 'go.sum'], targets: ['-tags=no_btrfs,no_devmapper', 'tool'] },
 ]
 
+/** Of its own: no cluster needs it but the one that is measured. */
+const kwok: GoBuild = { module: 'kwok', files: ['go.mod', 'go.sum'], targets: ['tool'] }
+
 const exists = (path: string): Promise<boolean> =>
   access(path).then(
     () => true,
@@ -93,11 +96,10 @@ const buildWithProgress = async (go: string, dir: string, build: GoBuild, output
 }
 
 /**
- * Makes sure that the cluster's programs are built, and returns the folder that
- * holds them. The cache key is the modules' own files and flags, so a change of
- * version builds anew and nothing else does.
+ * The folder that holds the built programs. The cache key is the modules' own
+ * files and flags, so a change of version builds anew and nothing else does.
  */
-export const ensureBinaries = async (report: Report): Promise<string> => {
+const ensureBuilt = async (builds: readonly GoBuild[], report: Report): Promise<string> => {
   const sources = builds.map((build) => ({ build, dir: join(import.meta.dirname, build.module) }))
   const hash = createHash('sha256')
   for (const { build, dir } of sources) {
@@ -123,3 +125,9 @@ export const ensureBinaries = async (report: Report): Promise<string> => {
   }
   return target
 }
+
+/** Makes sure that the cluster's programs are built, and returns the folder that holds them. */
+export const ensureBinaries = (report: Report): Promise<string> => ensureBuilt(builds, report)
+
+/** The same of kwok. */
+export const ensureKwok = async (report: Report): Promise<string> => join(await ensureBuilt([kwok], report), 'kwok')

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { stringify } from 'yaml'
+import { auditFlags } from './audit.ts'
 import { debianContainerd } from './debian-containerd.ts'
 import { type ClusterLayout, clusterFiles, type NodePlace } from './layout.ts'
 
@@ -69,6 +70,7 @@ export const components = (layout: ClusterLayout, bin: string, node: string): Co
           'kubelet-client-key': certificate('apiserver-kubelet-client.key'),
           'kubelet-preferred-address-types': 'Hostname',
           'endpoint-reconciler-type': 'none',
+          ...auditFlags(layout),
         }),
       ],
     },
@@ -89,8 +91,8 @@ export const components = (layout: ClusterLayout, bin: string, node: string): Co
           'root-ca-file': certificate('ca.crt'),
           'use-service-account-credentials': true,
           'leader-elect': false,
-          'kube-api-qps': 300,
-          'kube-api-burst': 600,
+          'kube-api-qps': 1000,
+          'kube-api-burst': 2000,
         }),
       ],
     },

@@ -57,6 +57,9 @@ const indexes: Readonly<Record<string, number>> = {
 
 export const clusterNames = Object.keys(indexes)
 
+/** Where Lamina is installed. */
+export const operatorNamespace = 'lamina-system'
+
 /** @throws when the name is not one of {@link clusterNames} */
 export const clusterLayout = (name: string): ClusterLayout => {
   const index = indexes[name]
@@ -121,6 +124,9 @@ export const clusterFiles = ({ stateDir }: Pick<ClusterLayout, 'stateDir'>) => (
   registryPassword: join(stateDir, 'registry', 'password'),
   registriesConf: join(stateDir, 'registries.conf'),
   volumes: join(stateDir, 'volumes'),
+  auditPolicy: join(stateDir, 'audit-policy.yaml'),
+  /** One JSON object a line; of the clusters that are audited. */
+  auditLog: join(stateDir, 'logs', 'audit.log'),
 })
 
 /** Host paths that the cluster's mount namespace covers with directories of its own, so that production's paths hold inside. */

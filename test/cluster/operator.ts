@@ -4,10 +4,9 @@ import { isDeepStrictEqual } from 'node:util'
 import { execa } from 'execa'
 import type { Cluster, Report } from './cluster.ts'
 import { registriesConfOf } from './images.ts'
-import { clusterFiles } from './layout.ts'
+import { clusterFiles, operatorNamespace as namespace } from './layout.ts'
 import { contentHash, ensureOperatorImage, type ImageName } from './operator-image.ts'
 
-const namespace = 'lamina-system'
 const release = 'lamina'
 const root = join(import.meta.dirname, '../..')
 const chart = join(root, 'charts/lamina')
@@ -27,8 +26,10 @@ const valuesFor = async (cluster: Cluster, image: ImageName) => {
     image,
     hostNetwork: true,
     apiServer: { host: '127.0.0.1', port: apiServer },
-    controller: { port: lamina },
-    agent: { port: lamina + 1 },
+    // One node has room for one with the host's network.
+    controller: { port: lamina, replicas: 1 },
+    // A developer's disk may be fuller than a node's.
+    agent: { port: lamina + 1, cache: { highPercent: 99, lowPercent: 98 } },
     registriesConf: await readFile(registriesConfOf(cluster), 'utf8'),
     extraCaCerts: await readFile(join(clusterFiles(cluster.layout).pki, 'ca.crt'), 'utf8'),
     // What an administrator must allow by name, because the kernel mounts what others made.

@@ -8,6 +8,7 @@
  */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { auditPolicy } from './audit.ts'
 import { components, registriesConf, registryConfig } from './components.ts'
 import { clusterFiles, clusterLayout } from './layout.ts'
 import { becomeMachine } from './machine.ts'
@@ -21,6 +22,7 @@ const main = (): void => {
   becomeMachine(layout, layout.node)
   writeFileSync(join(layout.stateDir, 'registry', 'config.yml'), registryConfig(layout))
   writeFileSync(files.registriesConf, registriesConf(layout))
+  writeFileSync(files.auditPolicy, auditPolicy)
   const always = superviseAll(components(layout, bin, process.execPath), files.logs)
   for (const component of always.values()) component.start()
   const onDemand = superviseAll(secondNodeComponents(layout, bin), files.logs)

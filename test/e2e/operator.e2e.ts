@@ -51,10 +51,10 @@ describe('the chart', () => {
       ['--set', `image.digest=sha256:${'0'.repeat(64)}`, '--set', 'imagePullSecrets[0].name=private'],
     ],
     ['agents on some nodes only', ['--set', 'agent.nodeSelector.instances=here,agent.tolerations=null']],
-    ['standbys', ['--set', 'controller.replicas=2,controller.nodeSelector.role=control']],
+    ['a controller alone', ['--set', 'controller.replicas=1,controller.nodeSelector.role=control']],
     [
       'a network policy, standbys and a dashboard',
-      ['--set', 'networkPolicy.enabled=true,controller.replicas=2,metrics.dashboard.enabled=true'],
+      ['--set', 'networkPolicy.enabled=true,controller.replicas=3,metrics.dashboard.enabled=true'],
     ],
     ['no admission policies', ['--set', 'admissionPolicies.enabled=false']],
     ['an overhead of its own for a class', ['--set-json', 'storageOverhead.classes={"fast":0.1}']],

@@ -84,6 +84,22 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "lamina.fullname" . }}
 {{- end }}
 {{- end }}
 
+{{/* /etc/containers, as skopeo reads it. */}}
+{{- define "lamina.registriesVolume" -}}
+- name: registries
+  configMap:
+    name: {{ include "lamina.fullname" . }}-registries
+    items:
+      - {key: registries.conf, path: registries.conf}
+      - {key: policy.json, path: policy.json}
+      {{- if .Values.registriesD }}
+      - {key: registries.d, path: registries.d/lamina.yaml}
+      {{- end }}
+      {{- range $file, $_ := .Values.signatureKeys }}
+      - {key: "key.{{ $file }}", path: "keys/{{ $file }}"}
+      {{- end }}
+{{- end }}
+
 {{/* What pods of controller and agent have in common. */}}
 {{- define "lamina.podSpec" -}}
 {{- with .Values.imagePullSecrets }}

@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { between, table } from '../page.ts'
 import { plot } from './plot.ts'
 import { type DiskWork, namesOf, type Ratio, type Run, readRuns, runName } from './results.ts'
 
@@ -9,9 +10,6 @@ const data = join(plots, 'data')
 const page = join(docs, 'speed.md')
 
 const number = (value: number): string => (value >= 10 ? value.toFixed(0) : value.toFixed(2))
-const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
-const table = (head: readonly string[], rows: readonly string[][]): string =>
-  [row(head), row(head.map(() => '---')), ...rows.map(row)].join('\n')
 
 /** Bold where the aim is missed. */
 const ratioCell = ({ median, lower, upper, best }: Ratio, aim: number): string => {
@@ -53,12 +51,6 @@ const diskTable = (run: Run): string => {
 
 /** Both tables of a run, for people. */
 export const tables = (run: Run): string => `${ratioTable(run)}\n\n${diskTable(run)}`
-
-const between = (text: string, name: string, content: string): string => {
-  const [start, end] = [`<!-- ${name} -->`, `<!-- end of ${name} -->`]
-  const [from, to] = [text.indexOf(start), text.indexOf(end)]
-  return from < 0 || to < from ? text : `${text.slice(0, from)}${start}\n\n${content}\n\n${text.slice(to)}`
-}
 
 export const keepRun = (run: Run): void => {
   writeFileSync(join(data, `${runName(run)}.json`), `${JSON.stringify(run, undefined, 1)}\n`)

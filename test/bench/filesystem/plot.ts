@@ -1,3 +1,4 @@
+import { colour, document, escapeXml, text } from '../svg.ts'
 import { namesOf, type Ratio, type Result, type Run } from './results.ts'
 
 /**
@@ -8,26 +9,12 @@ import { namesOf, type Ratio, type Result, type Run } from './results.ts'
 const panel = { width: 520, label: 190, figure: 44, head: 34, row: 17, foot: 22, gap: 16 } as const
 const columns = 2
 const scale = { from: 0.1, to: 10, ticks: [0.1, 0.2, 0.5, 1, 2, 5, 10] } as const
-const colour = {
-  met: '#2a7f62',
-  missed: '#c0562f',
-  grid: '#d8d8d8',
-  one: '#808080',
-  aim: '#3b6fb6',
-  text: '#303030',
-} as const
-
-const escapeXml = (text: string): string =>
-  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')
 
 const x = (value: number): number => {
   const clipped = Math.min(Math.max(value, scale.from), scale.to)
   const share = Math.log(clipped / scale.from) / Math.log(scale.to / scale.from)
   return Math.round((panel.label + share * (panel.width - panel.label - panel.figure)) * 10) / 10
 }
-
-const text = (at: { x: number; y: number; anchor?: 'start' | 'middle' | 'end' }, content: string): string =>
-  `<text x="${at.x}" y="${at.y}" text-anchor="${at.anchor ?? 'start'}">${escapeXml(content)}</text>`
 
 const vertical = (value: number, height: number, stroke: string, dashes = ''): string =>
   `<line x1="${x(value)}" x2="${x(value)}" y1="${panel.head - 8}" y2="${height}" stroke="${stroke}"${dashes}/>`
@@ -71,12 +58,5 @@ export const plot = (run: Run): string => {
     const drawn = drawPanel(run.results.filter((result) => result.workload === workload))
     return `<g transform="translate(${at.x} ${at.y})">\n${drawn}\n</g>`
   })
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${size.width} ${size.height}" font-family="sans-serif" font-size="12" fill="${colour.text}">`,
-    '<title>Speed of each way to keep what is written, against the host directory</title>',
-    `<rect width="100%" height="100%" fill="white"/>`,
-    ...panels,
-    '</svg>',
-    '',
-  ].join('\n')
+  return document(size, 'Speed of each way to keep what is written, against the host directory', panels)
 }

@@ -1,14 +1,16 @@
 import * as z from 'zod/mini'
 import { isNodeReason, type NodeReason } from '../../../../kube/node-reasons.ts'
+import type { BlockVolume } from '../../../node/block-device.ts'
 import { figuresSchema } from '../../../node/ticket.ts'
 import type { GrowthOutcome, MountedGrowth } from '../grow-mounted.ts'
 import type { Preparation, PreparedOverlay } from '../preparation.ts'
 
-/** What the agent and its preparer say to each other: a request as the argument, answers as lines of JSON. */
+/** What the agent asks of its preparer, and what that answers ({@link ../../apart/run.ts}). */
 
 export type PreparerRequest =
   | { kind: 'prepare'; preparation: Omit<Preparation, 'onProgress'> }
   | { kind: 'grow'; growth: MountedGrowth }
+  | { kind: 'ask'; volume: BlockVolume }
 
 /** The request comes from the same version of the same program: its fields are what the types say. */
 export const parseRequest = (text: string): PreparerRequest => JSON.parse(text)
@@ -28,20 +30,16 @@ const outcomeSchema: z.ZodMiniType<GrowthOutcome> = z.discriminatedUnion('kind',
   z.object({ kind: z.literal('never'), why: z.string() }),
 ])
 
-export const preparerLineSchema = z.discriminatedUnion('kind', [
-  /** How far it is; any number of these. */
-  z.object({ kind: z.literal('progress'), line: z.string() }),
-  /** One of the others is the last. */
+export const preparerAnswerSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('prepared'), prepared: preparedSchema }),
   z.object({ kind: z.literal('growth'), outcome: outcomeSchema }),
+  /** Whether the block volume is mounted. */
+  z.object({ kind: z.literal('asked'), isMounted: z.boolean() }),
   z.object({
     kind: z.literal('trouble'),
     reason: z.custom<NodeReason>(isNodeReason),
     message: z.string(),
     final: z.boolean(),
   }),
-  /** What nobody has words for. */
-  z.object({ kind: z.literal('error'), error: z.string() }),
 ])
-export type PreparerLine = z.infer<typeof preparerLineSchema>
-export type PreparerAnswer = Exclude<PreparerLine, { kind: 'progress' }>
+export type PreparerAnswer = z.infer<typeof preparerAnswerSchema>

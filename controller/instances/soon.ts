@@ -1,0 +1,36 @@
+import type { Instance, InstanceStatus } from '../../crds/instance.ts'
+import type { Metadata } from '../../kube/resource.ts'
+import type { Pod } from '../../kube/resources.ts'
+import { conditionOf } from '../conditions.ts'
+import { saysTheSame } from '../write-status.ts'
+
+/**
+ * Words that are as a rule out of date a moment later. Each would be one of four
+ * writes of a start that make do with two: "the pod is made" and "it runs".
+ */
+
+/** What is not over by then is worth its write. */
+const patienceMs = 5_000
+
+/** Somebody else's first pass is about to end these. */
+const firstSteps = new Set(['ClaimPending', 'Resolving'])
+
+const isFirstStep = ({ status }: Instance, after: InstanceStatus): boolean =>
+  (status.conditions ?? []).length === 0 && firstSteps.has(conditionOf(after.conditions, 'Ready')?.reason ?? '')
+
+/** The node alone is new: it will be told with the process's start. */
+const isOnlyNode = ({ status }: Instance, after: InstanceStatus): boolean => {
+  const { pod } = status
+  const { nodeName } = after.pod ?? {}
+  if (nodeName === undefined || !pod || pod.nodeName !== undefined) return false
+  const withNode: InstanceStatus = { ...status, pod: { ...pod, nodeName } }
+  return saysTheSame(withNode, after)
+}
+
+/** How many milliseconds the status may wait for more to tell; 0 when it is to be written now. */
+export const waitsForMore = (instance: Instance, after: InstanceStatus, pod: Pod | undefined, now: Date): number => {
+  const left = ({ creationTimestamp = '' }: Metadata): number =>
+    Math.max(0, Date.parse(creationTimestamp) + patienceMs - now.getTime()) || 0
+  if (isFirstStep(instance, after)) return left(instance.metadata)
+  return pod && isOnlyNode(instance, after) ? left(pod.metadata) : 0
+}

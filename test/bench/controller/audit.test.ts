@@ -1,0 +1,46 @@
+import { appendFile, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { auditFrom, countRequests, isWrite } from './audit.ts'
+
+let dir = ''
+let log = ''
+
+const line = (verb: string, resource: string, more: object = {}): string =>
+  `${JSON.stringify({ stage: 'ResponseComplete', verb, objectRef: { resource, ...more }, responseStatus: { code: 200 } })}\n`
+
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'lamina-audit-'))
+  log = join(dir, 'audit.log')
+  await writeFile(log, line('create', 'pods'))
+})
+afterEach(() => rm(dir, { recursive: true }))
+
+test('what came before is not counted', async () => {
+  const since = await auditFrom(log)
+  expect(await since()).toEqual([])
+  await appendFile(log, line('patch', 'instances', { subresource: 'status' }) + line('get', 'pods'))
+  expect(countRequests(await since())).toEqual({ 'get pods': 1, 'patch instances/status': 1 })
+})
+
+test('a watch counts when it begins, and not again when it ends', async () => {
+  const since = await auditFrom(log)
+  const watch = line('watch', 'pods')
+  await appendFile(log, watch.replace('ResponseComplete', 'ResponseStarted') + watch)
+  expect(countRequests(await since())).toEqual({ 'watch pods': 1 })
+})
+
+test('refused requests are told apart', () => {
+  const conflict = { verb: 'patch', resource: 'instances/status', code: 409 }
+  expect(countRequests([conflict, { ...conflict, code: 200 }])).toEqual({
+    'patch instances/status': 1,
+    'patch instances/status (409)': 1,
+  })
+})
+
+test('reads are no writes', () => {
+  const verbs = ['get', 'list', 'watch', 'create', 'patch', 'update', 'delete']
+  const writes = verbs.filter((verb) => isWrite({ verb, resource: 'pods', code: 200 }))
+  expect(writes).toEqual(['create', 'patch', 'update', 'delete'])
+})

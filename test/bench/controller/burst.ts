@@ -1,0 +1,78 @@
+import { median, quantiles, ratio } from '../statistics.ts'
+import { countRequests, isWrite } from './audit.ts'
+import { createAll, numbered, type Subject, subjectNames, subjects } from './objects.ts'
+import type { Burst } from './results.ts'
+import { ready, sightings } from './sightings.ts'
+import { type Cost, costFrom, inNamespace, type World } from './world.ts'
+
+interface Round {
+  /** Ready per second. */
+  rate: number
+  /** Milliseconds of each from the burst's first request. */
+  times: number[]
+  cost: Cost
+}
+
+const longestSeconds = 1_200
+
+const round = (value: number): number => Math.round(value * 10) / 10
+
+const burstIn = async (world: World, namespace: string, subject: Subject, count: number): Promise<Round> => {
+  const { client, controller, image } = world
+  const { resource, bodies } = subjects[subject]
+  const seen = await sightings(client, resource, namespace, ready)
+  try {
+    const cost = await costFrom(world)
+    const started = performance.now()
+    const all = seen.until(count, longestSeconds)
+    await Promise.all([all, createAll(client, namespace, numbered('it', count), (name) => bodies(name, image))])
+    const times = [...seen.at.values()].map((at) => at - started)
+    await controller.quiet()
+    return { rate: count / (Math.max(...times) / 1000), times, cost: await cost() }
+  } finally {
+    seen.stop()
+  }
+}
+
+const perObject = (counts: Record<string, number>, count: number): Record<string, number> =>
+  Object.fromEntries(
+    Object.entries(counts).flatMap(([name, value]) =>
+      value === 0 ? [] : [[name, Math.round((value / count) * 100) / 100]],
+    ),
+  )
+
+/** Pods, pods with a claim and instances in turn, so that all have the same neighbours on the machine. */
+export const benchBurst = async (world: World, count: number, rounds: number): Promise<Burst> => {
+  const taken: Record<Subject, Round[]> = { pod: [], claimed: [], instance: [] }
+  for (let round = 0; round < rounds; round++) {
+    for (const subject of subjectNames) {
+      const measured = await inNamespace(world, (namespace) => burstIn(world, namespace, subject, count))
+      taken[subject].push(measured)
+      world.report(`burst of ${count}, ${subject}: ${measured.rate.toFixed(1)} Ready/s`)
+    }
+  }
+  const rates = (subject: Subject) => taken[subject].map(({ rate }) => round(rate))
+  const readyIn = (subject: Subject) => quantiles(taken[subject].flatMap(({ times }) => times))
+  const plane = (subject: Subject) =>
+    round((taken[subject].reduce((sum, { cost }) => sum + cost.planeSeconds, 0) * 1000) / (count * rounds))
+  const costs = taken.instance.map(({ cost }) => cost)
+  const all = count * costs.length
+  const reconciles: Record<string, number> = {}
+  for (const cost of costs) {
+    for (const [name, value] of Object.entries(cost.reconciles)) reconciles[name] = (reconciles[name] ?? 0) + value
+  }
+  const burst: Burst = {
+    count,
+    rates: { pod: rates('pod'), claimed: rates('claimed'), instance: rates('instance') },
+    ready: { pod: readyIn('pod'), claimed: readyIn('claimed'), instance: readyIn('instance') },
+    requests: perObject(countRequests(costs.flatMap(({ requests }) => requests)), all),
+    reconciles: perObject(reconciles, all),
+    planeMs: { pod: plane('pod'), claimed: plane('claimed'), instance: plane('instance') },
+    cpuMs: round((costs.reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0) * 1000) / all),
+  }
+  const writes = costs.flatMap(({ requests }) => requests).filter(isWrite).length / all
+  world.report(
+    `burst of ${count}: ${ratio(median(rates('instance')), median(rates('claimed')))} of pods with a claim, ${ratio(median(rates('instance')), median(rates('pod')))} of pods (aim 0.85); ${writes.toFixed(2)} writes and ${burst.cpuMs} ms of CPU an instance; the rest of the control plane ${JSON.stringify(burst.planeMs)} ms\n  requests ${JSON.stringify(burst.requests)}\n  reconciles ${JSON.stringify(burst.reconciles)}`,
+  )
+  return burst
+}

@@ -1,0 +1,77 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { persistentOverlays, pods } from '../../../kube/resources.ts'
+import { quantiles } from '../statistics.ts'
+import { type Body, createAll, instance, numbered, overlay, subjects } from './objects.ts'
+import type { Latency } from './results.ts'
+import { present, ready, sightings } from './sightings.ts'
+import { inNamespace, type World } from './world.ts'
+
+const perSecond = 20
+const fieldManager = 'lamina-bench'
+
+/** Applies each name's objects when its time has come, however long the ones before it take; the pods' times since. */
+const paced = async (
+  { client }: World,
+  namespace: string,
+  names: readonly string[],
+  bodiesOf: (name: string) => readonly Body[],
+): Promise<number[]> => {
+  const seen = await sightings(client, pods, namespace, present)
+  try {
+    const applied = await Promise.all(
+      names.map(async (name, index) => {
+        await sleep((index * 1000) / perSecond)
+        const at = performance.now()
+        for (const { resource, body } of bodiesOf(name)) {
+          await client.apply(resource, { ...body, metadata: { ...body.metadata, namespace } }, { fieldManager })
+        }
+        return at
+      }),
+    )
+    await seen.until(names.length, 60)
+    return names.map((name, index) => (seen.at.get(`${namespace}/${name}`) ?? Number.NaN) - (applied[index] ?? 0))
+  } finally {
+    seen.stop()
+  }
+}
+
+const withOverlays = async (world: World, namespace: string, names: readonly string[]): Promise<void> => {
+  const seen = await sightings(world.client, persistentOverlays, namespace, ready)
+  await createAll(world.client, namespace, names, (name) => [overlay(name)])
+  await seen.until(names.length, 120)
+  seen.stop()
+  await world.controller.quiet()
+}
+
+/** From the request that applies an Instance until its pod is seen on a watch; a pod applied by hand is what the machine needs for that. */
+export const benchLatency = async (world: World, count: number): Promise<Latency[]> => {
+  const { image, report } = world
+  const names = numbered('it', count)
+  const measures = [
+    {
+      what: 'pod by hand',
+      act: (namespace: string) => paced(world, namespace, names, (name) => subjects.pod.bodies(name, image)),
+    },
+    {
+      what: 'instance, its overlay there',
+      act: async (namespace: string) => {
+        await withOverlays(world, namespace, names)
+        return paced(world, namespace, names, (name) => [instance(name)])
+      },
+    },
+    {
+      what: 'overlay and instance',
+      act: (namespace: string) => paced(world, namespace, names, (name) => [overlay(name), instance(name)]),
+    },
+  ]
+  const latencies: Latency[] = []
+  for (const { what, act } of measures) {
+    const latency = { what, quantiles: quantiles(await inNamespace(world, act)) }
+    const { p50, p90, p99, most } = latency.quantiles
+    report(
+      `apply → pod at ${perSecond} a second, ${what}: p50 ${p50} ms, p90 ${p90}, p99 ${p99}, most ${most} (aim 15, 100)`,
+    )
+    latencies.push(latency)
+  }
+  return latencies
+}

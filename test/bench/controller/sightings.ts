@@ -1,0 +1,73 @@
+import * as z from 'zod'
+import type { KubeClient } from '../../../kube/client.ts'
+import { formatKey, type KubeObject, type Resource } from '../../../kube/resource.ts'
+
+/** What decides, and no more: thousands of these come in a burst, on the cores that are measured. */
+const seenSchema = z.object({
+  metadata: z.object({ namespace: z.string().default(''), name: z.string(), generation: z.number().optional() }),
+  status: z
+    .object({ conditions: z.array(z.object({ type: z.string(), status: z.string() })).default(() => []) })
+    .optional(),
+})
+type Seen = z.infer<typeof seenSchema>
+
+export const ready = ({ status }: Seen): boolean =>
+  status?.conditions.some(({ type, status: is }) => type === 'Ready' && is === 'True') ?? false
+
+export const present = (): boolean => true
+
+/** When objects of a kind were first seen to be so, by their keys. */
+export interface Sightings {
+  /** Of `performance.now()`. */
+  at: ReadonlyMap<string, number>
+  /** Resolves when there are so many. @throws when they have not come within `seconds` */
+  until(count: number, seconds: number): Promise<void>
+  stop(): void
+}
+
+/** @param namespace '' for all */
+export const sightings = async (
+  client: KubeClient,
+  resource: Resource<KubeObject>,
+  namespace: string,
+  is: (object: Seen) => boolean,
+): Promise<Sightings> => {
+  const at = new Map<string, number>()
+  const ended = new AbortController()
+  let seen = (): void => {}
+  const { resourceVersion } = await client.listPage(resource, { namespace, limit: 1 })
+
+  const follow = async (): Promise<void> => {
+    const options = { namespace, resourceVersion, timeoutSeconds: 3_600 }
+    for await (const { type, object } of client.watch(resource, options, ended.signal)) {
+      if (type === 'BOOKMARK' || type === 'DELETED') continue
+      const parsed = seenSchema.parse(object)
+      const key = formatKey(parsed.metadata)
+      if (at.has(key) || !is(parsed)) continue
+      at.set(key, performance.now())
+      seen()
+    }
+    throw new Error(`the watch on ${resource.plural} ended`)
+  }
+  const followed = follow().catch((error: unknown) => {
+    if (!ended.signal.aborted) throw error
+  })
+
+  return {
+    at,
+    until: (count, seconds) => {
+      const come = new Promise<void>((resolve, reject) => {
+        const late = () => reject(new Error(`${at.size} of ${count} ${resource.plural} came within ${seconds} s`))
+        const timer = setTimeout(late, seconds * 1000)
+        seen = () => {
+          if (at.size < count) return
+          clearTimeout(timer)
+          resolve()
+        }
+        seen()
+      })
+      return Promise.race([come, followed])
+    },
+    stop: () => ended.abort(),
+  }
+}
