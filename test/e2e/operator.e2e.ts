@@ -54,7 +54,7 @@ describe('the chart', () => {
     ['a controller alone', ['--set', 'controller.replicas=1,controller.nodeSelector.role=control']],
     [
       'a network policy, standbys and a dashboard',
-      ['--set', 'networkPolicy.enabled=true,controller.replicas=2,metrics.dashboard.enabled=true'],
+      ['--set', 'networkPolicy.enabled=true,controller.replicas=3,metrics.dashboard.enabled=true'],
     ],
     ['no admission policies', ['--set', 'admissionPolicies.enabled=false']],
     ['an overhead of its own for a class', ['--set-json', 'storageOverhead.classes={"fast":0.1}']],
