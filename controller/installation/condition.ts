@@ -44,7 +44,7 @@ export const findingOf = (missing: readonly string[] | undefined, expected: numb
   if (missing.length === 0) {
     return { status: 'True', reason: 'PoliciesInForce', message: `all ${expected} admission policies are in force` }
   }
-  const message = `admission policies that are missing, or do not deny: ${missing.join(', ')}. helm upgrade brings them back; ${more}`
+  const message = `admission policies that are missing, or do not deny: ${missing.join(', ')}. Delete what is left of them, and helm upgrade brings them back; ${more}`
   return { status: 'False', reason: 'PoliciesMissing', message }
 }
 

@@ -1,11 +1,14 @@
-import { afterEach, describe, expect, test } from 'vitest'
-import * as z from 'zod'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
 import { testCluster } from './support/cluster.ts'
 import { conditionOf } from './support/conditions.ts'
+import { createHelm } from './support/helm.ts'
 import { operatorNamespace } from './support/operator.ts'
 import { until } from './support/until.ts'
 
-const { kubectl } = await testCluster()
+const { cluster, kubectl } = await testCluster()
+
+const chart = join(import.meta.dirname, '../../charts/lamina')
 
 const deployment = () => kubectl.get(operatorNamespace, 'deployment', 'lamina-controller')
 const guarded = async () => conditionOf(await deployment(), 'lamina.dev/Guarded')
@@ -21,21 +24,14 @@ const becomes = (status: string, words: string) =>
 
 const bindings = 'validatingadmissionpolicybindings'
 const policies = 'validatingadmissionpolicies'
-const readable = z.object({ apiVersion: z.string(), kind: z.string(), spec: z.unknown() })
-/** As it can be made again. */
-const saved = async (resource: string, name: string): Promise<object> => {
-  const { metadata, ...rest } = await kubectl.get('', resource, name)
-  return { ...readable.parse(rest), metadata: { name, labels: metadata.labels } }
+const mend = async (name: string): Promise<void> => {
+  for (const kind of [policies, bindings]) await kubectl.run(['delete', kind, name, '--ignore-not-found'])
+  const helm = createHelm(cluster, operatorNamespace)
+  expect(await helm(['upgrade', 'lamina', chart, '--reuse-values'])).toMatchObject({ exitCode: 0 })
+  await becomes('True', 'all 10 admission policies are in force')
 }
 
 describe('whether the admission policies are in force', () => {
-  let broken: object[] = []
-  afterEach(async () => {
-    for (const object of broken) await kubectl.run(['replace', '--force', '-f', '-'], { input: JSON.stringify(object) })
-    broken = []
-    await becomes('True', 'all 10 admission policies are in force')
-  })
-
   test("is a condition of the controller's Deployment, which kubectl can wait for", async () => {
     await becomes('True', 'all 10 admission policies are in force')
     const condition = '--for=condition=lamina.dev/Guarded'
@@ -50,37 +46,35 @@ describe('whether the admission policies are in force', () => {
   })
 
   test.each([
-    ['a policy is deleted', policies, (name: string) => ['delete', policies, name]],
-    ['its binding is deleted', bindings, (name: string) => ['delete', bindings, name]],
+    ['a policy is deleted', (name: string) => ['delete', policies, name]],
+    ['its binding is deleted', (name: string) => ['delete', bindings, name]],
     [
       'it only warns',
-      bindings,
       (name: string) => ['patch', bindings, name, '--type=merge', '-p', '{"spec":{"validationActions":["Warn"]}}'],
     ],
     [
       'it is bound for some namespaces alone',
-      bindings,
       (name: string) => [
         ...['patch', bindings, name, '--type=merge', '-p'],
         '{"spec":{"matchResources":{"namespaceSelector":{"matchLabels":{"a":"b"}}}}}',
       ],
     ],
-  ])('where %s: the condition names it', async (_what, resource, command) => {
+  ])('where %s: the condition names it, and what it says to do mends it', async (_what, command) => {
     const name = 'lamina-claim-base'
-    broken = [await saved(resource, name)]
     await kubectl.run(command(name))
     const { reason } = await becomes('False', `missing, or do not deny: ${name}. `)
     expect(reason).toBe('PoliciesMissing')
+    await mend(name)
   })
 
   test('is told in an Event, too', async () => {
     const name = 'lamina-claim-sources'
-    broken = [await saved(bindings, name)]
     await kubectl.run(['delete', bindings, name])
     await until('there is one', async () => {
       const selector = 'involvedObject.kind=Deployment,reason=PoliciesMissing'
       const events = ['-n', operatorNamespace, 'get', 'events', '--field-selector', selector, '-o', 'yaml']
       return (await kubectl.run(events)).includes(name)
     })
+    await mend(name)
   })
 })
