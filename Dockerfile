@@ -26,6 +26,7 @@ COPY dist /app
 # this image is.
 RUN export NODE_COMPILE_CACHE=/app/compiled && mkdir --mode=1777 compiled \
   && ! node --optimize-for-size agent.cjs 2>/dev/null \
+  && (echo '{}'; sleep 2) | node image-fetcher.cjs >/dev/null \
   && ! setpriv --reuid=65532 --regid=65532 --clear-groups node --optimize-for-size controller.cjs 2>/dev/null \
   && chmod 755 compiled
 # The DaemonSet's agent alone is root.

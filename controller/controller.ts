@@ -7,7 +7,15 @@ import type { Metrics } from '../kube/metrics.ts'
 import { labels } from '../kube/names.ts'
 import { allSynced, createReflector } from '../kube/reflector.ts'
 import { keyOf } from '../kube/resource.ts'
-import { claims, containerImages, daemonSets, instances, persistentOverlays, pods } from '../kube/resources.ts'
+import {
+  claims,
+  containerImages,
+  daemonSets,
+  instances,
+  persistentOverlays,
+  pods,
+  services,
+} from '../kube/resources.ts'
 import { createJointSerializer } from '../kube/serially.ts'
 import { createWorkQueue, type WorkQueueOptions } from '../kube/work-queue.ts'
 import type { Context } from './context.ts'
@@ -83,6 +91,12 @@ const createCaches = ({ client, log, metrics }: Parts, triggers: ReturnType<type
       indexes: indexes.prefetchPods,
       onChange: ({ object }) => triggers.prefetch(object),
     }),
+    services: createReflector({
+      ...shared,
+      resource: services,
+      labelSelector: labels.instance,
+      onChange: ({ object }) => triggers.service(object),
+    }),
   }
 }
 
@@ -93,7 +107,7 @@ const createQueues = (context: Context, { log, metrics }: Parts): Queues => {
   const reconcileImage = tellingFailures(
     context,
     { resource: containerImages, cache: caches.images, statusOf: ({ status }) => status },
-    createImageReconciler(context, createAttempts(clock)),
+    createImageReconciler(context),
   )
   const reconcileOverlay = tellingFailures(
     context,

@@ -1,10 +1,14 @@
 import { createClient, loadConfig } from '../kube/client.ts'
+import { systemClock } from '../kube/clock.ts'
+import { createEventRecorder } from '../kube/events.ts'
 import { runAsLeader } from '../kube/leader.ts'
 import { createLogger } from '../kube/log.ts'
 import { createMetrics } from '../kube/metrics.ts'
 import { serveHealth } from '../kube/server.ts'
 import { stopSignal } from '../kube/stop.ts'
+import { createTerm } from '../kube/term.ts'
 import { createController } from './controller.ts'
+import { createInstallationWatch } from './installation/watch.ts'
 import { readSettings } from './settings.ts'
 
 /** The controller: one of its replicas leads and reconciles, the others keep their caches and wait. */
@@ -13,8 +17,18 @@ const main = async (): Promise<void> => {
   const log = createLogger('controller', settings.logLevel)
   const signal = stopSignal(process)
   const metrics = createMetrics()
-  const client = createClient(loadConfig(), { metrics, userAgent: 'lamina-controller' })
+  const config = loadConfig()
+  const term = createTerm(systemClock)
+  const client = createClient(config, { metrics, userAgent: 'lamina-controller', mayWrite: term.isOn })
+  // Connections of its own: renewals wait neither behind other requests nor while these are held back.
+  const elector = createClient(config, { metrics, userAgent: 'lamina-controller-lease', timeoutMs: 5_000 })
   const controller = createController({ client, settings, log, metrics })
+  const { deployment, admissionPolicies: guards, namespace, identity: host } = settings
+  const events = createEventRecorder(client, { component: 'lamina-controller', host, log })
+  const watchInstallation =
+    deployment === undefined
+      ? undefined
+      : createInstallationWatch({ client, events, log, metrics, namespace, deployment, guards })
   const health = await serveHealth({
     port: settings.port,
     metrics,
@@ -25,11 +39,14 @@ const main = async (): Promise<void> => {
   const observed = controller.observe(signal)
   const end = await runAsLeader(
     {
-      client,
+      client: elector,
+      term,
       namespace: settings.namespace,
       name: 'lamina-controller',
       identity: settings.identity,
-      lead: controller.lead,
+      lead: async (leading) => {
+        await Promise.all([controller.lead(leading), watchInstallation?.(leading)])
+      },
       log,
       metrics,
     },

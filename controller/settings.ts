@@ -16,6 +16,14 @@ const environmentSchema = z.object({
     .transform((text): unknown => JSON.parse(text))
     .pipe(overheadSchema),
   ALLOWED_SOURCES: allowedSourcesField,
+  /** The controller's own Deployment, which shows how the installation is. */
+  DEPLOYMENT_NAME: z.string().min(1).optional(),
+  /** JSON: names of the admission policies that are to be in force. */
+  ADMISSION_POLICIES: z
+    .string()
+    .default('[]')
+    .transform((text): unknown => JSON.parse(text))
+    .pipe(z.array(z.string().min(1))),
   POD_NAME: z.string().default('controller'),
   POD_NAMESPACE: z.string().default('lamina-system'),
   PORT: z.coerce.number().int().min(0).max(65_535).default(9807),
@@ -28,6 +36,9 @@ export interface Settings {
   placeholderImage: string
   storageOverhead: z.infer<typeof overheadSchema>
   allowedSources: AllowedSources
+  /** Undefined where no Deployment runs the controller. */
+  deployment: string | undefined
+  admissionPolicies: string[]
   identity: string
   namespace: string
   port: number
@@ -42,6 +53,8 @@ export const readSettings = (environment: NodeJS.ProcessEnv): Settings => {
     placeholderImage: values.PLACEHOLDER_IMAGE,
     storageOverhead: values.STORAGE_OVERHEAD,
     allowedSources: values.ALLOWED_SOURCES,
+    deployment: values.DEPLOYMENT_NAME,
+    admissionPolicies: values.ADMISSION_POLICIES,
     identity: values.POD_NAME,
     namespace: values.POD_NAMESPACE,
     port: values.PORT,

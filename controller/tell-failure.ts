@@ -11,7 +11,7 @@ import type { Result } from './context.ts'
 import { writeStatus } from './write-status.ts'
 
 /** Reason of an object whose passes fail for what nobody has words for: an API server that refuses, a fault of ours. */
-export const reconcileError = 'ReconcileError'
+const reconcileError = 'ReconcileError'
 
 /** Failures in a row, about a second: what a moment mends is no news. */
 const patience = 8
@@ -55,7 +55,11 @@ export const statusAfterFailure = (
  * somebody else has written, and the next pass sees it.
  */
 export const tellingFailures = <T extends KubeObject>(
-  { client, clock, events }: { client: Pick<KubeClient, 'apply'>; clock: Pick<Clock, 'now'>; events: EventRecorder },
+  {
+    client,
+    clock,
+    events,
+  }: { client: Pick<KubeClient, 'apply'>; clock: Pick<Clock, 'now' | 'monotonicMs'>; events: EventRecorder },
   { resource, cache, statusOf }: Subject<T>,
   reconcile: (key: string) => Promise<Result>,
 ): ((key: string) => Promise<Result>) => {

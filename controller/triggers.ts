@@ -6,11 +6,11 @@ import type { Change } from '../kube/cache.ts'
 import { labels } from '../kube/names.ts'
 import type { Origin } from '../kube/reflector.ts'
 import { formatKey, type KubeObject, keyOf } from '../kube/resource.ts'
-import type { DaemonSet, PersistentVolumeClaim, Pod } from '../kube/resources.ts'
+import type { DaemonSet, PersistentVolumeClaim, Pod, Service } from '../kube/resources.ts'
 import type { WorkQueue } from '../kube/work-queue.ts'
 import { conditionOf } from './conditions.ts'
 import type { Context } from './context.ts'
-import { isFinished } from './instances/finished.ts'
+import { isAtRest } from './instances/lifecycle/at-rest.ts'
 import { isWaiting } from './instances/waiting.ts'
 import { claimKeyOf } from './overlays/claim.ts'
 import { isUnreleased } from './overlays/holders.ts'
@@ -73,7 +73,7 @@ const mayLetGo = ({ type, object, old }: Change<Instance>): boolean =>
   object.metadata.deletionTimestamp !== undefined ||
   object.metadata.generation !== old.metadata.generation ||
   object.status.pod?.uid !== old.status.pod?.uid ||
-  isFinished(object)
+  isAtRest(object)
 
 /**
  * Whose turn it is when an object has changed; nobody's while there are no
@@ -126,6 +126,8 @@ export const triggersOf = (current: () => { caches: Context['caches']; queues: Q
     prefetch: (part: DaemonSet | Pod): void => {
       for (const image of prefetchedImage(part)) add('images', image)
     },
+    /** It has its instance's name. */
+    service: (service: Service): void => add('instances', keyOf(service)),
     claim: ({ metadata: { namespace, labels: labelled } }: PersistentVolumeClaim): void => {
       const name = labelled[labels.overlay]
       if (name !== undefined) add('overlays', formatKey({ namespace, name }))

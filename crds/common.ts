@@ -57,6 +57,11 @@ export const imageConfigSchema = z.object({
     .optional()
     .meta({ description: 'User, and group after a colon, as names or numbers; root when left out.' }),
   workingDir: z.string().max(4096).optional().meta({ description: 'Working directory; / when left out.' }),
+  stopSignal: z
+    .string()
+    .max(32)
+    .optional()
+    .meta({ description: 'What asks its process to end, as a name or a number; SIGTERM when left out.' }),
 })
 export type ImageConfig = z.infer<typeof imageConfigSchema>
 
@@ -66,6 +71,8 @@ export const objectName = z.string().min(1).max(253)
 export interface Rule {
   rule: string
   message: string
+  /** Which field is wrong, where the rule is one of the whole object. */
+  fieldPath?: string
 }
 
 const labelPattern = '[a-z0-9]([-a-z0-9]*[a-z0-9])?'
@@ -81,6 +88,20 @@ export const nameOfObject = (field: string, kind: string): Rule => ({
   rule: `self.matches('^${labelPattern}(\\\\.${labelPattern})*$')`,
   message: `${field} must be the name of a ${kind}: lower-case letters, digits, "-" and "."`,
 })
+
+export const pullSecretsField = (description: string) =>
+  z
+    .array(
+      z.object({
+        name: objectName.meta({
+          description: 'Name of the Secret.',
+          rules: [nameOfObject('pullSecrets[].name', 'Secret')],
+        }),
+      }),
+    )
+    .max(8)
+    .optional()
+    .meta({ listMapKey: 'name', description })
 
 /** CEL for a path in a volume that some file can have: a name takes at most 255 bytes. */
 export const isPathInVolume =

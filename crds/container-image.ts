@@ -14,25 +14,14 @@ import {
   observedGenerationField,
   pathInVolumeMessage,
   platformSchema,
+  pullSecretsField,
   readyColumn,
   reasonColumn,
 } from './common.ts'
 
-const pullSecrets = z
-  .array(
-    z.object({
-      name: objectName.meta({
-        description: 'Name of the Secret.',
-        rules: [nameOfObject('pullSecrets[].name', 'Secret')],
-      }),
-    }),
-  )
-  .max(8)
-  .optional()
-  .meta({
-    listMapKey: 'name',
-    description: 'Secrets of type kubernetes.io/dockerconfigjson in this namespace, to read the registry with.',
-  })
+const pullSecrets = pullSecretsField(
+  'Secrets of type kubernetes.io/dockerconfigjson in this namespace, to read the registry with.',
+)
 
 const registrySource = z.object({
   image: z.string().min(1).max(1024).meta({
@@ -130,6 +119,30 @@ const specSchema = z.object({
   platform: platformSchema.optional().meta({
     description: 'Which platform of a multi-platform image; the default is linux on the processor of the controller.',
   }),
+  refresh: z
+    .object({
+      policy: z
+        .enum(['Never', 'Interval'])
+        .default('Never')
+        .meta({ description: 'Never: a tag is looked up once. Interval: once in every period.' }),
+      periodSeconds: z
+        .int()
+        .optional()
+        .meta({
+          description: 'How often a tag is looked up; 3600 when left out. Each image has its own turn in the period.',
+          rules: [
+            {
+              rule: 'self >= 60 && self <= 2678400',
+              message: 'periodSeconds must be from 60 (a minute) to 2678400 (31 days)',
+            },
+          ],
+        }),
+    })
+    .optional()
+    .meta({
+      description:
+        'Whether a tag is looked up again after its digest was found. Instances that run keep their digest. What names a digest or a sha256 is never looked up again.',
+    }),
   prefetch: z
     .object({
       nodeSelector: z.record(z.string(), z.string().max(63)).default({}).meta({
@@ -160,11 +173,15 @@ const statusSchema = z.object({
       sourceHash: z.string().max(64).optional().meta({
         description: 'Of what in the spec says which image it is: while it is the same, nothing is looked up again.',
       }),
-      resolveTime: z.string().meta({ format: 'date-time', description: 'When the reference was last resolved.' }),
+      resolveTime: z.string().meta({ format: 'date-time', description: 'When this digest was found.' }),
       config: imageConfigSchema.meta({ description: 'What of the image configuration concerns running it.' }),
     })
     .optional()
     .meta({ description: 'What the source stands for.' }),
+  handledRefreshRequest: z.string().max(256).optional().meta({
+    description:
+      'The value of the annotation lamina.dev/refresh-requested that was last met; of a long one its first 256 characters.',
+  }),
   prefetch: z
     .object({
       desiredNodes: z.int().min(0).meta({ description: 'Nodes that are to have it.' }),
@@ -202,6 +219,7 @@ export const containerImage: KindDefinition = {
     {
       rule: '!has(self.spec.prefetch) || !has(self.spec.source.volume)',
       message: 'prefetch is for images that nodes fetch: leave it out with an image on a volume',
+      fieldPath: '.spec.prefetch',
     },
   ],
   columns: [

@@ -15,6 +15,7 @@ import {
   observedGenerationField,
   pathInVolumeMessage,
   platformSchema,
+  pullSecretsField,
   readyColumn,
   reasonColumn,
 } from './common.ts'
@@ -160,6 +161,7 @@ export const overlayBaseSchema = z.object({
   digest: digestField('Digest of the image manifest.'),
   platform: platformSchema.meta({ description: 'The platform it is for.' }),
   config: imageConfigSchema.meta({ description: 'What of the image configuration concerns running it.' }),
+  pullSecrets: pullSecretsField('Secrets of this namespace that the image was read with.'),
 })
 export type OverlayBase = z.infer<typeof overlayBaseSchema>
 
@@ -172,7 +174,14 @@ const statusSchema = z.object({
     })
     .optional()
     .meta({ description: 'The PersistentVolumeClaim that holds the data.' }),
-  base: overlayBaseSchema.optional().meta({ description: 'The image that the overlay was first written upon.' }),
+  base: overlayBaseSchema.optional().meta({
+    description:
+      'The image that the overlay lies upon: the one that it was first written upon, or has followed to since.',
+  }),
+  previousBase: overlayBaseSchema
+    .pick({ reference: true, digest: true })
+    .optional()
+    .meta({ description: 'The image that it lay upon before it followed to another.' }),
   size: z.string().max(32).optional().meta({
     description:
       'Size of the file system: as the node last saw it; before that as the spec has it, unless it is on an existing claim.',
@@ -230,36 +239,44 @@ export const persistentOverlay: KindDefinition = {
     {
       rule: "self.spec.format == 'Image' || self.spec.storage.volumeMode == 'Filesystem'",
       message: 'format: Directory needs a volume with a file system: set storage.volumeMode: Filesystem',
+      fieldPath: '.spec.storage.volumeMode',
     },
     {
       rule: "self.spec.format == 'Directory' || !isQuantity(self.spec.size) || quantity(self.spec.size).isLessThan(quantity('16Ti'))",
       message: 'size must be below 16Ti, where ext3 ends: use format: Directory for more',
+      fieldPath: '.spec.size',
     },
     {
       rule: '!has(self.spec.ext3) || !has(self.spec.ext3.bytesPerInode) || !isQuantity(self.spec.size) || quantity(self.spec.size).asApproximateFloat() < double(self.spec.ext3.bytesPerInode) * 4294967296.0',
       message: 'ext3 has fewer than 2^32 inodes: so large a size needs a larger ext3.bytesPerInode',
+      fieldPath: '.spec.ext3.bytesPerInode',
     },
     {
       rule: "self.spec.format == 'Image' || !has(self.spec.ext3)",
       message: 'ext3 is for format: Image: leave one of the two out',
+      fieldPath: '.spec.ext3',
     },
     {
       rule: '!has(self.spec.ext3) || !has(self.spec.storage.existingClaimName)',
       message:
         'ext3 says how a file system is made, and what is on an existing claim stays as it is: leave one of the two out',
+      fieldPath: '.spec.ext3',
     },
     {
       rule: "!has(self.spec.ext3) || !has(self.spec.ext3.allocation) || self.spec.storage.volumeMode == 'Filesystem'",
       message: 'ext3.allocation is for an image in a volume with a file system: leave it out with volumeMode: Block',
+      fieldPath: '.spec.ext3.allocation',
     },
     {
       rule: "!has(self.spec.storage.existingClaimName) || self.spec.reclaimPolicy == 'Retain'",
       message: 'an existing claim is never deleted by Lamina: set reclaimPolicy: Retain',
+      fieldPath: '.spec.reclaimPolicy',
     },
     // Immutability of the field itself says nothing of one that was not there before.
     {
       rule: 'has(self.spec.ext3) == has(oldSelf.spec.ext3)',
       message: 'ext3 cannot be changed: make another overlay',
+      fieldPath: '.spec.ext3',
     },
   ],
   columns: [

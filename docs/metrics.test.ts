@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { KubeConfig } from '@kubernetes/client-node'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createInstallationWatch } from '../controller/installation/watch.ts'
 import { allowedSourcesField } from '../kube/allowed-sources.ts'
 import { createClient } from '../kube/client.ts'
 import { createMetrics } from '../kube/metrics.ts'
@@ -27,7 +28,7 @@ describe('the table of metrics', () => {
   })
   afterAll(() => rmSync(dir, { recursive: true }))
 
-  test('has those of an agent, and no others', async () => {
+  test('has those of agent and controller, and no others', async () => {
     const config = new KubeConfig()
     config.loadFromClusterAndUser(
       { name: 'none', server: 'http://127.0.0.1:9', skipTLSVerify: false },
@@ -39,6 +40,10 @@ describe('the table of metrics', () => {
       client: createClient(config, { metrics, userAgent: 'test' }),
       cacheLimits: { maxBytes: Number.POSITIVE_INFINITY, highPercent: 85, lowPercent: 75 },
       layout: { installDir: dir, stateDir: dir, cacheDir: dir, kubeletDir: dir },
+    })
+    createInstallationWatch({
+      ...{ metrics, log: silentLog, namespace: 'n', deployment: 'd', guards: [], events: { event: () => {} } },
+      client: createClient(config, { metrics, userAgent: 'test' }),
     })
     const byName = (one: { name: string }, other: { name: string }) => (one.name < other.name ? -1 : 1)
     expect(rows.toSorted(byName)).toEqual(metricsIn(await metrics.text()).toSorted(byName))

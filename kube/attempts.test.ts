@@ -5,7 +5,7 @@ const pace = { firstMs: 100, longestMs: 500 }
 
 const createBench = () => {
   let now = 1_000
-  const attempts = createAttempts({ now: () => new Date(now) })
+  const attempts = createAttempts({ monotonicMs: () => now })
   return {
     attempts,
     pass: (ms: number) => {

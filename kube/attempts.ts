@@ -19,17 +19,16 @@ export interface Attempts {
   forget(key: string): void
 }
 
-export const createAttempts = (clock: Pick<Clock, 'now'>): Attempts => {
+export const createAttempts = (clock: Pick<Clock, 'monotonicMs'>): Attempts => {
   const attempts = new Map<string, { count: number; due: number }>()
-  const now = (): number => clock.now().getTime()
   return {
     next: (key, { firstMs, longestMs }) => {
       const count = (attempts.get(key)?.count ?? 0) + 1
       const waitMs = Math.min(firstMs * 2 ** (count - 1), longestMs)
-      attempts.set(key, { count, due: now() + waitMs })
+      attempts.set(key, { count, due: clock.monotonicMs() + waitMs })
       return { count, waitMs }
     },
-    remainingMs: (key) => Math.max(0, (attempts.get(key)?.due ?? 0) - now()),
+    remainingMs: (key) => Math.max(0, (attempts.get(key)?.due ?? 0) - clock.monotonicMs()),
     forget: (key) => attempts.delete(key),
   }
 }

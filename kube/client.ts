@@ -1,9 +1,8 @@
 import type { KubeConfig } from '@kubernetes/client-node'
 import * as z from 'zod'
 import { apiErrorOf, hasReason, isAbsent } from './api-error.ts'
-import type { Metrics } from './metrics.ts'
 import { apiVersionOf, type KubeObject, type ObjectKey, type Resource } from './resource.ts'
-import { createTransport, type Transport } from './transport.ts'
+import { createTransport, type Transport, type TransportOptions } from './transport.ts'
 
 export { ApiError, hasReason } from './api-error.ts'
 export { loadConfig } from './config.ts'
@@ -27,11 +26,13 @@ export interface ListPage {
 export interface WatchOptions extends Selection {
   /** What comes is newer than this. */
   resourceVersion: string
+  /** First come all objects that are there, as ADDED, and a bookmark that {@link endsInitialEvents}; no version is given then. */
+  sendInitialEvents?: boolean
   /** When the server ends the watch. */
   timeoutSeconds: number
 }
 
-/** One line of a watch. Of a BOOKMARK's object only `metadata.resourceVersion` is there. */
+/** One line of a watch. Of a BOOKMARK's object only `metadata.resourceVersion` is there, and at the end of the initial events an annotation. */
 export interface WatchEvent {
   type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK'
   object: unknown
@@ -55,15 +56,16 @@ export interface KubeClient {
   /** @param body without apiVersion and kind: they are the resource's */
   create<T extends KubeObject>(resource: Resource<T>, body: object, namespace: string): Promise<T>
   /**
-   * Server-side apply, with force: fields that `fieldManager` set before and
-   * that are not in `body` are removed.
+   * Server-side apply: fields that `fieldManager` set before and that are not in
+   * `body` are removed. With force, the default, fields of others are taken over;
+   * without, they are a Conflict.
    *
    * @param body the whole intent; `metadata.name` and `.namespace` say which object, `.resourceVersion` is a precondition
    */
   apply<T extends KubeObject>(
     resource: Resource<T>,
     body: object,
-    options: { fieldManager: string; subresource?: 'status' },
+    options: { fieldManager: string; subresource?: 'status'; force?: boolean },
   ): Promise<T>
   /**
    * Undefined when the object is not there.
@@ -86,7 +88,8 @@ export interface KubeClient {
   /**
    * Ends when the server ends it. Silence has no time limit: the reader keeps watch over it.
    *
-   * @throws the signal's reason when that is aborted; ApiError with reason Expired or Gone when `resourceVersion` is too old
+   * @throws the signal's reason when that is aborted; ApiError with reason Expired or Gone when `resourceVersion` is too old,
+   *   with Invalid or BadRequest when the server does not know `sendInitialEvents`
    */
   watch(resource: Resource<KubeObject>, options: WatchOptions, signal: AbortSignal): AsyncIterable<WatchEvent>
 }
@@ -202,11 +205,11 @@ const clientOver = (transport: Transport): KubeClient => {
       return parseAnswer(resource, json)
     },
 
-    apply: async (resource, body, { fieldManager, subresource }) => {
+    apply: async (resource, body, { fieldManager, subresource, force = true }) => {
       const { metadata } = namedSchema.parse(body)
       const json = await transport.send({
         method: 'PATCH',
-        path: `${objectPath(resource, metadata, subresource)}${query({ fieldManager, force: true })}`,
+        path: `${objectPath(resource, metadata, subresource)}${query({ fieldManager, force })}`,
         body: { contentType: 'application/apply-patch+yaml', json: typed(resource, body) },
       })
       return parseAnswer(resource, json)
@@ -241,7 +244,9 @@ const clientOver = (transport: Transport): KubeClient => {
     listPage,
 
     watch: async function* (resource, { namespace = '', ...options }, signal) {
-      const path = `${collectionPath(resource, namespace)}${query({ ...options, watch: true, allowWatchBookmarks: true })}`
+      const initial = options.sendInitialEvents ? { resourceVersionMatch: 'NotOlderThan' } : {}
+      const asked = { ...options, ...initial, watch: true, allowWatchBookmarks: true }
+      const path = `${collectionPath(resource, namespace)}${query(asked)}`
       for await (const line of transport.lines(path, signal)) {
         const { type, object } = watchLineSchema.parse(JSON.parse(line))
         if (type === 'ERROR') throw apiErrorOf(`WATCH ${resource.plural}`, 500, object)
@@ -251,8 +256,5 @@ const clientOver = (transport: Transport): KubeClient => {
   }
 }
 
-/** @param options.userAgent `name/version`; the API server takes the name as the field manager of creates and patches */
-export const createClient = (
-  config: KubeConfig,
-  options: { metrics?: Metrics | undefined; userAgent: string },
-): KubeClient => clientOver(createTransport(config, options))
+export const createClient = (config: KubeConfig, options: TransportOptions): KubeClient =>
+  clientOver(createTransport(config, options))

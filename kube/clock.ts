@@ -1,6 +1,8 @@
 /** Time, as something that tests can hand in. */
 export interface Clock {
   now(): Date
+  /** Milliseconds since some moment, on a clock that nobody sets: for how long something took or still has. */
+  monotonicMs(): number
   /** Runs `fn` once after `ms`; the answer takes that back. */
   setTimeout(fn: () => void, ms: number): () => void
 }
@@ -13,6 +15,7 @@ export const timestamp = (time: Date): string => `${time.toISOString().slice(0, 
 
 export const systemClock: Clock = {
   now: () => new Date(),
+  monotonicMs: () => performance.now(),
   setTimeout: (fn, ms) => {
     const timer = setTimeout(fn, Math.min(ms, longestTimeout))
     return () => clearTimeout(timer)

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { runAsLeader } from './leader.ts'
 import { createMetrics } from './metrics.ts'
+import { createTerm } from './term.ts'
 import { createLeaseServer } from './testing/lease-server.ts'
 import { createManualClock } from './testing/manual-clock.ts'
 import { silentLog } from './testing/silent-log.ts'
@@ -12,6 +13,7 @@ const createBench = () => {
 
   const candidate = (identity: string, client = server.client) => {
     const stop = new AbortController()
+    const term = createTerm(clock)
     const work = Promise.withResolvers<void>()
     const seen: { leads: boolean; told: boolean; result: unknown } = { leads: false, told: false, result: undefined }
     const result = runAsLeader(
@@ -20,6 +22,7 @@ const createBench = () => {
         namespace: 'ns',
         name: 'lock',
         identity,
+        term,
         lead: (signal) => {
           seen.leads = true
           signal.addEventListener('abort', () => {
@@ -42,7 +45,7 @@ const createBench = () => {
         seen.result = error
       },
     )
-    return { seen, stop, endWork: work.resolve, failWork: work.reject }
+    return { seen, stop, term, endWork: work.resolve, failWork: work.reject }
   }
   return { server, clock, metrics, candidate }
 }
@@ -144,6 +147,69 @@ describe('leader election', () => {
     expect(seen.leads).toBe(false)
     await clock.advance(2_000)
     expect(seen.leads).toBe(true)
+  })
+
+  test('may write from when it leads until ten seconds after it last asked for a renewal that it got', async () => {
+    const { server, clock, candidate } = createBench()
+    const { term } = candidate('a')
+    expect(term.isOn()).toBe(false)
+    await clock.advance(4_000)
+    expect(term.isOn()).toBe(true)
+    server.state.hangs = true
+    await clock.advance(9_999)
+    expect(term.isOn()).toBe(true)
+    await clock.advance(1)
+    expect(term.isOn()).toBe(false)
+  })
+
+  test('may not write after its work has ended', async () => {
+    const { clock, candidate } = createBench()
+    const { term, endWork } = candidate('a')
+    await clock.advance(0)
+    endWork()
+    await clock.advance(2_000)
+    expect(term.isOn()).toBe(false)
+  })
+
+  test('paused for longer than its term, it may not write, before any timer has told it', async () => {
+    const { server, clock, candidate } = createBench()
+    const { seen, term } = candidate('a')
+    await clock.advance(4_000)
+    clock.pass(20_000)
+    expect(seen.told).toBe(false)
+    expect(term.isOn()).toBe(false)
+    server.overwrite({ holderIdentity: 'b' })
+    await clock.advance(0)
+    expect(seen).toMatchObject({ told: true, result: 'lost' })
+  })
+
+  test('a renewal whose answer came during a pause is no longer worth anything', async () => {
+    const { server, clock, candidate } = createBench()
+    const { term } = candidate('a', {
+      ...server.client,
+      mergePatch: (...args) => {
+        clock.pass(20_000)
+        return server.client.mergePatch(...args)
+      },
+    })
+    await clock.advance(2_000)
+    expect(term.isOn()).toBe(false)
+  })
+
+  test.each([
+    ['forward', 86_400_000],
+    ['back', -86_400_000],
+  ])('the time of day set %s by a day makes neither a loss nor a second leader', async (_way, ms) => {
+    const { clock, candidate } = createBench()
+    const first = candidate('a')
+    await clock.advance(0)
+    const second = candidate('b')
+    await clock.advance(5_000)
+    clock.setBy(ms)
+    await clock.advance(60_000)
+    expect(first.seen).toMatchObject({ told: false, result: undefined })
+    expect(first.term.isOn()).toBe(true)
+    expect(second.seen.leads).toBe(false)
   })
 
   test('a lease that another has written is lost at once', async () => {

@@ -3,6 +3,7 @@ import { type Clock, pause, systemClock, unlessAborted } from './clock.ts'
 import { createLeaseLock, type LeaseLock } from './lease-lock.ts'
 import type { Logger } from './log.ts'
 import type { Metrics } from './metrics.ts'
+import { createTerm, type Term } from './term.ts'
 
 export interface LeaderOptions {
   client: Pick<KubeClient, 'get' | 'create' | 'mergePatch'>
@@ -13,6 +14,8 @@ export interface LeaderOptions {
   identity: string
   /** The leader's work. The signal is aborted when it must end; the lease is kept up until it has. */
   lead(signal: AbortSignal): Promise<void>
+  /** Kept up while it leads: what must not write afterwards looks at it. */
+  term?: Term
   log: Logger
   metrics?: Metrics | undefined
   clock?: Clock
@@ -34,18 +37,22 @@ export interface LeaderOptions {
  */
 export const runAsLeader = async (options: LeaderOptions, signal: AbortSignal): Promise<'stopped' | 'lost'> => {
   const { name, identity, log, metrics, clock = systemClock, random = Math.random } = options
-  const { leaseMs = 15_000, renewMs = 10_000, retryMs = 2_000 } = options
+  const { term = createTerm(clock), leaseMs = 15_000, renewMs = 10_000, retryMs = 2_000 } = options
   const lock = createLeaseLock({ ...options, clock, leaseMs })
   const setLeader = (value: 0 | 1): void => metrics?.leader.set(value, { name })
 
   setLeader(0)
   const rest = () => pause(clock, retryMs * (1 + random() * 0.2), signal)
-  if (!(await acquire({ lock, log, clock, rest, staleMs: leaseMs - renewMs }, signal))) return 'stopped'
+  const acquired = await acquire({ lock, log, clock, rest, staleMs: leaseMs - renewMs }, signal)
+  if (acquired === undefined) return 'stopped'
+  // From before the request: others count from when the server has written it, which is later.
+  term.extend(acquired.askedAt + renewMs)
   log.info({ identity, lease: name }, 'leading')
   setLeader(1)
   try {
-    return await leadAndRenew({ lock, lead: options.lead, log, clock, renewMs, retryMs }, signal)
+    return await leadAndRenew({ lock, lead: options.lead, term, log, clock, renewMs, retryMs }, signal)
   } finally {
+    term.end()
     setLeader(0)
   }
 }
@@ -59,34 +66,33 @@ interface Acquiring {
   staleMs: number
 }
 
-/** @returns false when the signal was aborted before */
-const acquire = async ({ lock, log, clock, rest, staleMs }: Acquiring, signal: AbortSignal): Promise<boolean> => {
+/** @returns when the lease was asked for that was got; undefined when the signal was aborted before */
+const acquire = async (
+  { lock, log, clock, rest, staleMs }: Acquiring,
+  signal: AbortSignal,
+): Promise<{ askedAt: number } | undefined> => {
   let holder: string | undefined
   while (!signal.aborted) {
-    let stale = false
-    const cancel = clock.setTimeout(() => {
-      stale = true
-    }, staleMs)
+    const askedAt = clock.monotonicMs()
     try {
       const result = await lock.tryAcquire()
-      if (result.kind === 'held' && !stale) return true
+      if (result.kind === 'held' && clock.monotonicMs() - askedAt <= staleMs) return { askedAt }
       if (result.kind === 'other' && result.by !== holder) {
         holder = result.by
         log.info({ holder }, 'another leads: waiting')
       }
     } catch (error) {
       log.warn({ err: error }, 'could not ask for the lease: trying again')
-    } finally {
-      cancel()
     }
     await rest()
   }
-  return false
+  return undefined
 }
 
 interface Leading {
   lock: LeaseLock
   lead: LeaderOptions['lead']
+  term: Term
   log: Logger
   clock: Clock
   renewMs: number
@@ -94,7 +100,7 @@ interface Leading {
 }
 
 const leadAndRenew = async (
-  { lock, lead, log, clock, renewMs, retryMs }: Leading,
+  { lock, lead, term, log, clock, renewMs, retryMs }: Leading,
   signal: AbortSignal,
 ): Promise<'stopped' | 'lost'> => {
   const work = new AbortController()
@@ -107,9 +113,10 @@ const leadAndRenew = async (
     // It is awaited below, but may fail before that.
     working.catch(() => {})
 
-    const kept = await keep({ lock, log, clock, renewMs, retryMs }, done.signal)
+    const kept = await keep({ lock, term, log, clock, renewMs, retryMs }, done.signal)
     if (!kept) {
       log.error('the lease is lost')
+      term.end()
       work.abort()
       working.catch((error) => log.error({ err: error }, 'the work of the former leader failed at its end'))
       return 'lost'
@@ -131,7 +138,7 @@ const release = async (lock: LeaseLock, log: Logger): Promise<void> => {
 
 /** Renews until the signal is aborted (true), or until the lease is another's or too long not renewed (false). */
 const keep = async (
-  { lock, log, clock, renewMs, retryMs }: Omit<Leading, 'lead'>,
+  { lock, term, log, clock, renewMs, retryMs }: Omit<Leading, 'lead'>,
   signal: AbortSignal,
 ): Promise<boolean> => {
   const expired = new AbortController()
@@ -141,7 +148,7 @@ const keep = async (
   while (!ended.aborted) {
     await pause(clock, retryMs, ended)
     if (ended.aborted) break
-    // From before the request: others count from when the server has written it, which is later.
+    const askedAt = clock.monotonicMs()
     const next = startDeadline()
     const renewal = lock.renew().catch((error: unknown) => {
       log.warn({ err: error }, 'could not renew the lease: trying again')
@@ -149,9 +156,13 @@ const keep = async (
     })
     const result = await unlessAborted(renewal, ended)
     if (result?.kind === 'other') expired.abort()
-    const superseded = result?.kind === 'held' ? cancel : next
-    if (result?.kind === 'held') cancel = next
-    superseded()
+    if (result?.kind !== 'held') {
+      next()
+      continue
+    }
+    cancel()
+    cancel = next
+    term.extend(askedAt + renewMs)
   }
   cancel()
   return !expired.signal.aborted

@@ -26,6 +26,12 @@ export const labels = {
 export const managedByValue = 'lamina.dev'
 
 export const annotations = {
+  /** On Instances: any new value starts one again that has stopped for its idleness, or has finished. */
+  startRequested: `${group}/start-requested`,
+  /** On pods: the node is to tell by {@link idleCondition} whether anybody uses it; a time asks for a look not older. */
+  reportIdle: `${group}/report-idle`,
+  /** On pods: the image's stop signal, which the container runtime does not know. Whoever writes another changes how his own process ends. */
+  stopSignal: `${group}/stop-signal`,
   /** On pods: hash of the pod's desired spec. For display and comparison by the controller; nodes trust no annotation. */
   templateHash: `${group}/template-hash`,
   /** On pods: kubectl's own, so that `exec` and `logs` need no `-c`. */
@@ -34,6 +40,8 @@ export const annotations = {
   base: `${group}/base`,
   /** On pods of a prefetch: the image's resolved reference. For display, and so that a new digest rolls them. */
   imageReference: `${group}/image-reference`,
+  /** On ContainerImages, by users: any new value has the tag looked up at once; status repeats it. */
+  refreshRequested: `${group}/refresh-requested`,
 } as const
 
 /** Reasons of an overlay's condition Healthy that is False. */
@@ -85,5 +93,7 @@ export const prefetchName = (imageName: string): string => `${volumePrefix}prefe
 
 /** The pod condition by which the agent tells what keeps an instance from being mounted. */
 export const preparedCondition = `${group}/Prepared`
-/** Its reason while the image is being fetched: the message tells how far it is. */
+/** The pod condition by which the agent tells that nobody uses an instance, and since when. */
+export const idleCondition = `${group}/Idle`
+/** Reason of {@link preparedCondition} while the image is being fetched: the message tells how far it is. */
 export const pendingReason = 'ImagePending'

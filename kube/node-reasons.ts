@@ -22,6 +22,7 @@ export const nodeReasons = {
   ImagePullSecretInvalid: 'retry',
   ImagePullSecretPending: 'retry',
   ImageReferenceInvalid: 'hopeless',
+  ImageRefusedByPolicy: 'hopeless',
   ImageSourceNotAllowed: 'hopeless',
   ImageUnauthorized: 'retry',
   ImageUnreachable: 'retry',

@@ -7,6 +7,7 @@ import { type Widget, widget, widgetJson, widgets } from './testing/fake-kind.ts
 import { createManualClock } from './testing/manual-clock.ts'
 import { silentLog } from './testing/silent-log.ts'
 
+const unknownOption = () => new ApiError('sendInitialEvents is forbidden', { status: 422, reason: 'Invalid' })
 const expired = () => new ApiError('too old resource version', { status: 410, reason: 'Expired' })
 
 type Line = WatchEvent | { fail: unknown } | 'end'
@@ -16,9 +17,10 @@ const createServer = () => {
   let lines: Line[] = []
   let wake = (): void => {}
   const watches: WatchOptions[] = []
-  const state: { list: () => ListPage; lists: number; refuse: unknown } = {
+  const state: { list: () => ListPage; lists: number; streams: boolean; refuse: unknown } = {
     list: () => ({ items: [], resourceVersion: '1' }),
     lists: 0,
+    streams: false,
     refuse: undefined,
   }
   const client: Pick<KubeClient, 'listPage' | 'watch'> = {
@@ -27,6 +29,7 @@ const createServer = () => {
       return state.list()
     },
     watch: async function* (_resource, options, signal) {
+      if (options.sendInitialEvents && !state.streams) throw unknownOption()
       watches.push(options)
       if (state.refuse) throw state.refuse
       lines = []
@@ -52,8 +55,12 @@ const createServer = () => {
   return { client, state, watches, send }
 }
 
-const start = async (items: object[] = [], options: Partial<ReflectorOptions<Widget>> = {}) => {
+const start = async (
+  items: object[] = [],
+  { streams = false, ...options }: Partial<ReflectorOptions<Widget>> & { streams?: boolean } = {},
+) => {
   const server = createServer()
+  server.state.streams = streams
   server.state.list = () => ({ items, resourceVersion: '10' })
   const clock = createManualClock()
   const changes: string[] = []
@@ -87,6 +94,13 @@ const deleted = (...args: Parameters<typeof widgetJson>): WatchEvent => ({
 const bookmark = (resourceVersion: number): WatchEvent => ({
   type: 'BOOKMARK',
   object: { metadata: { resourceVersion: String(resourceVersion) } },
+})
+/** All that is there has come. */
+const endOfInitial = (resourceVersion: number): WatchEvent => ({
+  type: 'BOOKMARK',
+  object: {
+    metadata: { resourceVersion: String(resourceVersion), annotations: { 'k8s.io/initial-events-end': 'true' } },
+  },
 })
 const key = (name: string) => ({ namespace: 'ns', name })
 
@@ -253,6 +267,81 @@ describe('a reflector', () => {
     stop.abort()
     expect(await waiting).toBe(false)
   })
+})
+
+describe('a reflector on a server that sends all that is there as the first events of a watch', () => {
+  test('asks for nothing else, and shows it all at once when the server says that this is all', async () => {
+    const { reflector, watches, changes, send, state } = await start([], { streams: true })
+    expect(watches).toMatchObject([{ resourceVersion: '', sendInitialEvents: true, timeoutSeconds: 600 }])
+    await send(added('a', 5), added('b', 3), bookmark(9))
+    expect(changes).toEqual([])
+    expect(reflector.lastSync()).toBe(0)
+    await send(endOfInitial(10))
+    await reflector.synced
+    expect(changes).toEqual(['added a@5', 'added b@3'])
+    await send(modified('a', 11, 'blue'), 'end')
+    expect(changes.slice(2)).toEqual(['updated a@11'])
+    expect(watches[1], 'goes on from there').toMatchObject({ resourceVersion: '11' })
+    expect(watches[1]).not.toHaveProperty('sendInitialEvents')
+    expect(state.lists).toBe(0)
+  })
+
+  test('takes a change that comes among them', async () => {
+    const { changes, send } = await start([], { streams: true })
+    await send(added('a', 5), added('b', 6), modified('a', 8), deleted('b', 9), endOfInitial(10))
+    expect(changes).toEqual(['added a@8'])
+  })
+
+  test('begins anew when the watch ends or fails among them: what had come is not shown', async () => {
+    const { changes, send, watches, clock, state } = await start([], { streams: true })
+    await send(added('a', 5), 'end')
+    await clock.advance(500)
+    await send(added('b', 6), { fail: new Error('connection reset') })
+    await clock.advance(1_000)
+    await send(added('c', 7), endOfInitial(10))
+    expect(changes).toEqual(['added c@7'])
+    expect(watches.map(({ sendInitialEvents }) => sendInitialEvents)).toEqual([true, true, true])
+    expect(state.lists).toBe(0)
+  })
+
+  test('that has fallen behind takes it all anew, and tells what vanished meanwhile', async () => {
+    const { changes, send, watches, clock } = await start([], { streams: true })
+    await send(added('a', 5), added('b', 6), endOfInitial(10), { fail: expired() })
+    await clock.advance(500)
+    expect(watches[1]).toMatchObject({ resourceVersion: '', sendInitialEvents: true })
+    await send(added('b', 55), endOfInitial(60))
+    expect(changes.slice(2)).toEqual(['deleted a@5', 'updated b@55'])
+  })
+
+  test('does not tell of the deletion of what it can no longer read', async () => {
+    const { changes, send, clock } = await start([], { streams: true })
+    await send(added('a', 5), endOfInitial(10), { fail: expired() })
+    await clock.advance(500)
+    await send(added('a', 20, 8), endOfInitial(30))
+    expect(changes).toEqual(['added a@5'])
+  })
+
+  test('lists, once and for all, when the server does not know that, or never comes to the end', async () => {
+    const refused = await start([widgetJson('a', 5)])
+    expect(refused.changes).toEqual(['added a@5'])
+    await refused.send({ fail: expired() })
+    await refused.clock.advance(500)
+    expect(refused.state.lists).toBe(2)
+
+    const silent = await start([widgetJson('a', 5)], { streams: true })
+    await silent.clock.advance(180_000)
+    expect(silent.changes).toEqual(['added a@5'])
+  })
+})
+
+test('what nobody reads is left away before it is kept, also of one’s own writes', async () => {
+  const { reflector, send } = await start([widgetJson('a', 5)], { trim: (object) => ({ ...object, color: 'grey' }) })
+  await send(added('b', 11))
+  reflector.note(widget('a', 12, 'blue'))
+  expect(reflector.list().map(({ metadata, color }) => [metadata.name, color])).toEqual([
+    ['a', 'grey'],
+    ['b', 'grey'],
+  ])
 })
 
 describe('the answer to one’s own write', () => {

@@ -1,4 +1,3 @@
-import * as z from 'zod'
 import { hasReason } from './api-error.ts'
 import { backoffMs } from './backoff.ts'
 import { type Change, createCache, type Indexes, versionOf } from './cache.ts'
@@ -7,6 +6,7 @@ import { type Clock, pause, systemClock, unlessAborted } from './clock.ts'
 import type { Logger } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import { formatKey, type KubeObject, keyOf, type ObjectKey, type Resource } from './resource.ts'
+import { createReader, createSnapshot, readBookmark, type Snapshot } from './snapshot.ts'
 
 /** A local copy of a kind's objects, kept up to date by a watch. */
 export interface Reflector<T extends KubeObject> {
@@ -37,6 +37,8 @@ export interface ReflectorOptions<T extends KubeObject> extends Selection {
   /** In logs and metrics; that of the resource when left out. */
   name?: string
   indexes?: Indexes<T>
+  /** Leaves away what nobody reads, before the object is kept. */
+  trim?: (object: T) => T
   /** Called once for each change that shows in the copy, also those of `note`; must not be async. */
   onChange?: (change: Change<T>, origin: Origin) => void
   log: Logger
@@ -55,11 +57,6 @@ const watchSeconds = { from: 300, to: 600 } as const
 
 /** A watch that ends sooner, with nothing in it, counts as a failure, or it would be tried in a tight loop. */
 const shortWatchMs = 1_000
-
-const identitySchema = z.object({
-  metadata: z.object({ namespace: z.string().default(''), name: z.string(), resourceVersion: z.string() }),
-})
-const bookmarkSchema = z.object({ metadata: z.object({ resourceVersion: z.string() }) })
 
 class SilentWatch extends Error {
   constructor() {
@@ -82,6 +79,7 @@ const causeOf = (error: unknown, listed: boolean): keyof typeof sayings => {
 
 export const createReflector = <T extends KubeObject>(options: ReflectorOptions<T>): Reflector<T> => {
   const { client, resource, onChange, metrics, clock = systemClock, random = Math.random } = options
+  const { trim = (object) => object } = options
   const selection: Selection = {
     namespace: options.namespace,
     labelSelector: options.labelSelector,
@@ -91,6 +89,10 @@ export const createReflector = <T extends KubeObject>(options: ReflectorOptions<
   const log = options.log.child({ reflector: name })
   const cache = createCache(options.indexes)
   let lastSync = 0
+  /** Whether the copy is complete, so that a watch from there goes on with it. */
+  let listed = false
+  /** Whether the server gives all that is there as the first events of a watch: one request, and no page held on either side. */
+  let streams = true
   let markSynced = (): void => {}
   const synced = new Promise<void>((resolve) => {
     markSynced = resolve
@@ -116,62 +118,60 @@ export const createReflector = <T extends KubeObject>(options: ReflectorOptions<
     log.error({ err: error, kind: resource.kind, namespace: key?.namespace, name: key?.name }, 'left out: not readable')
   }
 
-  const identify = (json: unknown): z.infer<typeof identitySchema>['metadata'] | undefined => {
-    const identity = identitySchema.safeParse(json)
-    if (!identity.success) leaveOut(identity.error, undefined)
-    return identity.data?.metadata
-  }
+  const reader = createReader((json) => trim(resource.parse(json)), leaveOut)
 
-  const read = (json: unknown, key: ObjectKey): T | undefined => {
-    try {
-      return resource.parse(json)
-    } catch (error) {
-      leaveOut(error, key)
-      return undefined
-    }
-  }
-
-  const relist = async (): Promise<void> => {
+  /** What has come in is all there was at that version. */
+  const settle = (snapshot: Snapshot<T>, resourceVersion: string): void => {
+    deliver(cache.replace(snapshot.objects(), Number(resourceVersion), snapshot.unreadable()))
     metrics?.reflectorLists.inc({ name })
-    const { items, resourceVersion } = await listAll(client, resource, selection)
-    const objects: T[] = []
-    const unreadable = new Set<string>()
-    for (const item of items) {
-      const identity = identify(item)
-      const object = identity && read(item, identity)
-      if (object) objects.push(object)
-      else if (identity) unreadable.add(formatKey(identity))
-    }
-    deliver(cache.replace(objects, Number(resourceVersion), unreadable))
+    listed = true
     lastSync = clock.now().getTime()
     markSynced()
   }
 
   /** One's own write comes by again, and most of what comes by is that: reading is the dearest part of it. */
-  const isKnown = ({ resourceVersion, ...key }: z.infer<typeof identitySchema>['metadata']): boolean => {
+  const isKnown = ({ resourceVersion, ...key }: ObjectKey & { resourceVersion: string }): boolean => {
     const known = cache.get(formatKey(key))
     return known !== undefined && versionOf(known) >= Number(resourceVersion)
+  }
+
+  const list = async (): Promise<void> => {
+    const { items, resourceVersion } = await listAll(client, resource, selection)
+    const snapshot = createSnapshot(reader)
+    for (const item of items) snapshot.take('ADDED', item)
+    settle(snapshot, resourceVersion)
   }
 
   const take = ({ type, object: json }: WatchEvent): void => {
     lastSync = clock.now().getTime()
     if (type === 'BOOKMARK') {
-      cache.advance(Number(bookmarkSchema.parse(json).metadata.resourceVersion))
+      cache.advance(Number(readBookmark(json).resourceVersion))
       return
     }
-    const identity = identify(json)
+    const identity = reader.identify(json)
     if (!identity) return
     const version = Number(identity.resourceVersion)
     if (type === 'DELETED') {
       deliver(cache.remove(formatKey(identity), version))
     } else if (!isKnown(identity)) {
-      const object = read(json, identity)
+      const object = reader.read(json, identity)
       if (object) deliver(cache.put(object))
     }
     cache.advance(version)
   }
 
-  /** Reads a watch to its end; ends it when it falls silent. */
+  /** @returns whether that was all of the initial events */
+  const gather = (snapshot: Snapshot<T>, { type, object: json }: WatchEvent): boolean => {
+    if (type !== 'BOOKMARK') {
+      snapshot.take(type, json)
+      return false
+    }
+    const { resourceVersion, endsInitialEvents } = readBookmark(json)
+    if (endsInitialEvents) settle(snapshot, resourceVersion)
+    return endsInitialEvents
+  }
+
+  /** Reads a watch to its end, with all that is there first unless that is known; ends it when it falls silent. */
   const follow = async (signal: AbortSignal): Promise<number> => {
     metrics?.reflectorWatches.inc({ name })
     const silent = new AbortController()
@@ -180,17 +180,23 @@ export const createReflector = <T extends KubeObject>(options: ReflectorOptions<
     let events = 0
     try {
       const timeoutSeconds = Math.round(watchSeconds.from + random() * (watchSeconds.to - watchSeconds.from))
+      const from = listed
+        ? { resourceVersion: String(cache.completeTo()) }
+        : { resourceVersion: '', sendInitialEvents: true }
       const watch = client.watch(
         resource,
-        { ...selection, resourceVersion: String(cache.completeTo()), timeoutSeconds },
+        { ...selection, ...from, timeoutSeconds },
         AbortSignal.any([signal, silent.signal]),
       )
+      let snapshot = listed ? undefined : createSnapshot(reader)
       for await (const event of watch) {
         cancel()
         cancel = listen()
         events++
-        take(event)
+        if (!snapshot) take(event)
+        else if (gather(snapshot, event)) snapshot = undefined
       }
+      if (snapshot) throw new Error('the watch ended before all that is there had come')
       return events
     } finally {
       cancel()
@@ -199,18 +205,21 @@ export const createReflector = <T extends KubeObject>(options: ReflectorOptions<
 
   const run = async (signal: AbortSignal): Promise<void> => {
     let failures = 0
-    let listed = false
     while (!signal.aborted) {
       let watchedFrom: number | undefined
-      const lived = () => watchedFrom !== undefined && clock.now().getTime() - watchedFrom >= shortWatchMs
+      const lived = () => watchedFrom !== undefined && clock.monotonicMs() - watchedFrom >= shortWatchMs
       try {
-        if (!listed) await relist()
-        listed = true
-        watchedFrom = clock.now().getTime()
+        if (!listed && !streams) await list()
+        watchedFrom = clock.monotonicMs()
         const events = await follow(signal)
         failures = events > 0 || lived() ? 0 : failures + 1
       } catch (error) {
         if (signal.aborted) return
+        if (!listed && streams && (error instanceof SilentWatch || hasReason(error, 'Invalid', 'BadRequest'))) {
+          streams = false
+          log.info('the API server does not send initial events: listing')
+          continue
+        }
         failures = lived() ? 1 : failures + 1
         const cause = causeOf(error, listed)
         mark(cause)
@@ -230,7 +239,7 @@ export const createReflector = <T extends KubeObject>(options: ReflectorOptions<
     note: (object) => {
       const isKnown = cache.get(keyOf(object)) !== undefined
       if (!isKnown && versionOf(object) <= cache.completeTo()) return
-      deliver(cache.put(object), 'note')
+      deliver(cache.put(trim(object)), 'note')
     },
     lastSync: () => lastSync,
   }

@@ -6,6 +6,7 @@ import type {
   V1PersistentVolumeClaim,
   V1Pod,
   V1Secret,
+  V1Service,
   V1StorageClass,
 } from '@kubernetes/client-node'
 import * as z from 'zod'
@@ -26,6 +27,7 @@ export type Stored<T> = Omit<T, 'metadata'> & KubeObject
 export type Pod = Stored<V1Pod>
 export type PersistentVolumeClaim = Stored<V1PersistentVolumeClaim>
 export type Secret = Stored<V1Secret>
+export type Service = Stored<V1Service>
 export type Node = Stored<V1Node>
 export type DaemonSet = Stored<V1DaemonSet>
 export type Event = Stored<CoreV1Event>
@@ -49,6 +51,7 @@ export const claims = builtIn<PersistentVolumeClaim>({
   kind: 'PersistentVolumeClaim',
 })
 export const secrets = builtIn<Secret>({ ...core, plural: 'secrets', kind: 'Secret' })
+export const services = builtIn<Service>({ ...core, plural: 'services', kind: 'Service' })
 export const nodes = builtIn<Node>({ ...core, plural: 'nodes', kind: 'Node', namespaced: false })
 export const events = builtIn<Event>({ ...core, plural: 'events', kind: 'Event' })
 export const daemonSets = builtIn<DaemonSet>({

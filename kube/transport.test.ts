@@ -1,11 +1,12 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { KubeConfig } from '@kubernetes/client-node'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { ApiError } from './api-error.ts'
 import { createMetrics } from './metrics.ts'
 import { isAddressInfo } from './server.ts'
-import { createTransport } from './transport.ts'
+import { createManualClock } from './testing/manual-clock.ts'
+import { createTransport, MayNotWriteError, type TransportOptions } from './transport.ts'
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void
 
@@ -16,7 +17,7 @@ afterEach(() => {
 })
 
 /** A server of our own, for answers that a healthy API server gives too rarely. */
-const serve = async (handler: Handler, { timeoutMs = 5_000 } = {}) => {
+const serve = async (handler: Handler, options: Partial<TransportOptions> = {}) => {
   const server = createServer(handler)
   let connections = 0
   server.on('connection', () => connections++)
@@ -35,7 +36,10 @@ const serve = async (handler: Handler, { timeoutMs = 5_000 } = {}) => {
     { name: 'me', token: 'secret' },
   )
   const metrics = createMetrics()
-  const transport = createTransport(config, { metrics, userAgent: 'lamina-test/1', timeoutMs })
+  const transport = createTransport(config, {
+    ...{ metrics, userAgent: 'lamina-test/1', timeoutMs: 5_000, random: () => 0 },
+    ...options,
+  })
   return { transport, metrics, connections: () => connections }
 }
 
@@ -117,8 +121,51 @@ describe('a request', () => {
     )
     expect(await transport.send(patch)).toEqual({ asked: 3 })
     const counted = await metrics.text()
-    expect(counted).toContain('rest_client_requests_total{method="PATCH",code="429"} 2')
-    expect(counted).toContain('rest_client_requests_total{method="PATCH",code="200"} 1')
+    expect(counted).toMatch(/^rest_client_requests_total{method="PATCH",code="429",host="127\.0\.0\.1:\d+"} 2$/m)
+    expect(counted).toMatch(/^rest_client_requests_total{method="PATCH",code="200",host="127\.0\.0\.1:\d+"} 1$/m)
+  })
+
+  test('that changes something is not sent, nor sent again, by whom may not write', async () => {
+    let may = true
+    const seen: (string | undefined)[] = []
+    const { transport } = await serve(
+      (request, response) => {
+        seen.push(request.method)
+        may = false
+        json(response, {}, 429, { 'retry-after': '0' })
+      },
+      { mayWrite: () => may },
+    )
+    expect(await failure(transport.send(patch))).toBeInstanceOf(MayNotWriteError)
+    expect(await failure(transport.send(patch))).toBeInstanceOf(MayNotWriteError)
+    expect(seen, 'only once').toEqual(['PATCH'])
+    expect(await failure(transport.send(get)), 'reads are free').toMatchObject({ reason: 'TooManyRequests' })
+  })
+
+  test('that is refused holds back all others for as long', async () => {
+    const clock = createManualClock()
+    let asked = 0
+    const { transport } = await serve(
+      (_request, response) =>
+        ++asked === 1 ? json(response, {}, 429, { 'retry-after': '2' }) : json(response, { ok: true }),
+      { clock },
+    )
+    const first = transport.send(patch)
+    await vi.waitFor(() => expect(clock.pending()).toBe(1))
+    const others = Array.from({ length: 20 }, () => transport.send(get))
+    await clock.advance(1_999)
+    expect(asked).toBe(1)
+    await clock.advance(1)
+    expect(await Promise.all([first, ...others])).toHaveLength(21)
+    expect(asked).toBe(22)
+  })
+
+  test('refused for good names the flow that was too much', async () => {
+    const flow = { 'x-kubernetes-pf-flowschema-uid': 'fs', 'x-kubernetes-pf-prioritylevel-uid': 'pl' }
+    const { transport } = await serve((_request, response) => json(response, {}, 429, { 'retry-after': '0', ...flow }))
+    expect(String(await failure(transport.send(patch)))).toContain(
+      'PATCH /x [FlowSchema fs, PriorityLevelConfiguration pl]: ',
+    )
   })
 
   test('is not sent again for ever, nor when the server does not say when', async () => {

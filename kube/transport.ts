@@ -1,9 +1,10 @@
 import { type Agent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { text } from 'node:stream/consumers'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { KubeConfig } from '@kubernetes/client-node'
 import { apiErrorOfBody } from './api-error.ts'
+import { type Clock, systemClock } from './clock.ts'
+import { createFlowControl, retryDelay } from './flow-control.ts'
 import type { Metrics } from './metrics.ts'
 import { createSessions } from './session.ts'
 
@@ -26,8 +27,6 @@ export interface ApiRequest {
 }
 
 const defaultTimeoutMs = 30_000
-const retriesAtMost = 5
-const retryAfterAtMostSeconds = 10
 
 /** The server closed the connection just when we used it again, and has not seen the request. */
 class StaleConnection extends Error {}
@@ -56,11 +55,10 @@ const exchange = (url: string, { body, ...options }: Exchange): Promise<Incoming
 /** An aborted request fails in several ways; the signal knows why. */
 const becauseOf = (signal: AbortSignal, error: unknown): unknown => (signal.aborted ? signal.reason : error)
 
-/** Milliseconds to wait before the request is sent again, as the server asks, which has not begun it; undefined when the answer stands. */
-const retryDelay = (status: number, retryAfter: string | undefined): number | undefined => {
-  if ((status !== 429 && status !== 503) || retryAfter === undefined) return undefined
-  const seconds = Number(retryAfter)
-  return Number.isFinite(seconds) ? Math.min(Math.max(seconds, 0), retryAfterAtMostSeconds) * 1000 : undefined
+/** Which rule of API Priority and Fairness the request fell under: its reader asks for these objects by their uid. */
+const flowOf = ({ headers }: IncomingMessage): string => {
+  const uids = [headers['x-kubernetes-pf-flowschema-uid'], headers['x-kubernetes-pf-prioritylevel-uid']]
+  return uids.every((uid) => uid !== undefined) ? ` [FlowSchema ${uids[0]}, PriorityLevelConfiguration ${uids[1]}]` : ''
 }
 
 const parseJson = (what: string, body: string): unknown => {
@@ -81,11 +79,26 @@ async function* splitLines(body: IncomingMessage): AsyncIterable<string> {
   }
 }
 
-export const createTransport = (
-  config: KubeConfig,
-  options: { metrics?: Metrics | undefined; userAgent: string; timeoutMs?: number },
-): Transport => {
-  const { metrics, userAgent, timeoutMs = defaultTimeoutMs } = options
+export interface TransportOptions {
+  metrics?: Metrics | undefined
+  /** `name/version`; the API server takes the name as the field manager of creates and patches. */
+  userAgent: string
+  /** Asked before each try of a request that changes something. */
+  mayWrite?: () => boolean
+  /** For one try of a request, with its wait for a connection. */
+  timeoutMs?: number
+  clock?: Clock
+  random?: () => number
+}
+
+/** Who sends must not write any more: another may do so now. */
+export class MayNotWriteError extends Error {
+  override name = 'MayNotWriteError'
+}
+
+export const createTransport = (config: KubeConfig, options: TransportOptions): Transport => {
+  const { metrics, userAgent, mayWrite = () => true, timeoutMs = defaultTimeoutMs } = options
+  const { clock = systemClock, random = Math.random } = options
   const session = createSessions(config)
   const server = config.getCurrentCluster()?.server.replace(/\/+$/, '')
   if (!server) throw new Error('the kubeconfig has no current cluster: set current-context')
@@ -96,11 +109,15 @@ export const createTransport = (
     'user-agent': userAgent,
     ...(contentType ? { 'content-type': contentType } : {}),
   })
-  const count = (method: string, code: string): void => metrics?.requests.inc({ method, code })
+  const { host } = new URL(server)
+  const count = (method: string, code: string): void => metrics?.requests.inc({ method, code, host })
+  const control = createFlowControl(clock)
   const noAnswer = (what: string, cause: unknown): Error => new Error(`${what}: no answer from ${server}`, { cause })
 
   const sendOnce = async ({ method, path, body }: ApiRequest) => {
+    await control.open()
     const { headers, requests } = await session()
+    if (method !== 'GET' && !mayWrite()) throw new MayNotWriteError(`${method} ${path}: not sent, for another may lead`)
     const signal = AbortSignal.timeout(timeoutMs)
     try {
       const answer = await exchange(`${server}${path}`, {
@@ -110,7 +127,12 @@ export const createTransport = (
         signal,
         ...(body ? { body: JSON.stringify(body.json) } : {}),
       })
-      return { status: answer.statusCode ?? 0, retryAfter: answer.headers['retry-after'], body: await text(answer) }
+      return {
+        status: answer.statusCode ?? 0,
+        retryAfter: answer.headers['retry-after'],
+        flow: flowOf(answer),
+        body: await text(answer),
+      }
     } catch (error) {
       throw becauseOf(signal, error)
     }
@@ -123,6 +145,7 @@ export const createTransport = (
       count(request.method, String(answer.status))
       return answer
     } catch (error) {
+      if (error instanceof MayNotWriteError) throw error
       count(request.method, '<error>')
       if (error instanceof StaleConnection && request.method === 'GET') return undefined
       throw noAnswer(what, error)
@@ -134,11 +157,11 @@ export const createTransport = (
     for (let tries = 0; ; tries++) {
       const answer = await reach(request, what)
       if (!answer) continue
-      const { status, retryAfter, body } = answer
+      const { status, retryAfter, flow, body } = answer
       if (status >= 200 && status < 300) return parseJson(what, body)
-      const delay = retryDelay(status, retryAfter)
-      if (delay === undefined || tries >= retriesAtMost) throw apiErrorOfBody(what, status, body)
-      await sleep(delay)
+      const delay = retryDelay({ method: request.method, status, retryAfter, tries }, random)
+      if (delay === undefined) throw apiErrorOfBody(status === 429 ? `${what}${flow}` : what, status, body)
+      control.hold(delay)
     }
   }
 

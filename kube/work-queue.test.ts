@@ -1,4 +1,4 @@
-import { setImmediate as turn } from 'node:timers/promises'
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { createMetrics } from './metrics.ts'
@@ -68,6 +68,13 @@ describe('a work queue', () => {
     expect(started).toEqual(['a', 'a'])
     await end('a')
     expect(started).toEqual(['a', 'a'])
+  })
+
+  test('lets namespaces take turns, in the order of their keys’ arrival', async () => {
+    const { queue, started, end } = createBench({ concurrency: 1 })
+    for (const key of ['crowd/1', 'crowd/2', 'crowd/3', 'alone/1', 'crowd/4']) queue.add(key)
+    for (const key of ['crowd/1', 'crowd/2', 'alone/1', 'crowd/3', 'crowd/4']) await end(key)
+    expect(started).toEqual(['crowd/1', 'crowd/2', 'alone/1', 'crowd/3', 'crowd/4'])
   })
 
   test('takes keys before it runs', async () => {
@@ -183,11 +190,33 @@ describe('a work queue', () => {
     queue.add('b')
     await end('a', new Error('no'))
     const text = await metrics.text()
-    expect(text).toContain('workqueue_adds_total{name="test"} 2')
-    expect(text).toContain('workqueue_depth{name="test"} 0')
-    expect(text).toContain('workqueue_retries_total{name="test"} 1')
+    expect(text).toContain('workqueue_adds_total{name="test",controller="test"} 2')
+    expect(text).toContain('workqueue_depth{name="test",controller="test"} 0')
+    expect(text).toContain('workqueue_retries_total{name="test",controller="test"} 1')
+    expect(text).toContain('workqueue_work_duration_seconds_count{name="test",controller="test"} 1')
+    expect(text).toContain('controller_runtime_reconcile_errors_total{controller="test"} 1')
+    expect(text).toContain('controller_runtime_max_concurrent_reconciles{controller="test"} 1')
     expect(text).toContain('controller_runtime_reconcile_total{controller="test",result="error"} 1')
     expect(text).toContain('controller_runtime_active_workers{controller="test"} 1')
+  })
+
+  test('tells how long the work going on has taken, whenever it is asked', async () => {
+    const metrics = createMetrics()
+    const { queue, end } = createBench({ metrics })
+    const told = async () => {
+      const text = await metrics.text()
+      const of = (name: string) => Number(new RegExp(`^${name}{.*} (.*)$`, 'm').exec(text)?.[1])
+      return [of('workqueue_unfinished_work_seconds'), of('workqueue_longest_running_processor_seconds')] as const
+    }
+    expect(await told()).toEqual([0, 0])
+    queue.add('a')
+    queue.add('b')
+    await sleep(20)
+    const [all, longest] = await told()
+    expect(longest).toBeGreaterThan(0.015)
+    expect(all).toBeGreaterThan(longest * 1.5)
+    for (const key of ['a', 'b']) await end(key)
+    expect(await told()).toEqual([0, 0])
   })
 
   test('whatever comes in what order: no key twice at a time, no more than allowed, and each is worked on after its last add', async () => {

@@ -1,12 +1,14 @@
 import { backoffMs } from './backoff.ts'
 import { type Clock, systemClock } from './clock.ts'
+import { createFairLine } from './fair-line.ts'
 import type { Logger } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import { parseKey } from './resource.ts'
 
 /**
  * Keys that wait to be worked on. A key waits at most once, is never worked on
- * twice at a time, and comes again when it was added while worked on.
+ * twice at a time, and comes again when it was added while worked on. Namespaces
+ * take turns ({@link createFairLine}).
  */
 export interface WorkQueue {
   add(key: string): void
@@ -43,9 +45,9 @@ export const createWorkQueue = (options: WorkQueueOptions): WorkQueue => {
   const backoff = { baseMs: baseBackoffMs, capMs: options.maxBackoffMs ?? defaultMaxBackoffMs }
   const log = options.log.child({ controller: name })
 
-  /** In order of arrival, each with the time of its arrival. */
-  const waiting = new Map<string, number>()
-  const processing = new Set<string>()
+  const waiting = createFairLine()
+  /** With the time of their start. */
+  const processing = new Map<string, number>()
   /** Added while worked on. */
   const again = new Set<string>()
   const delayed = new Map<string, { at: number; cancel: () => void }>()
@@ -55,7 +57,7 @@ export const createWorkQueue = (options: WorkQueueOptions): WorkQueue => {
 
   const add: WorkQueue['add'] = (key) => {
     if (state === 'stopping' || waiting.has(key) || again.has(key)) return
-    metrics?.queueAdds.inc({ name })
+    metrics?.queueAdds.inc(labels)
     if (processing.has(key)) {
       again.add(key)
       return
@@ -64,15 +66,18 @@ export const createWorkQueue = (options: WorkQueueOptions): WorkQueue => {
     pump()
   }
 
+  const labels = { name, controller: name }
+  const tellDepth = (): void => metrics?.queueDepth.set(waiting.size(), labels)
+
   const enqueue = (key: string): void => {
-    waiting.set(key, performance.now())
-    metrics?.queueDepth.set(waiting.size, { name })
+    waiting.add(key, performance.now())
+    tellDepth()
   }
 
   const addAfter: WorkQueue['addAfter'] = (key, ms) => {
     if (ms <= 0) return add(key)
     if (state === 'stopping') return
-    const at = clock.now().getTime() + ms
+    const at = clock.monotonicMs() + ms
     const earlier = delayed.get(key)
     if (earlier && earlier.at <= at) return
     earlier?.cancel()
@@ -87,7 +92,7 @@ export const createWorkQueue = (options: WorkQueueOptions): WorkQueue => {
     const count = (failures.get(key) ?? 0) + 1
     failures.set(key, count)
     const ms = backoffMs(count, backoff, random)
-    metrics?.queueRetries.inc({ name })
+    metrics?.queueRetries.inc(labels)
     log.error({ err: error, ...parseKey(key), failures: count, retryMs: Math.round(ms) }, 'failed: trying again')
     addAfter(key, ms)
   }
@@ -107,9 +112,13 @@ export const createWorkQueue = (options: WorkQueueOptions): WorkQueue => {
 
   const work = async (key: string): Promise<void> => {
     const started = performance.now()
+    processing.set(key, started)
     const result = await attempt(key)
-    metrics?.reconcileSeconds.observe((performance.now() - started) / 1000, { controller: name })
+    const seconds = (performance.now() - started) / 1000
+    metrics?.reconcileSeconds.observe(seconds, { controller: name })
+    metrics?.workSeconds.observe(seconds, labels)
     metrics?.reconciles.inc({ controller: name, result })
+    if (result === 'error') metrics?.reconcileErrors.inc({ controller: name })
     processing.delete(key)
     metrics?.activeWorkers.set(processing.size, { controller: name })
     if (again.delete(key) && state === 'running') enqueue(key)
@@ -118,14 +127,13 @@ export const createWorkQueue = (options: WorkQueueOptions): WorkQueue => {
   }
 
   const pump = (): void => {
-    for (const [key, since] of waiting) {
-      if (state !== 'running' || processing.size >= concurrency) return
-      waiting.delete(key)
-      processing.add(key)
-      metrics?.queueDepth.set(waiting.size, { name })
+    while (state === 'running' && processing.size < concurrency) {
+      const next = waiting.next()
+      if (!next) return
+      tellDepth()
+      metrics?.queueSeconds.observe((performance.now() - next.since) / 1000, labels)
+      void work(next.key)
       metrics?.activeWorkers.set(processing.size, { controller: name })
-      metrics?.queueSeconds.observe((performance.now() - since) / 1000, { name })
-      void work(key)
     }
   }
 
@@ -136,6 +144,17 @@ export const createWorkQueue = (options: WorkQueueOptions): WorkQueue => {
     delayed.clear()
     if (processing.size === 0) ended()
   }
+
+  metrics?.maxWorkers.set(concurrency, { controller: name })
+  metrics?.onRead(() => {
+    const now = performance.now()
+    const seconds = [...processing.values()].map((started) => (now - started) / 1000)
+    metrics.unfinishedSeconds.set(
+      seconds.reduce((sum, each) => sum + each, 0),
+      labels,
+    )
+    metrics.longestSeconds.set(Math.max(0, ...seconds), labels)
+  })
 
   return {
     add,

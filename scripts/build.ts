@@ -21,6 +21,7 @@ const programs = {
   'before-uninstall.cjs': 'controller/before-uninstall.ts',
   'agent.cjs': 'runtime-shim/agent/main.ts',
   'prepare.cjs': 'runtime-shim/agent/prepare/main.ts',
+  'image-fetcher.cjs': 'runtime-shim/agent/cache/fetcher/main.ts',
   'overlay-preparer.cjs': 'runtime-shim/agent/overlay/preparer/main.ts',
   'overlay-worker.cjs': 'runtime-shim/agent/overlay/worker/main.ts',
   'lamina-runtime.cjs': 'runtime-shim/runtime/main.ts',
@@ -71,7 +72,7 @@ const main = async (): Promise<void> => {
     await fetchForeignPackages(root, arch, modules)
   const bundles = [
     ...(['controller.cjs', 'before-uninstall.cjs', 'agent.cjs', 'prepare.cjs'] as const),
-    ...(['overlay-preparer.cjs', 'overlay-worker.cjs', 'lamina-runtime.cjs'] as const),
+    ...(['image-fetcher.cjs', 'overlay-preparer.cjs', 'overlay-worker.cjs', 'lamina-runtime.cjs'] as const),
   ]
   await build(dir, bundles, { arch })
   process.stdout.write(`built ${dir} for ${arch}: --build-arg NODE_PACKAGE=node-linux-${arch}\n`)

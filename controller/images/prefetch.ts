@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { V1DaemonSet } from '@kubernetes/client-node'
-import type { ContainerImage, ContainerImageStatus } from '../../crds/container-image.ts'
+import { type ContainerImage, type ContainerImageStatus, pullSecretsOf } from '../../crds/container-image.ts'
 import {
   annotations,
   apiVersion,
@@ -14,6 +14,7 @@ import {
 } from '../../kube/names.ts'
 import type { DaemonSet, Pod } from '../../kube/resources.ts'
 import { type ConditionVerdict, verdict } from '../conditions.ts'
+import type { PullSecret } from '../instances/base.ts'
 import { pullSecretMounts, pullSecretVolumes } from '../instances/pod-volumes.ts'
 import { prepareContainer, restrictedContext } from '../unprivileged.ts'
 import { countTroubledReady, type NodeTrouble, troublesOf } from './node-troubles.ts'
@@ -30,6 +31,9 @@ const hold = (image: string) => ({
   resources: { requests: { cpu: '1m', memory: '4Mi' } },
   securityContext: restrictedContext,
 })
+
+const requiredSecrets = ({ spec }: ContainerImage): PullSecret[] =>
+  pullSecretsOf(spec.source).map(({ name }) => ({ name, optional: false }))
 
 const podTemplate = (image: ContainerImage, { reference, platform }: Resolved, operatorImage: string) => ({
   metadata: {
@@ -48,9 +52,9 @@ const podTemplate = (image: ContainerImage, { reference, platform }: Resolved, o
       'kubernetes.io/arch': platform.architecture,
       [readyNodeLabel]: 'true',
     },
-    initContainers: [prepareContainer(operatorImage, { volumeMounts: pullSecretMounts(image) })],
+    initContainers: [prepareContainer(operatorImage, { volumeMounts: pullSecretMounts(requiredSecrets(image)) })],
     containers: [hold(operatorImage)],
-    volumes: pullSecretVolumes(image),
+    volumes: pullSecretVolumes(requiredSecrets(image)),
   },
 })
 

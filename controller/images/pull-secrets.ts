@@ -1,18 +1,35 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type ContainerImage, pullSecretsOf } from '../../crds/container-image.ts'
+import { hasReason, type KubeClient } from '../../kube/client.ts'
 import { secrets } from '../../kube/resources.ts'
 import { mergeDockerConfigs } from '../../runtime-shim/image/docker-config.ts'
 import type { RegistryAccess } from '../../runtime-shim/image/skopeo.ts'
-import type { Context } from '../context.ts'
+import type { Settings } from '../settings.ts'
+
+interface PullSecretContext {
+  client: Pick<KubeClient, 'get'>
+  settings: Pick<Settings, 'scratchDir'>
+}
 
 /** A pull secret is not what it must be. */
 export class PullSecretError extends Error {
   override name = 'PullSecretError'
 }
 
-const pullSecretText = async ({ client }: Context, namespace: string, name: string): Promise<string> => {
-  const secret = await client.get(secrets, { namespace, name })
+/** Where the administrator has given the right for some namespaces only. */
+const notPermitted = (error: unknown, namespace: string, name: string): unknown =>
+  hasReason(error, 'Forbidden')
+    ? new PullSecretError(
+        `the controller may not read the Secret "${name}" of pullSecrets: an administrator lets it read those of namespace ${namespace} (pullSecretNamespaces of the chart)`,
+        { cause: error },
+      )
+    : error
+
+const pullSecretText = async ({ client }: PullSecretContext, namespace: string, name: string): Promise<string> => {
+  const secret = await client.get(secrets, { namespace, name }).catch((error: unknown) => {
+    throw notPermitted(error, namespace, name)
+  })
   if (!secret) {
     throw new PullSecretError(
       `pullSecrets names the Secret "${name}", which is not in namespace ${namespace}: create it there`,
@@ -34,7 +51,7 @@ const pullSecretText = async ({ client }: Context, namespace: string, name: stri
  * @throws PullSecretError, DockerConfigError
  */
 export const withRegistryAccess = async <T>(
-  context: Context,
+  context: PullSecretContext,
   { metadata: { namespace }, spec }: ContainerImage,
   act: (access: RegistryAccess) => Promise<T>,
 ): Promise<T> => {

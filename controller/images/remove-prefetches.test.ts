@@ -17,6 +17,7 @@ const cluster = (present: string[], { noticesAfterMs = 2_000, podsEndAfterMs = 8
   const there = new Map(present.map((name) => [name, prefetch(name)]))
   const clock: Clock = {
     now: () => new Date(ms),
+    monotonicMs: () => ms,
     setTimeout: (fn, wait) => {
       queueMicrotask(() => {
         ms += wait

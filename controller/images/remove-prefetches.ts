@@ -36,10 +36,10 @@ const untilStill = async (
   { stillMs, longestMs }: { stillMs: number; longestMs: number },
   ask: () => Promise<boolean>,
 ): Promise<void> => {
-  const start = clock.now().getTime()
+  const start = clock.monotonicMs()
   for (let since = start; !signal.aborted; ) {
     const isSo = await ask()
-    const now = clock.now().getTime()
+    const now = clock.monotonicMs()
     if (!isSo) since = now
     if ((isSo && now - since >= stillMs) || now - start >= longestMs) return
     await pause(clock, lookEveryMs, signal)

@@ -22,7 +22,7 @@ export type Finding =
   | { kind: 'failed'; reason: string; message: string }
   /** What the spec names is there, and is not what it must be: one of the two has to change. */
   | { kind: 'unsuitable'; reason: string; message: string }
-  /** The administrator has not opened this source to the namespace. */
+  /** The administrator has not opened this source to the namespace, or not for want of a signature. */
   | { kind: 'notAllowed'; reason: string; message: string }
 
 type Source = ContainerImage['spec']['source']
@@ -121,6 +121,7 @@ const registryReasons: Record<RegistryError['kind'], string> = {
   Unreachable: 'RegistryUnreachable',
   NoPlatform: 'PlatformNotFound',
   NoSpace: 'NoSpace',
+  Refused: 'ImageRefusedByPolicy',
   Other: 'ResolveFailed',
 }
 
@@ -144,8 +145,13 @@ const reasonOf = (error: unknown): string | undefined => {
   return error instanceof PullSecretError || error instanceof DockerConfigError ? 'PullSecretInvalid' : undefined
 }
 
-const isUnsuitable = (error: unknown): boolean =>
-  error instanceof DigestMismatchError || (error instanceof ClaimError && error.reason === 'ClaimUnsuitable')
+/** How a failed look is taken: whether trying again can mend it, and whose doing would. */
+const failureOf = (error: Error): 'failed' | 'unsuitable' | 'notAllowed' => {
+  if (error instanceof RegistryError && error.kind === 'Refused') return 'notAllowed'
+  const isUnsuitable =
+    error instanceof DigestMismatchError || (error instanceof ClaimError && error.reason === 'ClaimUnsuitable')
+  return isUnsuitable ? 'unsuitable' : 'failed'
+}
 
 const sourceKind = ({ file, volume }: Source): SourceKind | undefined => {
   if (file) return 'file'
@@ -169,7 +175,6 @@ export const find = async (context: Context, image: ContainerImage): Promise<Fin
     const reason = reasonOf(error)
     if (reason === undefined || !(error instanceof Error)) throw error
     const late = `no answer within ${longestMs / 1000} s; it is tried again`
-    const message = isTimeout(error) ? late : error.message
-    return { kind: isUnsuitable(error) ? 'unsuitable' : 'failed', reason, message }
+    return { kind: failureOf(error), reason, message: isTimeout(error) ? late : error.message }
   }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { condition, digestOf, genImage, genResolved } from '../../test/gen/objects.ts'
-import { settled } from './reconcile.ts'
+import { settled } from './look.ts'
 import { digestOfFile, sourceHashOf } from './source-hash.ts'
 
 const registry = { registry: { image: 'registry.example/debian:12' } }

@@ -8,7 +8,7 @@ import { statusAfter } from './status.ts'
 const now = new Date('2026-01-01T12:00:00Z')
 const resolved: Finding = { kind: 'resolved', resolved: genResolved() }
 const statusOf = (finding: Finding, prefetch: PrefetchFinding = { kind: 'none' }) =>
-  statusAfter(genImage('tools'), { finding, prefetch }, now)
+  statusAfter(genImage('tools'), { finding, refresh: { kind: 'looked' }, prefetch }, now)
 const told = (...given: Parameters<typeof statusOf>) =>
   Object.fromEntries(
     (statusOf(...given).conditions ?? []).map(({ type, status, reason }) => [type, `${status} ${reason}`]),

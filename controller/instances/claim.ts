@@ -61,6 +61,25 @@ export const withdrawClaims = async (context: Context, instance: Instance): Prom
   if (held.length > 0) await context.serially(held.map(claimKeyOf), () => withdraw(context, instance))
 }
 
+const allocationNow = (context: Context, instance: Instance): Allocation => {
+  const now = context.clock.now()
+  return allocate(
+    asClaimant(instance, now),
+    overlaysOf(context, instance),
+    waitingOthers(instance, rivalsOf(context, instance)),
+    timestamp(now),
+  )
+}
+
+/** What stands in the way of a claim, were it made now; undefined when nothing does. */
+export const obstacleOf = (
+  context: Context,
+  instance: Instance,
+): Exclude<Allocation, { kind: 'granted' }> | undefined => {
+  const allocation = allocationNow(context, instance)
+  return allocation.kind === 'granted' ? undefined : allocation
+}
+
 /**
  * Claims all overlays of the instance or none (DESIGN §4, step 2). The first
  * writer's image becomes the overlay's base.
@@ -70,13 +89,7 @@ export const withdrawClaims = async (context: Context, instance: Instance): Prom
 export const claimOverlays = (context: Context, instance: Instance, base: OverlayBase): Promise<Allocation> => {
   const concerned = [...overlaysOf(context, instance).values(), ...heldBy(context, instance)]
   return context.serially(concerned.map(claimKeyOf), async () => {
-    const now = context.clock.now()
-    const allocation = allocate(
-      asClaimant(instance, now),
-      overlaysOf(context, instance),
-      waitingOthers(instance, rivalsOf(context, instance)),
-      timestamp(now),
-    )
+    const allocation = allocationNow(context, instance)
     if (allocation.kind !== 'granted') return allocation
     try {
       for (const { overlay, attachments, writes } of allocation.claims) {

@@ -3,6 +3,7 @@ import { pendingReason } from '../../kube/names.ts'
 import { isHopeless, isNodeReason } from '../../kube/node-reasons.ts'
 import type { Pod } from '../../kube/resources.ts'
 import { type ConditionVerdict, conditionOf, type Standing, verdict } from '../conditions.ts'
+import { type NextPod, retryWords } from './lifecycle/next-pod.ts'
 import {
   agentTrouble,
   endOf,
@@ -11,7 +12,6 @@ import {
   isRunning,
   isTerminal,
   isUnscheduled,
-  neverRan,
   startFailed,
   startFailure,
   type Trouble,
@@ -69,27 +69,31 @@ const keptBefore = (pod: Pod, { metadata: { generation }, status }: Instance): T
   return isOfStart ? { reason, message } : undefined
 }
 
-const ofEndedPod = (pod: Pod, { spec }: Instance): Verdicts => {
-  const failure = startFailure(pod)
-  if (failure) return kept(agentTrouble(pod) ?? failure)
-  const message = endOf(pod)
-  if (spec.restartPolicy === 'Always' || neverRan(pod)) {
-    return { ...bothReady, ...notRunning('progressing', { reason: 'PodFailed', message }) }
-  }
-  if (pod.status?.phase === 'Failed') return { ...bothReady, ...notRunning('stalled', { reason: 'Failed', message }) }
-  return {
-    ...bothReady,
-    running: verdict('Running', 'False', 'Completed', message),
-    standing: { kind: 'ready', reason: 'Completed', message },
-  }
-}
-
 /** What more than the pod itself there is to say of it. */
 export interface AboutPod {
   /** An overlay whose volume cannot be made. */
   unprovisioned?: Trouble | undefined
   /** An overlay that has been deleted while the pod may have it mounted. */
   deleted?: Trouble | undefined
+  /** Whether another follows it. */
+  next?: NextPod | undefined
+}
+
+const ofEndedPod = (pod: Pod, { next }: AboutPod): Verdicts => {
+  const retry = next?.kind === 'due' ? `; ${retryWords(next.backoff)}` : ''
+  const failure = startFailure(pod)
+  if (failure) {
+    const { reason, message } = agentTrouble(pod) ?? failure
+    return kept({ reason, message: `${message}${retry}` })
+  }
+  const message = `${endOf(pod)}${retry}`
+  if (next?.kind === 'due') return { ...bothReady, ...notRunning('progressing', { reason: 'PodFailed', message }) }
+  if (pod.status?.phase === 'Failed') return { ...bothReady, ...notRunning('stalled', { reason: 'Failed', message }) }
+  return {
+    ...bothReady,
+    running: verdict('Running', 'False', 'Completed', message),
+    standing: { kind: 'ready', reason: 'Completed', message },
+  }
 }
 
 const ofRunningPod = (pod: Pod, { deleted }: AboutPod): Verdicts => {
@@ -103,7 +107,7 @@ const ofRunningPod = (pod: Pod, { deleted }: AboutPod): Verdicts => {
 }
 
 export const ofPod = (pod: Pod, about: AboutPod, instance: Instance): Verdicts => {
-  if (isTerminal(pod)) return ofEndedPod(pod, instance)
+  if (isTerminal(pod)) return ofEndedPod(pod, about)
   if (isRunning(pod)) return ofRunningPod(pod, about)
   const trouble = agentTrouble(pod) ?? startFailure(pod) ?? (isUnscheduled(pod) ? about.unprovisioned : undefined)
   if (trouble) return kept(trouble)

@@ -33,8 +33,9 @@ export const hasEnded = (pod: Pod): boolean => Boolean(mainStatus(pod)?.state?.t
 
 const oneLine = (text: string): string => text.replaceAll(/\s+/g, ' ').trim()
 
-/** The runtime's own words in what the kubelet says of a failed start. */
-const runtimeWords = (message: string): string => oneLine(/lamina: (.*)$/s.exec(message)?.[1] ?? message)
+/** The runtime's own words, or runc's, in what the kubelet says of a failed start. */
+const runtimeWords = (message: string): string =>
+  oneLine(/(?:lamina|unable to start container process): (.*)$/s.exec(message)?.[1] ?? message)
 
 /** Reason of an Instance whose process could not be started. */
 export const startFailed = 'StartFailed'
@@ -62,6 +63,27 @@ export const startFailure = (pod: Pod): Trouble | undefined => {
  */
 export const neverRan = (pod: Pod): boolean =>
   isTerminal(pod) && (mainStatus(pod) === undefined || failedStart(mainStatus(pod)?.state) !== undefined)
+
+/** When its process started; that of a start that failed never did. */
+export const mainStartTime = (pod: Pod): string | undefined => {
+  const state = mainStatus(pod)?.state
+  const started = failedStart(state) ? undefined : (state?.running ?? state?.terminated)?.startedAt
+  return started && String(started)
+}
+
+export const mainFinishTime = (pod: Pod): string | undefined => {
+  const finished = mainStatus(pod)?.state?.terminated?.finishedAt
+  return finished && String(finished)
+}
+
+/** How long its process has run, or ran. */
+export const ranForMs = (pod: Pod, now: Date): number => {
+  const started = mainStartTime(pod)
+  const finished = mainFinishTime(pod)
+  return started === undefined
+    ? 0
+    : (finished === undefined ? now.getTime() : Date.parse(finished)) - Date.parse(started)
+}
 
 const podCondition = ({ status }: Pod, type: string) => status?.conditions?.find((condition) => condition.type === type)
 

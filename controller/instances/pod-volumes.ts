@@ -1,5 +1,4 @@
 import type { V1Container, V1Volume, V1VolumeMount } from '@kubernetes/client-node'
-import { type ContainerImage, pullSecretsOf } from '../../crds/container-image.ts'
 import type { InstanceSpec } from '../../crds/instance.ts'
 import type { OverlayBase, PersistentOverlay } from '../../crds/persistent-overlay.ts'
 import { parseVolumeReference } from '../../kube/image-source.ts'
@@ -14,6 +13,7 @@ import {
   pullSecretVolume,
 } from '../../kube/names.ts'
 import { formatQuantity, parseQuantity } from '../../kube/quantity.ts'
+import type { PullSecret } from './base.ts'
 
 /** An overlay with the claim that holds it. */
 export interface ClaimedOverlay {
@@ -24,7 +24,7 @@ export interface ClaimedOverlay {
 /** What the pod of an instance has for the runtime to mount. */
 export interface VolumeParts {
   spec: InstanceSpec
-  image: ContainerImage
+  pullSecrets: readonly PullSecret[]
   chosen: OverlayBase
   overlays: readonly ClaimedOverlay[]
 }
@@ -64,14 +64,14 @@ const baseOf = ({ chosen: { reference }, overlays }: VolumeParts): V1Volume[] =>
 }
 
 /** The kubelet may read these secrets for the pod's node; nobody else there needs to. */
-export const pullSecretVolumes = ({ spec: { source } }: ContainerImage): V1Volume[] =>
-  pullSecretsOf(source).map(({ name }, index) => ({
+export const pullSecretVolumes = (secrets: readonly PullSecret[]): V1Volume[] =>
+  secrets.map(({ name, optional }, index) => ({
     name: pullSecretVolume(index),
-    secret: { secretName: name },
+    secret: { secretName: name, ...(optional ? { optional } : {}) },
   }))
 
-export const pullSecretMounts = ({ spec: { source } }: ContainerImage): V1VolumeMount[] =>
-  pullSecretsOf(source).map((_, index) => ({
+export const pullSecretMounts = (secrets: readonly PullSecret[]): V1VolumeMount[] =>
+  secrets.map((_, index) => ({
     name: pullSecretVolume(index),
     mountPath: pullSecretMountPath(index),
     readOnly: true,
@@ -84,7 +84,7 @@ export const ourVolumes = (parts: VolumeParts): V1Volume[] => [
   })),
   ...(writes(parts.spec) ? [] : [ephemeralOf(parts.spec)]),
   ...baseOf(parts),
-  ...pullSecretVolumes(parts.image),
+  ...pullSecretVolumes(parts.pullSecrets),
 ]
 
 const isBlock = ({ overlay }: ClaimedOverlay): boolean => overlay.spec.storage.volumeMode === 'Block'
@@ -104,7 +104,7 @@ export const ourMounts = (
       ...places.filter(({ block }) => !block).map(({ name, path }) => ({ name, mountPath: path })),
       ...(writes(parts.spec) ? [] : [{ name: ephemeralVolume, mountPath: ephemeralMountPath }]),
       ...baseOf(parts).map(({ name }) => ({ name, mountPath: baseMountPath, readOnly: true })),
-      ...pullSecretMounts(parts.image),
+      ...pullSecretMounts(parts.pullSecrets),
     ],
     ...(devices.length > 0 ? { volumeDevices: devices } : {}),
   }

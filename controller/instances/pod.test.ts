@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import { digestOf, genImage, genInstance, genOverlay, genResolved } from '../../test/gen/objects.ts'
+import { digestOf, genInstance, genOverlay, genResolved } from '../../test/gen/objects.ts'
 import { type PodParts, podOf, templateHash } from './pod.ts'
 
 const parts = (spec: object, { config = {}, ...more }: Partial<PodParts> & { config?: object } = {}): PodParts => ({
   instance: genInstance('dev', { spec: { imageRef: { name: 'debian' }, ...spec } }),
-  image: genImage('debian'),
+  pullSecrets: [],
   chosen: genResolved('a', config),
   overlays: [],
   placeholderImage: 'lamina:1',
@@ -30,6 +30,24 @@ describe('the pod of an instance', () => {
         nodeSelector: { 'kubernetes.io/os': 'linux', 'kubernetes.io/arch': 'amd64' },
       },
     })
+  })
+
+  test.each([
+    ["the image's own program", { entrypoint: 'Image' }, 'SIGINT'],
+    ['another program', { command: ['serve'] }, 'SIGINT'],
+    ['one that idles', {}, undefined],
+  ])("carries the image's stop signal for %s", (_, spec, signal) => {
+    const { annotations = {} } = pod(spec, { config: { stopSignal: 'SIGINT' } }).metadata ?? {}
+    expect(annotations['lamina.dev/stop-signal']).toBe(signal)
+  })
+
+  test('asks for a report of its use where that matters, and is not another pod for it', () => {
+    expect(pod({ idleTimeoutSeconds: 60 }).metadata?.annotations).toHaveProperty(['lamina.dev/report-idle'])
+    expect(pod({}).metadata?.annotations).not.toHaveProperty(['lamina.dev/report-idle'])
+    const hashes = [{}, { idleTimeoutSeconds: 60 }, { activeDeadlineSeconds: 1 }, { updatePolicy: 'Recreate' }].map(
+      (spec) => templateHash(parts(spec)),
+    )
+    expect(new Set(hashes).size).toBe(1)
   })
 
   test('mounts each overlay where the runtime looks for it', () => {
@@ -106,13 +124,16 @@ describe('the pod of an instance', () => {
   })
 
   test('pull secrets are volumes, so that the node reads only those of its own pods', () => {
-    const image = genImage('debian', {
-      spec: { source: { registry: { image: 'x', pullSecrets: [{ name: 'registry' }] } } },
-    })
-    expect(pod({}, { image }).spec?.volumes).toContainEqual({
-      name: 'lamina-pull-0',
-      secret: { secretName: 'registry' },
-    })
+    const pullSecrets = [
+      { name: 'registry', optional: false },
+      { name: 'remembered', optional: true },
+    ]
+    expect(pod({}, { pullSecrets }).spec?.volumes).toEqual(
+      expect.arrayContaining([
+        { name: 'lamina-pull-0', secret: { secretName: 'registry' } },
+        { name: 'lamina-pull-1', secret: { secretName: 'remembered', optional: true } },
+      ]),
+    )
   })
 })
 

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { V1Affinity, V1Container, V1EnvVar, V1Pod, V1PodSpec, V1SecurityContext } from '@kubernetes/client-node'
 import type { ImageConfig } from '../../crds/common.ts'
-import type { ContainerImage } from '../../crds/container-image.ts'
 import type { Instance, InstanceSpec } from '../../crds/instance.ts'
 import type { OverlayBase } from '../../crds/persistent-overlay.ts'
 import {
@@ -15,13 +14,15 @@ import {
   runtimeClassName,
 } from '../../kube/names.ts'
 import { prepareContainer } from '../unprivileged.ts'
+import type { PullSecret } from './base.ts'
+import { reportAtChanges } from './lifecycle/idle.ts'
 import { type ClaimedOverlay, ourMounts, ourVolumes, type VolumeParts } from './pod-volumes.ts'
 import { applyTemplate } from './template.ts'
 
 export interface PodParts {
   instance: Instance
-  /** Where its pull secrets are named. */
-  image: ContainerImage
+  /** That the node reads its image with. */
+  pullSecrets: readonly PullSecret[]
   /** What it runs on. */
   chosen: OverlayBase
   /** In the order of the instance's spec, each with its claim. */
@@ -47,6 +48,9 @@ const environment = (config: ImageConfig, own: readonly V1EnvVar[]): V1EnvVar[] 
   return [...imageEnv(config).filter(({ name }) => !names.has(name)), ...own]
 }
 
+const idles = ({ command, args, entrypoint, restartPolicy }: InstanceSpec): boolean =>
+  !command && !args && (entrypoint ?? (restartPolicy === 'Always' ? 'Idle' : 'Image')) === 'Idle'
+
 /** `command` and `args` as Kubernetes has them over an image; Idle waits to be exec'd into. */
 const processOf = (spec: InstanceSpec, config: ImageConfig): Pick<V1Container, 'command' | 'args'> => {
   const { entrypoint = [], cmd = [] } = config
@@ -59,8 +63,7 @@ const processOf = (spec: InstanceSpec, config: ImageConfig): Pick<V1Container, '
       ? { command: escaped(entrypoint), args: spec.args }
       : { command: [program], args: rest }
   }
-  const choice = spec.entrypoint ?? (spec.restartPolicy === 'Always' ? 'Idle' : 'Image')
-  if (choice === 'Idle') return { command: [...idleCommand], args: [] }
+  if (idles(spec)) return { command: [...idleCommand], args: [] }
   const [program = '', ...rest] = [...entrypoint, ...cmd]
   return { command: escaped([program]), args: escaped(rest) }
 }
@@ -90,8 +93,8 @@ const userOf = (spec: InstanceSpec, { user = '' }: ImageConfig): V1SecurityConte
   return { runAsUser: Number(uid), ...(gid === undefined ? {} : { runAsGroup: Number(gid) }) }
 }
 
-const volumePartsOf = ({ instance: { spec }, image, chosen, overlays }: PodParts): VolumeParts => ({
-  ...{ spec, image, chosen, overlays },
+const volumePartsOf = ({ instance: { spec }, pullSecrets, chosen, overlays }: PodParts): VolumeParts => ({
+  ...{ spec, pullSecrets, chosen, overlays },
 })
 
 const mainContainer = (parts: PodParts): V1Container => {
@@ -163,6 +166,7 @@ export const templateHash = (parts: PodParts): string => {
 /** The instance's pod: named as it is, so one name fences one pod. */
 export const podOf = (parts: PodParts): V1Pod => {
   const { metadata, spec } = parts.instance
+  const { stopSignal } = parts.chosen.config
   const template = spec.podTemplate
   return {
     apiVersion: 'v1',
@@ -179,6 +183,8 @@ export const podOf = (parts: PodParts): V1Pod => {
         [annotations.defaultContainer]: containers.main,
         ...template?.metadata?.annotations,
         [annotations.templateHash]: templateHash(parts),
+        ...(spec.idleTimeoutSeconds === undefined ? {} : { [annotations.reportIdle]: reportAtChanges }),
+        ...(stopSignal === undefined || idles(spec) ? {} : { [annotations.stopSignal]: stopSignal }),
       },
       finalizers: [releaseFinalizer],
       ownerReferences: [

@@ -8,16 +8,25 @@ import { type Pod, pods } from '../../kube/resources.ts'
 import { conditionOf } from '../conditions.ts'
 import type { Context } from '../context.ts'
 import { mustGrow } from '../overlays/growth.ts'
-import { type ChosenImage, chooseImage } from './base.ts'
-import { claimOverlays } from './claim.ts'
+import { type ChosenImage, chooseImage, pullSecretsFor } from './base.ts'
+import { claimOverlays, obstacleOf } from './claim.ts'
 import { blockedBy } from './contention.ts'
+import { followImage } from './follow.ts'
 import { type PodParts, podOf, templateHash } from './pod.ts'
 import { isRunning, type Trouble } from './pod-state.ts'
 import type { Finding, Grant } from './status.ts'
 
 /** Everything that an instance's pod is made from, or what is missing. */
 export type Ingredients =
-  | { kind: 'complete'; image: ContainerImage; chosen: ChosenImage; overlays: PersistentOverlay[] }
+  | {
+      kind: 'complete'
+      /** Undefined when it is gone, and the overlay's base is there. */
+      image: ContainerImage | undefined
+      /** Why the image cannot be told, though the overlay's base can. */
+      imageTrouble: Trouble | undefined
+      chosen: ChosenImage
+      overlays: PersistentOverlay[]
+    }
   | { kind: 'missing'; image: Trouble | undefined; overlays: Trouble | undefined }
 
 const imageTrouble = (name: string, image: ContainerImage | undefined, namespace: string): Trouble | undefined => {
@@ -58,11 +67,13 @@ export const gather = ({ caches }: Context, { metadata: { namespace }, spec }: I
   const uses = spec.overlays.map((use) => ({ use, overlay: caches.overlays.get({ namespace, name: use.name }) }))
   const troubles = uses.flatMap(({ use, overlay }) => overlayTrouble(use.name, overlay, namespace) ?? [])
   const trouble = imageTrouble(spec.imageRef.name, image, namespace)
-  const resolved = image?.status.resolved
-  if (!image || !resolved || troubles.length > 0) return { kind: 'missing', image: trouble, overlays: troubles[0] }
   const overlays = uses.flatMap(({ overlay }) => overlay ?? [])
-  const written = uses.find(({ use }) => use.access === 'ReadWrite')?.overlay
-  return { kind: 'complete', image, chosen: chooseImage(resolved, written), overlays }
+  const [written] = uses.flatMap(({ use, overlay }) =>
+    overlay && use.access === 'ReadWrite' ? [{ use, overlay }] : [],
+  )
+  const chosen = chooseImage(image, written)
+  if (!chosen || troubles.length > 0) return { kind: 'missing', image: trouble, overlays: troubles[0] }
+  return { kind: 'complete', image, imageTrouble: trouble, chosen, overlays }
 }
 
 /** Compressed; what takes longer than a start should to fetch and convert. */
@@ -85,7 +96,7 @@ const needsPrepare = (
 ): boolean => {
   const written = overlays.find((_, index) => spec.overlays[index]?.access === 'ReadWrite')
   if (!overlays.every(isMade) || (written && (mustGrow(written) || isUnhealthy(written)))) return true
-  if (image.status.resolved === undefined || !isLarge(image.status.resolved)) return false
+  if (image?.status.resolved === undefined || !isLarge(image.status.resolved)) return false
   const onSomeNode = caches.instances
     .list()
     .filter(({ status }) => status.image?.digest === chosen.base.digest)
@@ -102,15 +113,14 @@ export const partsOf = (
   ingredients: Extract<Ingredients, { kind: 'complete' }>,
 ): PodParts => ({
   instance,
-  image: ingredients.image,
+  pullSecrets: pullSecretsFor(ingredients.image, ingredients.chosen),
   chosen: ingredients.chosen.base,
   overlays: ingredients.overlays.map((overlay) => ({ overlay, claimName: overlay.status.claim?.name ?? '' })),
   placeholderImage: context.settings.placeholderImage,
   prepare: needsPrepare(context, instance, ingredients),
 })
 
-/** What the node may mount for this pod; to be written before it does. */
-export const grantOf = (pod: Pod, { instance, chosen, overlays }: PodParts): Grant => {
+const grantOf = (pod: Pod, { instance, chosen, overlays }: PodParts): Grant => {
   const { nodeName } = pod.spec ?? {}
   return {
     pod: {
@@ -128,6 +138,20 @@ export const grantOf = (pod: Pod, { instance, chosen, overlays }: PodParts): Gra
   }
 }
 
+/**
+ * What the node may mount for this pod; to be written before it does. An overlay
+ * that follows its image lies upon that from here on.
+ */
+export const grantTo = async (context: Context, pod: Pod, parts: PodParts): Promise<Grant> => {
+  await followImage(context, parts)
+  return grantOf(pod, parts)
+}
+
+const nodesIn =
+  ({ caches }: Context, { metadata: { namespace } }: Instance) =>
+  (name: string): string | undefined =>
+    caches.pods.get({ namespace, name })?.spec?.nodeName
+
 export type Preparation = { kind: 'claimed'; parts: PodParts } | { kind: 'blocked'; finding: Finding }
 
 /** Gathers and claims all that the instance's pod is made from. */
@@ -138,9 +162,14 @@ export const claimAll = async (context: Context, instance: Instance): Promise<Pr
   }
   const allocation = await claimOverlays(context, instance, ingredients.chosen.base)
   if (allocation.kind === 'granted') return { kind: 'claimed', parts: partsOf(context, instance, ingredients) }
-  const { namespace } = instance.metadata
-  const nodeOf = (name: string) => context.caches.pods.get({ namespace, name })?.spec?.nodeName
-  return { kind: 'blocked', finding: { kind: 'blocked', overlays: blockedBy(allocation, nodeOf) } }
+  const overlays = blockedBy(allocation, nodesIn(context, instance))
+  return { kind: 'blocked', finding: { kind: 'blocked', overlays } }
+}
+
+/** What another pod of the instance would wait for, were this one ended now. */
+export const wouldWaitFor = (context: Context, instance: Instance): string | undefined => {
+  const obstacle = obstacleOf(context, instance)
+  return obstacle && blockedBy(obstacle, nodesIn(context, instance)).message
 }
 
 /** The API server does not take the pod: quota, pod security, a policy, a field that is wrong. */

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { Instance } from '../../crds/instance.ts'
 import { preparedCondition } from '../../kube/names.ts'
 import { condition, genInstance, genPod } from '../../test/gen/objects.ts'
+import { nextPod } from './lifecycle/next-pod.ts'
 import { type Finding, statusAfter } from './status.ts'
 
 const now = new Date('2026-01-01T12:00:00Z')
@@ -11,8 +12,13 @@ const told = (finding: Finding, instance = genInstance('dev')) => {
 }
 const messageOf = (finding: Finding, type: string) =>
   statusAfter(genInstance('dev'), { finding }, now).conditions?.find((each) => each.type === type)?.message
-const ofPod = (status: object): Finding => ({ kind: 'pod', pod: genPod('dev', { status }), drift: { kind: 'none' } })
+const ofPod = (status: object, instance = genInstance('dev')): Finding => {
+  const pod = genPod('dev', { status })
+  return { kind: 'pod', pod, drift: { kind: 'none' }, next: nextPod(instance, pod, now) }
+}
 const mainIs = (state: object, more: object = {}) => ({ containerStatuses: [{ name: 'main', state, ...more }] })
+const rest = { reason: 'Stopped', message: '' } as const
+const stoppedAsAsked = { kind: 'stopped', rest } as const
 const never = genInstance('dev', { spec: { imageRef: { name: 'i' }, restartPolicy: 'Never' } })
 
 describe('kstatus: Ready means "is as the spec asks", Stalled what no retry can mend', () => {
@@ -37,8 +43,8 @@ describe('kstatus: Ready means "is as the spec asks", Stalled what no retry can 
       ofPod({ phase: 'Pending', conditions: [{ type: 'PodScheduled', status: 'False', message: 'no room' }] }),
       { Ready: 'False Unschedulable' },
     ],
-    ['stopped as asked', { kind: 'stopped' }, { Ready: 'True Stopped', Running: 'False Stopped' }],
-    ['stopping', { kind: 'stopping', pod: genPod('dev') }, { Ready: 'False Stopping', Running: 'True Stopping' }],
+    ['stopped as asked', stoppedAsAsked, { Ready: 'True Stopped', Running: 'False Stopped' }],
+    ['stopping', { kind: 'stopping', pod: genPod('dev'), rest }, { Ready: 'False Stopping', Running: 'True Stopping' }],
     [
       'a spec that cannot be',
       { kind: 'invalid', message: 'm' },
@@ -60,7 +66,7 @@ describe('kstatus: Ready means "is as the spec asks", Stalled what no retry can 
   })
 
   test('a finished Never instance is Ready; a failed one Stalled', () => {
-    const ended = (exitCode: number, phase: string) => ofPod({ phase, ...mainIs({ terminated: { exitCode } }) })
+    const ended = (exitCode: number, phase: string) => ofPod({ phase, ...mainIs({ terminated: { exitCode } }) }, never)
     expect(told(ended(0, 'Succeeded'), never)).toMatchObject({ Ready: 'True Completed', Stalled: 'False None' })
     expect(told(ended(7, 'Failed'), never)).toMatchObject({ Ready: 'False Failed', Stalled: 'True Failed' })
   })
@@ -76,7 +82,19 @@ describe('kstatus: Ready means "is as the spec asks", Stalled what no retry can 
       OverlaysReady: 'False StartFailed',
       Stalled: 'False None',
     })
-    expect(messageOf(failed, 'Ready')).toBe('overlay "work": upper/ is a symbolic link: unknown')
+    expect(messageOf(failed, 'Ready')).toBe(
+      'overlay "work": upper/ is a symbolic link: unknown; the next pod is made at 2026-01-01T12:00:10Z',
+    )
+  })
+
+  test('of what runc says of a failed start, its own words are told', () => {
+    const message =
+      'OCI runtime create failed: runc create failed: unable to start container process: exec: "/etc": permission denied'
+    const failed = ofPod({
+      phase: 'Pending',
+      ...mainIs({ terminated: { exitCode: 128, reason: 'StartError', message } }),
+    })
+    expect(messageOf(failed, 'Ready')).toBe('exec: "/etc": permission denied')
   })
 
   test.each([
@@ -97,7 +115,7 @@ describe('the rest of the status', () => {
     const before = genInstance('dev', {
       status: { conditions: [condition('Ready', 'True', 'Running', '2025-12-31T00:00:00Z')] },
     })
-    const { conditions = [] } = statusAfter(before, { finding: { kind: 'stopped' } }, now)
+    const { conditions = [] } = statusAfter(before, { finding: stoppedAsAsked }, now)
     const times = Object.fromEntries(conditions.map(({ type, lastTransitionTime }) => [type, lastTransitionTime]))
     expect(times.Ready).toBe('2025-12-31T00:00:00Z')
     expect(times.Running).toBe('2026-01-01T12:00:00Z')
@@ -106,12 +124,12 @@ describe('the rest of the status', () => {
   test('how the process last ended is kept when its pod is gone', () => {
     const lastTermination = { exitCode: 7, reason: 'Error' }
     const before = genInstance('dev', { status: { lastTermination } })
-    expect(statusAfter(before, { finding: { kind: 'stopped' } }, now).lastTermination).toEqual(lastTermination)
+    expect(statusAfter(before, { finding: stoppedAsAsked }, now).lastTermination).toEqual(lastTermination)
   })
 
   test('how it ended is told while its pod goes away', () => {
     const pod = genPod('dev', { status: mainIs({ terminated: { exitCode: 137, reason: 'Error' } }) })
-    const { lastTermination } = statusAfter(genInstance('dev'), { finding: { kind: 'stopping', pod } }, now)
+    const { lastTermination } = statusAfter(genInstance('dev'), { finding: { kind: 'stopping', pod, rest } }, now)
     expect(lastTermination).toMatchObject({ exitCode: 137 })
   })
 
@@ -139,7 +157,7 @@ describe('the rest of the status', () => {
 
   test('the grant goes with the pod', () => {
     const before = genInstance('dev', { status: { pod: { name: 'dev', uid: 'u' } } })
-    expect(statusAfter(before, { finding: { kind: 'stopped' } }, now).pod).toBeUndefined()
+    expect(statusAfter(before, { finding: stoppedAsAsked }, now).pod).toBeUndefined()
   })
 
   test('an overlay that keeps its base says so', () => {
@@ -212,12 +230,15 @@ describe('a start that failed, with restartPolicy Never', () => {
 })
 
 describe('how a process ended stays told', () => {
-  const evicted = ofPod({
-    phase: 'Failed',
-    reason: 'Evicted',
-    message: 'The node was low on resource: memory',
-    ...mainIs({ terminated: { exitCode: 0 } }),
-  })
+  const evicted = ofPod(
+    {
+      phase: 'Failed',
+      reason: 'Evicted',
+      message: 'The node was low on resource: memory',
+      ...mainIs({ terminated: { exitCode: 0 } }),
+    },
+    never,
+  )
 
   test('in the words of who ended it, also when its pod is gone', () => {
     const told = { ...never, status: statusAfter(never, { finding: evicted }, now) }
@@ -228,18 +249,21 @@ describe('how a process ended stays told', () => {
   })
 
   test('of a pod that a node was drained of, too', () => {
-    const drained = ofPod({
-      phase: 'Failed',
-      ...mainIs({ terminated: { exitCode: 143 } }),
-      conditions: [
-        {
-          type: 'DisruptionTarget',
-          status: 'True',
-          reason: 'EvictionByEvictionAPI',
-          message: 'Eviction API: evicting',
-        },
-      ],
-    })
+    const drained = ofPod(
+      {
+        phase: 'Failed',
+        ...mainIs({ terminated: { exitCode: 143 } }),
+        conditions: [
+          {
+            type: 'DisruptionTarget',
+            status: 'True',
+            reason: 'EvictionByEvictionAPI',
+            message: 'Eviction API: evicting',
+          },
+        ],
+      },
+      never,
+    )
     expect(messageOf(drained, 'Ready')).toBe('EvictionByEvictionAPI: Eviction API: evicting')
   })
 })
@@ -251,7 +275,7 @@ test('a finished instance whose spec has changed since says what applies it', ()
   expect(after.conditions?.find(({ type }) => type === 'UpToDate')).toMatchObject({
     status: 'False',
     reason: 'RestartRequired',
-    message: expect.stringContaining('set state to Stopped, and then to Running'),
+    message: expect.stringContaining('instance/dev lamina.dev/start-requested='),
   })
 })
 

@@ -1,8 +1,14 @@
 import type { Instance, InstanceStatus } from '../../crds/instance.ts'
 import type { Pod } from '../../kube/resources.ts'
 import { type ConditionVerdict, conditionOf, mergeConditions, standingConditions, verdict } from '../conditions.ts'
+import { lifecycleFields } from './lifecycle/fields.ts'
+import { idleVerdicts } from './lifecycle/idle-condition.ts'
+import type { Rest } from './lifecycle/policy.ts'
+import { howToStart } from './lifecycle/start-request.ts'
 import { type AboutPod, bothReady, imageReady, not, notRunning, ofPod, type Verdicts } from './of-pod.ts'
 import { isTerminal, processFields, type Trouble } from './pod-state.ts'
+import { serviceVerdicts, standingWith } from './service/condition.ts'
+import type { ServiceFinding } from './service/ensure.ts'
 
 /** What a pass found out; the conditions follow from it alone. */
 export type Finding =
@@ -14,8 +20,8 @@ export type Finding =
   | { kind: 'blocked'; image?: Trouble | undefined; overlays?: Trouble | undefined }
   /** The API server does not take the pod; `isInvalid`: nor will it ever, as the pod is. */
   | { kind: 'podRefused'; message: string; isInvalid: boolean }
-  | { kind: 'stopping'; pod: Pod }
-  | { kind: 'stopped' }
+  | { kind: 'stopping'; pod: Pod; rest: Rest }
+  | { kind: 'stopped'; rest: Rest }
   /** The pod of a process that ended for good has been removed. */
   | { kind: 'finished'; drift: Drift }
   | ({ kind: 'pod'; pod: Pod; drift: Drift } & AboutPod)
@@ -23,8 +29,11 @@ export type Finding =
 /** How the pod differs from what would be made now. */
 export type Drift =
   | { kind: 'none' }
-  | { kind: 'spec' }
-  | { kind: 'base'; from: string; to: string }
+  /** `waits` says what another pod would wait for, where one is to be made at once; `leaves` is the image that its overlay leaves with that. */
+  | { kind: 'spec'; waits?: string | undefined; leaves?: string | undefined }
+  | { kind: 'base'; from: string; to: string; obstacle?: string | undefined }
+  /** The image cannot be told; its overlay keeps it on the earlier one. */
+  | { kind: 'image'; from: string; trouble: Trouble }
   /** No pod can be made of the spec as it is now; the one there is of an earlier one. */
   | { kind: 'invalid'; message: string }
 
@@ -68,6 +77,9 @@ const withDrift = (verdicts: Verdicts, drift: Drift): Verdicts =>
     ? { ...verdicts, standing: { kind: 'stalled', reason: 'InvalidSpec', message: drift.message } }
     : verdicts
 
+const stoppingWords = ({ message }: Rest): string =>
+  message === '' ? 'the pod is ending' : `the pod is ending: ${message}`
+
 const verdictsOf = (finding: Finding, instance: Instance): Verdicts => {
   switch (finding.kind) {
     case 'invalid':
@@ -93,13 +105,13 @@ const verdictsOf = (finding: Finding, instance: Instance): Verdicts => {
       return {
         ...notLooked,
         running: verdict('Running', 'True', 'Stopping'),
-        standing: { kind: 'progressing', reason: 'Stopping', message: 'the pod is ending' },
+        standing: { kind: 'progressing', reason: 'Stopping', message: stoppingWords(finding.rest) },
       }
     case 'stopped':
       return {
         ...notLooked,
-        running: verdict('Running', 'False', 'Stopped'),
-        standing: { kind: 'ready', reason: 'Stopped' },
+        running: not('Running', finding.rest),
+        standing: { kind: finding.rest.reason === 'DeadlineExceeded' ? 'stalled' : 'ready', ...finding.rest },
       }
     case 'finished':
       return withDrift(ofFinished(instance), finding.drift)
@@ -109,14 +121,23 @@ const verdictsOf = (finding: Finding, instance: Instance): Verdicts => {
 }
 
 /** What applies a changed spec. A process that has ended for good is started again by nobody else. */
-const remedyOf = (finding: Finding): string => {
+const remedyOf = (finding: Finding, instance: Instance): string => {
   const hasEnded = finding.kind === 'finished' || ('pod' in finding && finding.pod && isTerminal(finding.pod))
-  return hasEnded
-    ? 'it has run, and is not run again by itself: set state to Stopped, and then to Running'
-    : 'delete the pod to apply it'
+  return hasEnded ? `it has run, and is not run again by itself. ${howToStart(instance)}` : 'delete the pod to apply it'
 }
 
-const upToDate = (finding: Finding): ConditionVerdict => {
+/** What following means for the files of an overlay. */
+const followed = (leaves: string | undefined): string =>
+  leaves === undefined
+    ? ''
+    : `. The overlay then follows from ${leaves}: what it has of that image, package databases among it, hides what is new`
+
+const stays = (obstacle: string | undefined): string =>
+  obstacle === undefined
+    ? 'stays on that until it is told to follow it (spec.overlays[].base)'
+    : `cannot follow: ${obstacle}`
+
+const upToDate = (finding: Finding, instance: Instance): ConditionVerdict => {
   const drift = 'drift' in finding ? finding.drift : { kind: 'none' as const }
   switch (drift.kind) {
     case 'none':
@@ -126,7 +147,15 @@ const upToDate = (finding: Finding): ConditionVerdict => {
         'UpToDate',
         'False',
         'RestartRequired',
-        `the spec or its image has changed since the pod was made: ${remedyOf(finding)}`,
+        (drift.waits ?? `the spec or its image has changed since the pod was made: ${remedyOf(finding, instance)}`) +
+          followed(drift.leaves),
+      )
+    case 'image':
+      return verdict(
+        'UpToDate',
+        'False',
+        drift.trouble.reason,
+        `${drift.trouble.message}; the overlay keeps the instance on ${drift.from}`,
       )
     case 'invalid':
       return verdict('UpToDate', 'False', 'InvalidSpec', drift.message)
@@ -135,7 +164,7 @@ const upToDate = (finding: Finding): ConditionVerdict => {
         'UpToDate',
         'False',
         'BaseChanged',
-        `the image is now ${drift.to}, but the overlay was first written upon ${drift.from} and stays on that`,
+        `the image is now ${drift.to}, but the overlay lies upon ${drift.from} and ${stays(drift.obstacle)}`,
       )
   }
 }
@@ -143,16 +172,22 @@ const upToDate = (finding: Finding): ConditionVerdict => {
 /** The whole status after a pass. Without a grant nothing may be mounted. */
 export const statusAfter = (
   instance: Instance,
-  { finding, grant }: { finding: Finding; grant?: Grant | undefined },
+  { finding, grant, service }: { finding: Finding; grant?: Grant | undefined; service?: ServiceFinding | undefined },
   now: Date,
 ): InstanceStatus => {
   const { generation } = instance.metadata
   const { image, overlays, running, standing } = verdictsOf(finding, instance)
-  const verdicts = [...standingConditions(standing), running, image, overlays, upToDate(finding)]
+  const verdicts = [
+    ...standingConditions(standingWith(service, standing)),
+    ...[running, image, overlays, upToDate(finding, instance)],
+    ...idleVerdicts(instance, finding),
+    ...serviceVerdicts(service),
+  ]
   return {
     observedGeneration: generation,
     ...grant,
     ...processFields('pod' in finding ? finding.pod : undefined, instance.status),
+    ...lifecycleFields(instance, finding, now),
     conditions: mergeConditions(instance.status.conditions, verdicts, { generation, now }),
   }
 }

@@ -45,6 +45,12 @@ describe('what a podTemplate may not ask for is refused in words that name the f
       template({ containers: [{ name: 'main', workingDir: '../x' }] }),
       /workingDir "\.\.\/x" .*from the root/,
     ],
+    ['no program', template({ containers: [{ name: 'main', command: [] }] }), /command of .* main must begin with/],
+    [
+      'memory in thousandths of bytes',
+      template({ containers: [{ name: 'side', image: 'x', resources: { limits: { memory: '512m' } } }] }),
+      /resources\.limits\.memory .*"side" must be at least 1Mi/,
+    ],
     [
       'an emptyDir of no size',
       { volumes: [{ name: 'v', emptyDir: { sizeLimit: 'big' } }] },

@@ -3,6 +3,7 @@ import type { V1Container, V1PodSpec } from '@kubernetes/client-node'
 import type { InstanceSpec } from '../../crds/instance.ts'
 import type { PersistentOverlay } from '../../crds/persistent-overlay.ts'
 import { containers, mountRoot, volumePrefix } from '../../kube/names.ts'
+import { parseQuantity } from '../../kube/quantity.ts'
 import { badQuantity } from './template-quantities.ts'
 
 /** One thing that a podTemplate may not ask for: says what is wrong and the way out, or nothing. */
@@ -47,6 +48,13 @@ const notTheMain: TemplateRule = (_, { containers: list = [] }) => {
     name &&
     `podTemplate's container "${name}" has no image: set one, or name it "${containers.main}" if the instance's own is meant`
   )
+}
+
+const aProgram: TemplateRule = (_, { containers: list = [] }) => {
+  const command = list.find(({ name }) => name === containers.main)?.command
+  return command && !command[0]
+    ? "command of podTemplate's container main must begin with a program: leave it out for the image's own"
+    : undefined
 }
 
 const fromTheRoot: TemplateRule = (_, { containers: list = [] }) => {
@@ -99,6 +107,20 @@ const onlyQuantities: TemplateRule = ({ resources, env, volumes }, template) => 
   )
 }
 
+/** With less a pod stays without a word, as it cannot even hold its own token; a wrong unit is the usual cause. */
+const leastMemory = 2 ** 20
+
+const enoughMemory: TemplateRule = (_, { containers: list = [], initContainers = [] }) => {
+  const tight = [...list, ...initContainers].find(({ resources }) => {
+    const memory = resources?.limits?.memory
+    return memory !== undefined && parseQuantity(String(memory)) < leastMemory
+  })
+  return (
+    tight &&
+    `resources.limits.memory of podTemplate's container "${tight.name}" must be at least 1Mi, such as 512Mi (m means thousandths of a byte)`
+  )
+}
+
 /** The kubelet would give the group every file of the volume, and so every file that was ever changed in the overlay. */
 const noGroupOverDirectories: TemplateRule = (_, { securityContext }, overlays) => {
   if (securityContext?.fsGroup === undefined) return undefined
@@ -112,12 +134,14 @@ const noGroupOverDirectories: TemplateRule = (_, { securityContext }, overlays) 
 const rules: readonly TemplateRule[] = [
   setOnce,
   noOtherImage,
+  aProgram,
   fromTheRoot,
   noOurNames,
   noOurVolumes,
   noOurMounts,
   notOverTheRoot,
   onlyQuantities,
+  enoughMemory,
   notTheMain,
   noGroupOverDirectories,
 ]

@@ -3,7 +3,7 @@ import type { Attachment, PersistentOverlay } from '../../crds/persistent-overla
 import { releaseFinalizer } from '../../kube/names.ts'
 import { instanceOwnerOf } from '../../kube/owner.ts'
 import type { Pod } from '../../kube/resources.ts'
-import { isFinished } from '../instances/finished.ts'
+import { isAtRest } from '../instances/lifecycle/at-rest.ts'
 import { claimNameOf } from './claim.ts'
 
 /** Keeps its overlays from others until the node has proved them free. */
@@ -79,5 +79,5 @@ export const isWanted = (attachment: Attachment, overlayName: string, instance: 
   instance.metadata.uid === attachment.instanceUID &&
   instance.metadata.deletionTimestamp === undefined &&
   instance.spec.state === 'Running' &&
-  !isFinished(instance) &&
+  !isAtRest(instance) &&
   instance.spec.overlays.some(({ name, access }) => name === overlayName && access === attachment.access)

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { genClaim, genOverlay } from '../../test/gen/objects.ts'
+import { genClaim, genOverlay, genResolved } from '../../test/gen/objects.ts'
 import type { ClaimFinding } from './observe-claim.ts'
-import { statusAfter, withAttachments } from './status.ts'
+import { statusAfter, withAttachments, withBase } from './status.ts'
 
 const now = new Date('2026-01-01T12:00:00Z')
 const bound: ClaimFinding = { kind: 'bound', claim: genClaim('lamina-work') }
@@ -159,5 +159,36 @@ describe('Attached says who has it, how, and since when', () => {
     const given = { attachments: [attachment('a', 'ReadOnly')], overdue: ['pod a should have ended'] }
     expect(told({}, given)).toMatchObject({ Attached: 'True NotReleased' })
     expect(messageOf('Attached', {}, given)).toBe(`for reading: a since ${at}; pod a should have ended`)
+  })
+})
+
+describe('the image that an overlay lies upon', () => {
+  const base = (letter: string, pullSecret?: string) => {
+    const { reference, digest, platform, config } = genResolved(letter)
+    return { reference, digest, platform, config, ...(pullSecret ? { pullSecrets: [{ name: pullSecret }] } : {}) }
+  }
+  const usage = { usedBytes: 1, usedInodes: 1, capacityBytes: 2, capacityInodes: 2, observedTime: at }
+  const written = (status: object) => genOverlay('work', { status: { usage, ...status } })
+  const claimed = (status: object, by: ReturnType<typeof base> | undefined) =>
+    withAttachments(written(status), [attachment('dev', 'ReadWrite')], by, now).base
+
+  test('is the first that is written, and stays, with the secrets that it is read with now', () => {
+    expect(claimed({}, base('a', 'one'))).toEqual(base('a', 'one'))
+    expect(claimed({ base: base('a', 'one') }, base('b', 'two'))).toEqual(base('a', 'one'))
+    expect(claimed({ base: base('a', 'one') }, base('a', 'two'))).toEqual(base('a', 'two'))
+    expect(claimed({ base: base('a', 'one') }, undefined)).toEqual(base('a', 'one'))
+  })
+
+  test('is forgotten with the claim of who never wrote', () => {
+    const unmade = genOverlay('work', { status: { base: base('a') } })
+    expect(withAttachments(unmade, [], undefined, now).base).toBeUndefined()
+  })
+
+  test('is remembered when it follows to another, by later passes too', () => {
+    const { reference, digest } = base('a')
+    const status = withBase(written({ base: base('a') }), base('b'))
+    expect(status).toMatchObject({ base: base('b'), previousBase: { reference, digest } })
+    const later = { finding: bound, attachments: [], overdue: [], base: base('b'), now }
+    expect(statusAfter(written(status), later)).toMatchObject({ previousBase: { reference, digest } })
   })
 })

@@ -177,11 +177,21 @@ export const statusAfter = (
     observedGeneration: generation,
     ...(known ? { claim: known } : {}),
     ...(base ? { base } : {}),
+    ...(overlay.status.previousBase ? { previousBase: overlay.status.previousBase } : {}),
     ...(size === undefined ? {} : { size }),
     ...(capacity === undefined ? {} : { capacity }),
     ...(attachments.length > 0 ? { attachments } : {}),
     conditions: mergeConditions(overlay.status.conditions, verdicts, { generation, now }),
   }
+}
+
+/** The same status, with the overlay upon another image from now on. */
+export const withBase = (
+  { status }: PersistentOverlay,
+  base: NonNullable<PersistentOverlayStatus['base']>,
+): PersistentOverlayStatus => {
+  const previousBase = status.base && { reference: status.base.reference, digest: status.base.digest }
+  return { ...controllerStatus(status), base, ...(previousBase ? { previousBase } : {}) }
 }
 
 /** The same status with other attachments, and with `base` when the overlay has none yet. */
@@ -193,7 +203,10 @@ export const withAttachments = (
 ): PersistentOverlayStatus => {
   const { attachments: _, base: before, conditions, ...rest } = controllerStatus(overlay.status)
   // Nothing has been written upon a base while the overlay has not even been made.
-  const keptBase = attachments.length === 0 && overlay.status.usage === undefined ? undefined : (before ?? base)
+  const isUnwritten = attachments.length === 0 && overlay.status.usage === undefined
+  // The same image may be read with other secrets by now.
+  const current = before === undefined || before.digest === base?.digest ? base : before
+  const keptBase = isUnwritten ? undefined : current
   const standing = conditionOf(conditions, 'Ready')?.reason
   const attached = mergeConditions(conditions, [attachedVerdict(attachments, standing)], {
     generation: rest.observedGeneration ?? -1,

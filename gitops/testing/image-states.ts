@@ -1,4 +1,5 @@
 import type { PrefetchFinding } from '../../controller/images/prefetch.ts'
+import type { Refresh } from '../../controller/images/refresh.ts'
 import type { Finding } from '../../controller/images/resolve.ts'
 import { statusAfter } from '../../controller/images/status.ts'
 import type { ContainerImage } from '../../crds/container-image.ts'
@@ -14,18 +15,19 @@ const failed = (reason: string, message: string): Finding => ({ kind: 'failed', 
 
 interface Given {
   finding: Finding
+  refresh?: Refresh
   prefetch?: PrefetchFinding
   image?: ContainerImage
 }
 
 const told = (
   state: string,
-  { finding, prefetch = { kind: 'none' }, image = genImage(name, { status: {} }) }: Given,
+  { finding, refresh = { kind: 'looked' }, prefetch = { kind: 'none' }, image = genImage(name, { status: {} }) }: Given,
   kstatus: Kstatus,
   health: Health,
 ): State => ({
   ...{ kind: 'ContainerImage', name: state, kstatus, health },
-  object: { ...image, status: statusAfter(image, { finding, prefetch }, now) },
+  object: { ...image, status: statusAfter(image, { finding, refresh, prefetch }, now) },
 })
 
 const fetching = daemonSets.parse({
@@ -95,13 +97,23 @@ export const imageFindings = {
       'Failed',
       { status: 'Degraded', message: 'SourceNotAllowed: files may not be used in team' },
     ),
+    told(
+      'refusedByPolicy',
+      { finding: { kind: 'notAllowed', reason: 'ImageRefusedByPolicy', message: 'no signature exists' } },
+      'Failed',
+      { status: 'Degraded', message: 'ImageRefusedByPolicy: no signature exists' },
+    ),
   ],
 } satisfies Record<Finding['kind'], State[]>
 
 export const failingImage: State = failingOf(
   'ContainerImage',
   genImage(name, { status: {} }),
-  statusAfter(genImage(name, { status: {} }), { finding: resolved, prefetch: { kind: 'none' } }, now),
+  statusAfter(
+    genImage(name, { status: {} }),
+    { finding: resolved, refresh: { kind: 'looked' }, prefetch: { kind: 'none' } },
+    now,
+  ),
 )
 
 const unseen = (state: string, image: ContainerImage): State => ({
@@ -116,7 +128,11 @@ export const unseenImages: State[] = [
     'edited',
     genImage(name, {
       metadata: { generation: 2 },
-      status: statusAfter(genImage(name, { status: {} }), { finding: resolved, prefetch: { kind: 'none' } }, now),
+      status: statusAfter(
+        genImage(name, { status: {} }),
+        { finding: resolved, refresh: { kind: 'looked' }, prefetch: { kind: 'none' } },
+        now,
+      ),
     }),
   ),
 ]

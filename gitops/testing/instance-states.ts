@@ -1,4 +1,6 @@
+import { nextPod } from '../../controller/instances/lifecycle/next-pod.ts'
 import type { AboutPod } from '../../controller/instances/of-pod.ts'
+import type { ServiceFinding } from '../../controller/instances/service/ensure.ts'
 import { type Drift, type Finding, statusAfter } from '../../controller/instances/status.ts'
 import type { Instance } from '../../crds/instance.ts'
 import { preparedCondition } from '../../kube/names.ts'
@@ -11,6 +13,9 @@ const name = 'dev'
 const always = genInstance(name)
 const never = genInstance(name, { spec: { restartPolicy: 'Never' } })
 const stopped = genInstance(name, { spec: { state: 'Stopped' } })
+const asAsked = { reason: 'Stopped', message: '' } as const
+const sleepy = genInstance(name, { spec: { idleTimeoutSeconds: 3600 } })
+const idleStop = { idleSince: '2026-01-01T11:00:00Z', stopTime: '2026-01-01T12:00:00Z', seen: 'no process by exec' }
 const failedBefore = genInstance(name, {
   spec: { restartPolicy: 'Never' },
   status: { lastTermination: { exitCode: 7 }, conditions: [condition('Running', 'False', 'Failed')] },
@@ -30,15 +35,22 @@ const told = (
   object: { ...instance, status: statusAfter(instance, { finding }, now) },
 })
 
-const podOf = (status: object, drift: Drift = { kind: 'none' }, about: AboutPod = {}): Finding => ({
-  ...{ kind: 'pod', pod: genPod(name, { spec: { nodeName: 'n1' }, status }), drift },
-  ...about,
+/** One that runs, without the Service that it asks for. */
+const unserved = (state: string, service: ServiceFinding, kstatus: Kstatus, seen: Health): State => ({
+  ...{ kind: 'Instance', name: state, kstatus, health: seen },
+  object: { ...always, status: statusAfter(always, { finding: podOf(runs), service }, now) },
 })
+
+const podOf = (status: object, drift: Drift = { kind: 'none' }, about: AboutPod = {}, instance = always): Finding => {
+  const pod = genPod(name, { spec: { nodeName: 'n1' }, status })
+  return { kind: 'pod', pod, drift, next: nextPod(instance, pod, now), ...about }
+}
 const mainIs = (state: object, more: object = {}) => ({ containerStatuses: [{ name: 'main', state, ...more }] })
 const runs = { phase: 'Running', ...mainIs({ running: {} }), conditions: [{ type: 'Ready', status: 'True' }] }
 const unprepared = (reason: string, message: string) =>
   podOf({ phase: 'Pending', conditions: [{ type: preparedCondition, status: 'False', reason, message }] })
-const ended = (phase: string, exitCode: number) => podOf({ phase, ...mainIs({ terminated: { exitCode } }) })
+const ended = (phase: string, exitCode: number) =>
+  podOf({ phase, ...mainIs({ terminated: { exitCode } }) }, { kind: 'none' }, {}, never)
 
 const health = (status: Health['status']) => (message: string) => ({ status, message })
 const healthy = health('Healthy')
@@ -111,7 +123,7 @@ const ofPods: State[] = [
     'evicted',
     [podOf({ phase: 'Failed', reason: 'Evicted', message: 'disk pressure' })],
     'InProgress',
-    progressing('PodFailed: Evicted: disk pressure'),
+    progressing('PodFailed: Evicted: disk pressure; the next pod is made at 2026-01-01T12:00:10Z'),
   ),
   told('completed', [ended('Succeeded', 0), never], 'Current', healthy('Completed: exit code 0')),
   told('failed', [ended('Failed', 7), never], 'Failed', degraded('Failed: exit code 7')),
@@ -128,7 +140,7 @@ const ofPods: State[] = [
     [podOf(runs, { kind: 'base', from: 'debian@old', to: 'debian@new' })],
     'Current',
     healthy(
-      'Running; BaseChanged: the image is now debian@new, but the overlay was first written upon debian@old and stays on that',
+      'Running; BaseChanged: the image is now debian@new, but the overlay lies upon debian@old and stays on that until it is told to follow it (spec.overlays[].base)',
     ),
   ),
   told(
@@ -136,6 +148,24 @@ const ofPods: State[] = [
     [podOf(runs, { kind: 'none' }, { deleted: { reason: 'OverlayDeleted', message: 'work has been deleted' } })],
     'Current',
     healthy('Running; OverlayDeleted: work has been deleted'),
+  ),
+  unserved(
+    'serviceNameTaken',
+    { kind: 'taken', message: 'delete Service dev' },
+    'Failed',
+    degraded('ServiceNameTaken: delete Service dev'),
+  ),
+  unserved(
+    'serviceInvalid',
+    { kind: 'invalid', message: 'it must start with a letter' },
+    'Failed',
+    degraded('ServiceInvalid: it must start with a letter'),
+  ),
+  unserved(
+    'serviceRefused',
+    { kind: 'refused', message: 'exceeded quota: services' },
+    'InProgress',
+    degraded('ServiceRefused: exceeded quota: services'),
   ),
   told(
     'editedToBeInvalid',
@@ -203,12 +233,26 @@ export const instanceFindings = {
   stopping: [
     told(
       'stopping',
-      [{ kind: 'stopping', pod: genPod(name) }, stopped],
+      [{ kind: 'stopping', pod: genPod(name), rest: asAsked }, stopped],
       'InProgress',
       progressing('Stopping: the pod is ending'),
     ),
   ],
-  stopped: [told('stopped', [{ kind: 'stopped' }, stopped], 'Current', health('Suspended')('Stopped'))],
+  stopped: [
+    told('stopped', [{ kind: 'stopped', rest: asAsked }, stopped], 'Current', health('Suspended')('Stopped')),
+    told(
+      'idle',
+      [{ kind: 'stopped', rest: { reason: 'Idle', message: 'nobody has used it since noon', idleStop } }, sleepy],
+      'Current',
+      health('Suspended')('Idle: nobody has used it since noon'),
+    ),
+    told(
+      'pastDeadline',
+      [{ kind: 'stopped', rest: { reason: 'DeadlineExceeded', message: 'active since yesterday' } }],
+      'Failed',
+      degraded('DeadlineExceeded: active since yesterday'),
+    ),
+  ],
   finished: [
     told(
       'completedLongAgo',

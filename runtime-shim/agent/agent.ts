@@ -14,11 +14,12 @@ import { createWorkQueue } from '../../kube/work-queue.ts'
 import { sweepNamedLocks } from '../mount/named-lock.ts'
 import { lockDir, type NodeLayout } from '../node/layout.ts'
 import { accusedImage } from './cache/accused.ts'
-import { createFetch } from './cache/fetch.ts'
+import { createFetchApart } from './cache/fetch-apart.ts'
 import { createCacheMetrics } from './cache/metrics.ts'
 import { createNodeCache } from './cache/node-cache.ts'
 import type { CacheLimits } from './cache/policy.ts'
 import { tellCorrupt } from './cache/tell.ts'
+import { createIdle } from './idle/idle.ts'
 import { prepareApart } from './overlay/apart.ts'
 import { workerProgram } from './overlay/run-worker.ts'
 import { createEndings } from './pods/endings.ts'
@@ -97,7 +98,7 @@ export const createAgent = (parts: Parts): NodeAgent => {
   const events = createEventRecorder(client, { component: 'lamina-agent', host: nodeName, log })
   const cacheMetrics = createCacheMetrics(metrics)
   const imageCache = createNodeCache({
-    ...{ layout, log, clock: systemClock, limits: cacheLimits, fetch: createFetch(stopping.signal) },
+    ...{ layout, log, clock: systemClock, limits: cacheLimits, fetch: createFetchApart(stopping.signal) },
     observer: {
       ...cacheMetrics,
       onCollected: (image) => {
@@ -117,6 +118,7 @@ export const createAgent = (parts: Parts): NodeAgent => {
     ...{ layout, report, metrics, log, clock: systemClock, events, onePerOverlay },
     worker: workerProgram(),
   })
+  const idle = createIdle({ client, cache, layout, log, metrics, clock: systemClock })
   const node = {
     ...{ client, allowedSources, layout, images, cache, attempts, log, clock: systemClock, events },
     endingOf: endings.signalOf,
@@ -161,7 +163,7 @@ export const createAgent = (parts: Parts): NodeAgent => {
       const observed = Promise.all([cache.run(signal), usage.run(signal)])
       if (await allSynced([cache], signal)) {
         sweepQueue.add(nodeName)
-        await Promise.all([podQueue.run(signal), sweepQueue.run(signal), imageCache.run(signal)])
+        await Promise.all([podQueue, sweepQueue, imageCache, idle].map((each) => each.run(signal)))
       }
       await observed
     },

@@ -27,6 +27,7 @@ const configuration = {
     Env: ['PATH=/bin', 'EMPTY='],
     User: 'worker',
     WorkingDir: '/work',
+    StopSignal: 'SIGQUIT',
     Labels: { not: 'ours' },
   },
 }
@@ -93,6 +94,7 @@ describe('a reference resolves', () => {
         env: ['PATH=/bin', 'EMPTY='],
         user: 'worker',
         workingDir: '/work',
+        stopSignal: 'SIGQUIT',
       },
     })
   })

@@ -37,7 +37,7 @@ const watch = async (
     const size = await directorySize(dir)
     assertSize(size, total, remote)
     const fault = judge(size)
-    if (fault !== undefined) throw registryError(remote, `timeout: ${fault}`, undefined)
+    if (fault !== undefined) throw registryError(remote, `timeout: ${fault}`)
     if (size > before) onProgress(downloaded(size, total))
     before = Math.max(before, size)
   }
@@ -63,7 +63,8 @@ export const copyRemote = async (
   const stop = new AbortController()
   const both = AbortSignal.any([signal, stop.signal])
   const args = [
-    ...['copy', '--quiet', ...credentials(access, '--src-')],
+    // They are judged all the same, and of no use later.
+    ...['copy', '--quiet', '--remove-signatures', ...credentials(access, '--src-')],
     ...[`docker://${formatReference(reference)}`, `dir:${dir}`],
   ]
   const copy = skopeo(remote, args, { signal: both })

@@ -1,7 +1,13 @@
 import { mebibytes } from '../../kube/quantity.ts'
 import { printableName } from './names.ts'
 
-export type RegistryErrorKind = 'NotFound' | 'Unauthorized' | 'Unreachable' | 'NoPlatform' | 'NoSpace' | 'Other'
+export const registryErrorKinds = [
+  ...(['NotFound', 'Unauthorized', 'Unreachable', 'NoPlatform', 'NoSpace'] as const),
+  /** By the signature policy. */
+  'Refused',
+  'Other',
+] as const
+export type RegistryErrorKind = (typeof registryErrorKinds)[number]
 
 /** The image cannot be had; the message is for the user: the reference, what is wrong, what to do next. */
 export class RegistryError extends Error {
@@ -13,6 +19,7 @@ export class RegistryError extends Error {
   }
 }
 
+/** Of a disk. */
 interface Lack {
   /** Directory on the disk. */
   path: string
@@ -37,6 +44,7 @@ const lackOf = ({ needed, free, keepFree = 0 }: Lack): string => {
 /** A disk is too full for the image. Nothing half-written is left of it. */
 export class NoSpaceError extends RegistryError {
   override name = 'NoSpaceError'
+  readonly lack: Lack
   /** Bytes that have to be freed for another try; 0 when nobody can tell. */
   readonly lacking: number
   /** With less than so many it would be in vain. */
@@ -51,6 +59,7 @@ export class NoSpaceError extends RegistryError {
       `no space left on ${path}: the image takes ${about} ${mebibytes(needed)} there, and ${lackOf(lack)}`,
       options,
     )
+    this.lack = lack
     // The layers, and about as much again for what is made of them.
     this.lacking = soFar ? 0 : Math.max(2 * needed + keepFree - free, needed)
     this.lackingAtLeast = soFar ? 0 : Math.max(needed + keepFree - free, 0)
@@ -58,26 +67,39 @@ export class NoSpaceError extends RegistryError {
   }
 }
 
+/** Of the cache's own size. */
+interface CacheLack {
+  needed: number
+  /** So much may still come. */
+  most: number
+  /** As with a disk. */
+  soFar?: boolean
+}
+
 /** The image is larger than what may still come into the cache. Nothing half-written is left of it. */
 export class CacheFullError extends RegistryError {
   override name = 'CacheFullError'
+  readonly lack: CacheLack
   /** Bytes that have to leave the cache for another try, no less; 0 when nobody can tell. */
   readonly lacking: number
   readonly lackingAtLeast: number
   /** Bytes that it had taken when it was stopped; 0 when nobody can tell. */
   readonly taken: number
-  constructor({ needed, most, soFar = false }: { needed: number; most: number; soFar?: boolean }) {
+  constructor(lack: CacheLack) {
+    const { needed, most, soFar = false } = lack
     super(
       'NoSpace',
       `the image takes ${soFar ? 'more than' : 'about'} ${mebibytes(needed)}, and the cache of this node has room for ${mebibytes(most)} until it is as large as it may be (agent.cache.maxSize)`,
     )
+    this.lack = lack
     this.lacking = soFar ? 0 : needed - most
     this.lackingAtLeast = this.lacking
     this.taken = soFar ? needed : 0
   }
 }
 
-export type FileErrorKind = 'NotFound' | 'Unauthorized' | 'Unreachable' | 'Mismatch' | 'Other'
+export const fileErrorKinds = ['NotFound', 'Unauthorized', 'Unreachable', 'Mismatch', 'Other'] as const
+export type FileErrorKind = (typeof fileErrorKinds)[number]
 
 /** A file cannot be had from its URL; the message is for the user: the URL, what is wrong, what to do next. */
 export class FileError extends Error {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { ExecaError, execa } from 'execa'
 import type * as z from 'zod'
+import { runProgram } from '../node/program.ts'
 import { RegistryError } from './errors.ts'
 import { type ImageManifest, manifestSchema } from './manifest.ts'
 import { formatReference, type ImageReference, parseReference } from './reference.ts'
@@ -30,31 +30,21 @@ export const credentials = ({ authFile }: RegistryAccess, prefix: '--' | '--src-
 /**
  * Runs skopeo; the answer is what it writes.
  *
+ * @param onOutput called when the first of it comes
  * @throws RegistryError
  */
 export const skopeo = async (
   remote: Remote,
   args: readonly string[],
-  { signal, seconds }: { signal: AbortSignal; seconds?: number },
+  { signal, seconds, onOutput }: { signal: AbortSignal; seconds?: number; onOutput?: () => void },
 ): Promise<Buffer> => {
-  const limit = seconds === undefined ? {} : { timeout: seconds * 1000 }
-  try {
-    const { stdout } = await execa('skopeo', args, {
-      ...limit,
-      encoding: 'buffer',
-      // A manifest's digest is that of all its bytes.
-      stripFinalNewline: false,
-      stdin: 'ignore',
-      cancelSignal: signal,
-      env: { TMPDIR: remote.access.scratchDir },
-    })
-    return Buffer.from(stdout)
-  } catch (cause) {
-    signal.throwIfAborted()
-    if (!(cause instanceof ExecaError) || cause.code === 'ENOENT') throw cause
-    const said = cause.timedOut ? `no answer within ${seconds} s: timeout` : Buffer.from(cause.stderr ?? '').toString()
-    throw registryError(remote, said, cause)
-  }
+  signal.throwIfAborted()
+  const env = { ...process.env, TMPDIR: remote.access.scratchDir }
+  const timeoutMs = seconds === undefined ? 0 : seconds * 1000
+  const { stdout, stderr, exitCode, timedOut } = await runProgram('skopeo', args, { env, timeoutMs, signal, onOutput })
+  signal.throwIfAborted()
+  if (exitCode === 0) return stdout
+  throw registryError(remote, timedOut ? `no answer within ${seconds} s: timeout` : stderr)
 }
 
 /** @throws RegistryError when it is none */

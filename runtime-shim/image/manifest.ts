@@ -39,6 +39,7 @@ export const imageConfigurationSchema = z.object({
       Env: strings,
       User: z.string().nullish(),
       WorkingDir: z.string().nullish(),
+      StopSignal: z.string().nullish(),
     })
     .nullish(),
   rootfs: z.object({ diff_ids: z.array(digest).nullish() }),

@@ -4,6 +4,7 @@ import { copyRemote } from './copy.ts'
 import { RegistryError } from './errors.ts'
 import { parseImageReference, type RegistryAccess, type Remote, readManifest } from './inspect.ts'
 import { type ImageManifest, manifestSchema } from './manifest.ts'
+import { assertAllowed } from './policy.ts'
 import { formatReference } from './reference.ts'
 import type { Room } from './space.ts'
 
@@ -63,7 +64,9 @@ export const resolveArtifact = async (
   const remote = remoteOf(url, access)
   const { value, digest } = await readManifest(remote, signal)
   const { file } = fileOf(value, url)
-  const pinned = formatReference({ ...remote.reference, tag: undefined, digest })
+  const reference = { ...remote.reference, tag: undefined, digest }
+  await assertAllowed({ ...remote, reference }, signal)
+  const pinned = formatReference(reference)
   return { reference: `${scheme}${pinned}`, digest, sizeBytes: file.size, fileDigest: file.digest }
 }
 

@@ -40,7 +40,10 @@ describe("skopeo's words", () => {
     ['Unreachable', 'toomanyrequests: You have reached your pull rate limit'],
     ['Unreachable', 'received unexpected HTTP status: 503 Service Unavailable'],
     ['NoSpace', 'writing blob: write /tmp/dir-put-blob1: no space left on device'],
-    ['Other', 'Source image rejected: A signature was required, but no signature exists'],
+    ['Refused', 'Source image rejected: A signature was required, but no signature exists'],
+    ['Refused', 'Source image rejected: Running image docker://h/geoffrey:1 is rejected by policy.'],
+    ['Unreachable', 'Source image rejected: Get "https://h/v2/": dial tcp 127.0.0.1:1: connect: connection refused'],
+    ['Other', 'something else'],
   ])('mean %s: %s', (kind, words) => {
     expect(kindOf(words)).toBe(kind)
   })
@@ -50,7 +53,7 @@ describe('what is told of it', () => {
   const reference = { repository: 'registry.example/team/app', tag: '1', digest: undefined }
   const told = (words: string, hasCredentials: boolean, source: 'registry' | 'file' = 'registry') => {
     const access = { scratchDir: '/tmp', authFile: hasCredentials ? '/tmp/auth.json' : undefined }
-    return registryError({ reference, source, access }, log(words), undefined).message
+    return registryError({ reference, source, access }, log(words)).message
   }
 
   test('without credentials: where they are to be named', () => {

@@ -4,6 +4,8 @@ import { formatReference, registryOf } from './reference.ts'
 
 /** What skopeo's own words stand for; the first that fits. */
 const signs: readonly [RegistryErrorKind, RegExp][] = [
+  // A signature that could not be asked for is another matter.
+  ['Refused', /Source image rejected: (?!.*\bGet "?http)/],
   ['NoSpace', /no space left on device|disk quota exceeded/i],
   [
     'Unauthorized',
@@ -18,16 +20,21 @@ const signs: readonly [RegistryErrorKind, RegExp][] = [
 
 export const kindOf = (words: string): RegistryErrorKind => signs.find(([, sign]) => sign.test(words))?.[0] ?? 'Other'
 
-/** The message of the last line of skopeo's log, without what only repeats the command. */
-export const wordsOf = (stderr: string): string => {
+/** The message of the last line of skopeo's log. */
+const messageOf = (stderr: string): string => {
   const line = stderr.trim().split('\n').at(-1) ?? ''
   const quoted = /msg=("(?:[^"\\]|\\.)*")/.exec(line)?.[1]
   const message: unknown = quoted === undefined ? line : JSON.parse(quoted)
-  // Our own port differs each time: the same trouble is to have the same words.
   return String(message)
-    .replace(/^Error parsing image name "[^"]*": /, '')
-    .replace(/:\d+->/, '->')
 }
+
+/** The same, without what only repeats the command or its outcome. */
+export const wordsOf = (stderr: string): string =>
+  messageOf(stderr)
+    .replace(/^Error parsing image name "[^"]*": /, '')
+    .replace(/^(copying image from source to destination: )?Source image rejected: /, '')
+    // Our own port differs each time: the same trouble is to have the same words.
+    .replace(/:\d+->/, '->')
 
 const advice = (kind: RegistryErrorKind, { reference, source, access }: Remote, words: string): string => {
   const image = `"${formatReference(reference)}"`
@@ -41,14 +48,15 @@ const advice = (kind: RegistryErrorKind, { reference, source, access }: Remote, 
         : `the registry refuses ${image} to the credentials of ${pullSecrets}, or it does not exist (${words}): check that one of them is for ${registryOf(reference)} and may read it`
     case 'Unreachable':
       return `the registry of ${image} cannot be reached (${words}); it is tried again`
+    case 'Refused':
+      return `${image} is refused by the signature policy (${words}): sign it with a key that the policy names, or have an administrator change the policy (policyJson of the chart)`
     default:
       return `${image} cannot be read from its registry: ${words}`
   }
 }
 
 /** @param stderr what skopeo said before it failed */
-export const registryError = (remote: Remote, stderr: string, cause: unknown): RegistryError => {
-  const words = wordsOf(stderr)
-  const kind = kindOf(words)
-  return new RegistryError(kind, advice(kind, remote, words), { cause })
+export const registryError = (remote: Remote, stderr: string): RegistryError => {
+  const kind = kindOf(messageOf(stderr))
+  return new RegistryError(kind, advice(kind, remote, wordsOf(stderr)))
 }

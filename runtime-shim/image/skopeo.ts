@@ -19,6 +19,7 @@ import {
   manifestSchema,
 } from './manifest.ts'
 import { choosePlatform, formatPlatform, isFor, ownArchitecture, platformsOf } from './platform.ts'
+import { assertAllowed } from './policy.ts'
 import { formatReference, type ImageReference } from './reference.ts'
 
 export type { RegistryAccess } from './inspect.ts'
@@ -48,6 +49,7 @@ const runConfig = ({ config }: ImageConfiguration): ImageConfig => ({
   ...(config?.Env ? { env: config.Env } : {}),
   ...(config?.User ? { user: config.User } : {}),
   ...(config?.WorkingDir ? { workingDir: config.WorkingDir } : {}),
+  ...(config?.StopSignal ? { stopSignal: config.StopSignal.slice(0, 32) } : {}),
 })
 
 interface Found {
@@ -95,6 +97,7 @@ export const resolveImage = async (
   const asked = platform ?? { os: 'linux', architecture: ownArchitecture() }
   const remote: Remote = { reference: parseImageReference(reference), source: 'registry', access }
   const found = await find(remote, asked, signal)
+  await assertAllowed({ ...remote, reference: found.reference }, signal)
   const value = await readConfiguration({ ...remote, reference: found.reference }, signal)
   const configuration = expectImage(imageConfigurationSchema, value, found.reference)
   const { os, architecture, variant } = configuration

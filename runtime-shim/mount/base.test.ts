@@ -178,7 +178,7 @@ describe('an ext3 container image of Singularity 2.x', () => {
 
   test('is refused unless it is allowed', async () => {
     expect(await rootOf(image())).toMatch(
-      /content.ext3: it is an ext3 container image of Singularity 2.x, which an admin/,
+      /content.ext3: it is an ext3 container image of Singularity 2.x: an administrator must allow/,
     )
   })
 
@@ -269,14 +269,25 @@ describe('on a volume', () => {
     ['a path through a link', 'link/passwd', /is or leads through a symbolic link/],
     ['a path out of the volume', '../outside', /leads out of its file system/],
     ['an absolute path', '/etc', /leads out of its file system/],
-    ['a FIFO', 'fifo', /is neither a regular file nor a directory/],
+    ['a FIFO', 'fifo', /is a FIFO, a socket or a device: put an image or a directory in its place/],
     ['nothing', 'nothing', /ENOENT/],
+    ['a path below a file', 'file/image.sif', /is not a directory, or lies below what is none: correct the path/],
+    ['a name that no file has', 'ü'.repeat(200), /has a name of more than 255 bytes/],
   ])('%s is refused', async (_what, relative, words) => {
     symlinkSync('/etc', join(volume(), 'link'))
     execFileSync('mkfifo', [join(volume(), 'fifo')])
+    writeFileSync(join(volume(), 'file'), '')
     bench.folder('outside')
     expect((await bench.run({ base: below(relative) })).error).toMatch(words)
   })
+})
+
+test('a volume of files alone, whose path was forgotten, is no sandbox', async () => {
+  const directory = bench.folder('volume')
+  mkdirSync(join(directory, 'lost+found'))
+  writeFileSync(join(directory, 'tools.sif'), '')
+  const { error } = await bench.run({ base: { kind: 'below', directory, path: '.' } })
+  expect(error).toMatch(/volume: it is a directory without directories, and no root of a container/)
 })
 
 describe('what lies on a volume is called in messages what its owner knows it by', () => {

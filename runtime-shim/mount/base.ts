@@ -1,11 +1,17 @@
-import { fstatSync } from 'node:fs'
+import { fstatSync, readdirSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { BadImageError } from './bad-image.ts'
 import { holding } from './descriptor.ts'
 import { isOverlayRoot, namesInRoot } from './ext3-root.ts'
 import { identify, layerOf } from './image-file.ts'
 import { lockImage, lockListedImage } from './lock.ts'
-import { type OpenFile, openFileOrDirectoryBelow, withDetachedDirectory, withDirectory } from './open.ts'
+import {
+  descriptorPath,
+  type OpenFile,
+  openFileOrDirectoryBelow,
+  withDetachedDirectory,
+  withDirectory,
+} from './open.ts'
 import { type BaseContent, type BaseSource, type ImageLayer, type OpenBase, OverlayError } from './parts.ts'
 import type { SifPartition } from './sif.ts'
 import { NotExt3Error, readSuperblock } from './superblock.ts'
@@ -28,7 +34,10 @@ const sifRoot = (fd: number, size: number, partitions: readonly SifPartition[], 
   if (!primary || primaries.length > 1)
     throw new BadImageError(`it has ${primaries.length} primary system partitions, and must have one`)
   if (![architecture, 'unknown'].includes(primary.architecture))
-    throw new BadImageError(`it is for ${primary.architecture}, and this node is ${architecture}`)
+    throw new BadImageError(
+      `it is for ${primary.architecture}, and this node is ${architecture}`,
+      'take one for such nodes, or name its architecture in spec.platform of the ContainerImage',
+    )
   const overlays = partitions.filter(({ role }) => role === 'overlay')
   const [overlay] = overlays
   if (overlays.length > 1) throw new BadImageError(`it has ${overlays.length} overlay partitions, and may have one`)
@@ -41,7 +50,7 @@ const sifRoot = (fd: number, size: number, partitions: readonly SifPartition[], 
 /** Read-only devices cannot replay a journal, and a base is never written. */
 const assertClean = (fd: number, { kind, extent }: ImageLayer): void => {
   if (kind !== 'ext3' || !readSuperblock(fd, extent.offset).needsRecovery) return
-  throw new BadImageError('its ext3 file system was not cleanly unmounted: run e2fsck on it first')
+  throw new BadImageError('its ext3 file system was not cleanly unmounted', 'run e2fsck on it first')
 }
 
 const rootOf = (fd: number, { allowExt3, architecture = process.arch }: BaseRules): Root => {
@@ -51,12 +60,14 @@ const rootOf = (fd: number, { allowExt3, architecture = process.arch }: BaseRule
     image.kind === 'sif' ? sifRoot(fd, size, image.partitions, architecture) : { content: image, embedded: undefined }
   if (root.content.kind === 'ext3' && isOverlayRoot(namesInRoot(fd, root.content.extent.offset))) {
     throw new BadImageError(
-      'it is an ext3 overlay, whose root has upper and work and nothing else, and no container: use it as a PersistentOverlay (spec.storage.existingClaimName) upon the image that it was made for',
+      'it is an ext3 overlay, whose root has upper and work and nothing else, and no container',
+      'use it as a PersistentOverlay (spec.storage.existingClaimName) upon the image that it was made for',
     )
   }
   if (root.content.kind === 'ext3' && !allowExt3) {
     throw new BadImageError(
-      'it is an ext3 container image of Singularity 2.x, which an administrator must allow for the namespace (allowedSources.ext3Base); or convert it with `apptainer build`',
+      'it is an ext3 container image of Singularity 2.x',
+      'an administrator must allow those for the namespace (allowedSources.ext3Base), or convert it with `apptainer build`',
     )
   }
   for (const layer of [root.content, root.embedded]) if (layer) assertClean(fd, layer)
@@ -73,9 +84,17 @@ const openSource = (source: BaseSource, shown: string): OpenFile => {
   return withDirectory(dirname(path), (dirfd) => openFileOrDirectoryBelow(dirfd, basename(path), 'read', shown))
 }
 
+/** A volume in which only the image's file lies is soon taken for a sandbox, when its path is forgotten. */
+const assertSandbox = (fd: number): void => {
+  const entries = readdirSync(descriptorPath(fd), { withFileTypes: true })
+  if (entries.some((entry) => (entry.isDirectory() && entry.name !== 'lost+found') || entry.isSymbolicLink())) return
+  throw new BadImageError('it is a directory without directories, and no root of a container')
+}
+
 const openRoot = (file: OpenFile, source: BaseSource, path: string, rules: BaseRules): OpenBase => {
   if (file.stats.isDirectory()) {
     if (source.kind === 'file') throw new BadImageError('it is a directory')
+    assertSandbox(file.fd)
     const content: BaseContent = { kind: 'directory', directory: source.directory, path: source.path }
     return { path, fd: file.fd, content, embedded: undefined }
   }

@@ -42,7 +42,8 @@ const squashfsLayer = (fd: number, { offset, size }: Extent, fileSize: number): 
   const rest = fileSize - offset
   if (roundUp(bytesUsed, squashfsBlock) > rest) {
     throw new BadImageError(
-      `its squashfs ends within a block, where the file ends too, and the kernel reads whole blocks: pad it (truncate --size=%${padding})`,
+      'its squashfs ends within a block, where the file ends too, and the kernel reads whole blocks',
+      `pad it (truncate --size=%${padding})`,
     )
   }
   return { kind: 'squashfs', extent: { offset, size: Math.max(size, Math.min(roundUp(bytesUsed, padding), rest)) } }

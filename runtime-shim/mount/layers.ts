@@ -39,9 +39,15 @@ export const isWriter = ({ source }: OpenOverlay): boolean => source.access === 
 interface Image {
   fd: number
   path: string
+  /** For messages. */
+  shown: string
 }
 
-const loopFile = ({ fd, path }: Image, { extent }: Pick<ImageLayer, 'extent'>, lockDir: string): LoopFile => ({
+const loopFile = (
+  { fd, path }: Pick<Image, 'fd' | 'path'>,
+  { extent }: Pick<ImageLayer, 'extent'>,
+  lockDir: string,
+): LoopFile => ({
   fd,
   name: basename(path),
   extent,
@@ -49,13 +55,16 @@ const loopFile = ({ fd, path }: Image, { extent }: Pick<ImageLayer, 'extent'>, l
 })
 
 /** mount(2) has one number for an unknown compressor and for damage; the kernel's words tell them apart. */
-const explainSquashfs = (device: string, { path }: Image, cause: unknown): Error => {
+const explainSquashfs = (device: string, { shown }: Image, cause: unknown): Error => {
   const complaint = mountComplaint('squashfs', device)
   const [, compressor] = /uses "(\w+)" compression.*not supported/.exec(complaint) ?? []
   return compressor === undefined
-    ? new OverlayError(`${path}: the kernel finds its squashfs damaged (${complaint || String(cause)})`, { cause })
+    ? new OverlayError(
+        `${shown}: the kernel finds its squashfs damaged (${complaint || String(cause)}): a whole copy must take its place`,
+        { cause },
+      )
     : new OverlayError(
-        `${path}: its squashfs is compressed with ${compressor}, which this node's kernel cannot read: build it with zstd or gzip`,
+        `${shown}: its squashfs is compressed with ${compressor}, which this node's kernel cannot read: build it with zstd or gzip`,
         { cause },
       )
 }
@@ -82,12 +91,12 @@ const ext3Mounts = {
 
 type Ext3Access = keyof typeof ext3Mounts
 
-const mountExt3 = (device: string, at: string, access: Ext3Access, { path }: Image): void => {
+const mountExt3 = (device: string, at: string, access: Ext3Access, { shown }: Pick<Image, 'shown'>): void => {
   try {
     const [flags, options] = ext3Mounts[access]
     mount(device, at, ext3Driver, flags, options)
   } catch (cause) {
-    if (hasCode(cause, 'EBUSY')) throw new LockHeldError(`${path} is in use by another mount on this node`, { cause })
+    if (hasCode(cause, 'EBUSY')) throw new LockHeldError(`${shown} is in use by another mount on this node`, { cause })
     throw new UnmountableError(`the kernel does not mount its ext3 file system (${shortly(cause)})`, { cause })
   }
 }
@@ -118,8 +127,8 @@ const replayJournal = (overlay: OpenOverlay, replay: number, layer: ImageLayer, 
     closeSync(replay)
     retrySync(
       () => {
-        if (isAttached(loop)) throw new OverlayError(`${overlay.path}: its loop device stays after journal replay`)
-        lockImage(overlay.fd, 'shared', overlay.path)
+        if (isAttached(loop)) throw new OverlayError(`${overlay.shown}: its loop device stays after journal replay`)
+        lockImage(overlay.fd, 'shared', overlay.shown)
       },
       () => true,
       { forMs: 5_000, everyMs: 2 },
@@ -153,7 +162,7 @@ const mountDevice = (
   const mountAs = (access: Ext3Access): void => mountExt3(descriptorPath(overlay.fd), at, access, overlay)
   const mountIt = (): Pick<MountedParts, 'damage'> => {
     if (!isWriter(overlay)) return { damage: orRescue(mountAs).damage }
-    assertUnclaimed(overlay.fd, overlay.path)
+    assertUnclaimed(overlay.fd, overlay.shown)
     mountAs('write')
     return { damage: null }
   }
@@ -166,7 +175,7 @@ const mountDevice = (
     )
   } catch (cause) {
     if (!hasCode(cause, 'EAGAIN')) throw cause
-    throw new LockHeldError(`${overlay.path} is being prepared or checked by the node agent`, { cause })
+    throw new LockHeldError(`${overlay.shown} is being prepared or checked by the node agent`, { cause })
   }
 }
 
@@ -186,19 +195,20 @@ export interface MountedParts {
  * takes no layer from another namespace.
  *
  * @param known the descriptor opened before, in the host's namespace
+ * @param shown for messages
  */
-export const reopenDirectory = (known: number, volume: string, path: string): string => {
-  const fd = withDirectory(volume, (dirfd) => openDirectoryBelow(dirfd, path, `${volume}/${path}`))
+export const reopenDirectory = (known: number, volume: string, path: string, shown: string): string => {
+  const fd = withDirectory(volume, (dirfd) => openDirectoryBelow(dirfd, path, shown))
   const [was, is] = [fstatSync(known, { bigint: true }), fstatSync(fd, { bigint: true })]
   if (was.dev !== is.dev || was.ino !== is.ino)
-    throw new OverlayError(`${volume}/${path} is no longer the directory that it was a moment before`)
+    throw new OverlayError(`${shown} is no longer the directory that it was a moment before`)
   return descriptorPath(fd)
 }
 
-const directoryOf = ({ source, fd, content }: OpenOverlay): string => {
+const directoryOf = ({ source, fd, shown, content }: OpenOverlay): string => {
   if (source.volume.kind !== 'directory') throw new OverlayError(`overlay "${source.name}" is not in a directory`)
   const known = content.kind === 'directory' ? content.directory : fd
-  return reopenDirectory(known, source.volume.path, source.path)
+  return reopenDirectory(known, source.volume.path, source.path, shown)
 }
 
 /** Larger sectors spare the loop device half-written pages; the kernel mounts no file system with smaller blocks on them. */
@@ -251,7 +261,7 @@ const mountForReading = (
 
 /** Of format Directory. */
 const mountLock = (overlay: OpenOverlay, at: string, lockDir: string): LoopAttachment => {
-  const image = { fd: overlay.fd, path: join(overlay.path, lockFileName) }
+  const image = { fd: overlay.fd, path: join(overlay.path, lockFileName), shown: overlay.shown }
   const layer = { kind: 'squashfs', extent: { offset: 0, size: Number(overlay.stats.size) } } as const
   if (!isWriter(overlay)) return mountImage(image, layer, at, lockDir)
   return mountOwnLoop(loopFile(image, layer, lockDir), { kind: 'read' }, (device) => mountSquashfs(device, at, image))

@@ -9,12 +9,25 @@ export class UnsafePathError extends Error {
 
 const describe = (error: unknown, what: string): Error => {
   if (hasCode(error, 'ELOOP')) {
-    return new UnsafePathError(`${what} is or leads through a symbolic link; refusing to follow it`, { cause: error })
+    return new UnsafePathError(
+      `${what} is or leads through a symbolic link, which is never followed: put what it leads to in its place`,
+      { cause: error },
+    )
   }
   if (hasCode(error, 'EXDEV')) {
-    return new UnsafePathError(`${what} leads out of its file system; refusing to follow it`, { cause: error })
+    return new UnsafePathError(
+      `${what} leads out of its file system, and is not followed there: put the file itself into the volume`,
+      { cause: error },
+    )
   }
-  if (hasCode(error, 'ENOTDIR')) return new UnsafePathError(`${what} is not a directory`, { cause: error })
+  if (hasCode(error, 'ENOTDIR'))
+    return new UnsafePathError(`${what} is not a directory, or lies below what is none: correct the path`, {
+      cause: error,
+    })
+  if (hasCode(error, 'ENAMETOOLONG'))
+    return new UnsafePathError(`${what} has a name of more than 255 bytes, which no file has: correct the path`, {
+      cause: error,
+    })
   return error instanceof Error ? error : new Error(String(error))
 }
 
@@ -100,7 +113,8 @@ export const openFileOrDirectoryBelow = (
 ): OpenFile =>
   openOfKind(dirfd, path, what, (stats) => {
     if (stats.isDirectory()) return constants.O_RDONLY | constants.O_DIRECTORY
-    if (!stats.isFile()) throw new UnsafePathError(`${what} is neither a regular file nor a directory`)
+    if (!stats.isFile())
+      throw new UnsafePathError(`${what} is a FIFO, a socket or a device: put an image or a directory in its place`)
     return flagsOf[access]
   })
 

@@ -68,7 +68,9 @@ describe('a SIF', () => {
     makeSif(join(bench.folder('volume'), 'image.sif'), [root, ...Array.from({ length: count }, () => overlay)])
     const spec = { volume: path('volume'), path: 'image.sif' }
     expect((await bench.run({ readOnly: [spec] })).error).toMatch(
-      new RegExp(`overlay "volume": image.sif: it is a SIF with ${count} overlay partitions, and must have one`),
+      new RegExp(
+        `overlay "volume": image.sif in its volume: it is a SIF with ${count} overlay partitions, and must have one`,
+      ),
     )
   })
 
@@ -131,7 +133,7 @@ describe('a block volume', () => {
     const at = bench.folder('theirs')
     execFileSync('mount', ['-t', 'ext4', made.mapPath, at])
     try {
-      expect((await bench.run({ readWrite: onDevice(made) })).error).toMatch(/loop\d+ is in use by another mount/)
+      expect((await bench.run({ readWrite: onDevice(made) })).error).toMatch(/its device is in use by another mount/)
       expect((await bench.run({ readOnly: [onDevice(made)] })).error).toMatch(/is in use for writing by another/)
     } finally {
       execFileSync('umount', [at])
@@ -277,7 +279,7 @@ describe('what can only be read', () => {
     make()
     const { error } = await bench.run({ readWrite: { volume: path('volume'), path: 'it' } })
     expect(error).toMatch(words)
-    expect(error).toMatch(/overlay "volume": .*\/volume\/it is a .*: use it with access ReadOnly/)
+    expect(error).toMatch(/overlay "volume": it in its volume is a .*: use it with access ReadOnly/)
   })
 
   test.each<[string, (tree: string) => void]>([

@@ -32,16 +32,22 @@ import { retrySync } from './wait.ts'
 type DirectoryVolume = Extract<OverlayVolume, { kind: 'directory' }>
 type DeviceVolume = Extract<OverlayVolume, { kind: 'device' }>
 
+/** What its owner knows it by: the host's path says nothing to him. */
+const shownOf = ({ volume, path }: OverlaySource): string => {
+  if (volume.kind === 'device') return 'its device'
+  return path === '.' ? 'its volume' : `${path} in its volume`
+}
+
 const openPath = ({ path }: DirectoryVolume, source: OverlaySource, access: 'read' | 'write'): OpenFile => {
   const within = access === 'read' ? withDetachedDirectory : withDirectory
-  return within(path, (dirfd) => openFileOrDirectoryBelow(dirfd, source.path, access, join(path, source.path)))
+  return within(path, (dirfd) => openFileOrDirectoryBelow(dirfd, source.path, access, shownOf(source)))
 }
 
 /** To be called under the lock: before it, the node agent may have let the file grow. */
 const layerIn = (fd: number): ImageLayer => overlayLayer(fd, fstatSync(fd).size)
 
-const notWritable = (path: string, what: string): OverlayError =>
-  new OverlayError(`${path} is a ${what}, which cannot be written: use it with access ReadOnly`)
+const notWritable = (shown: string, what: string): OverlayError =>
+  new OverlayError(`${shown} is a ${what}, which cannot be written: use it with access ReadOnly`)
 
 /** A mount for writing would make it worse. */
 const assertNoErrors = ({ errorCount }: Superblock): void => {
@@ -50,33 +56,33 @@ const assertNoErrors = ({ errorCount }: Superblock): void => {
 }
 
 const openForWriting = (source: OverlaySource, volume: DirectoryVolume): OpenOverlay => {
-  const path = join(volume.path, source.path)
+  const [path, shown] = [join(volume.path, source.path), shownOf(source)]
   const file = openPath(volume, source, 'write')
   return holding(file.fd, () => {
-    if (file.stats.isDirectory()) throw notWritable(path, 'directory without a lock (format Image)')
-    lockImage(file.fd, 'exclusive', path)
+    if (file.stats.isDirectory()) throw notWritable(shown, 'directory without a lock (format Image)')
+    lockImage(file.fd, 'exclusive', shown)
     const { kind, extent } = layerIn(file.fd)
-    if (kind === 'squashfs') throw notWritable(path, 'squashfs')
+    if (kind === 'squashfs') throw notWritable(shown, 'squashfs')
     assertNoErrors(readSuperblock(file.fd, extent.offset))
-    return { source, path, ...file, content: { kind, extent, journal: { kind: 'none' } } }
+    return { source, path, shown, ...file, content: { kind, extent, journal: { kind: 'none' } } }
   })
 }
 
 /** What was found in the one must hold for the others. */
-const assertSame = (path: string, first: BigIntStats, ...others: BigIntStats[]): void => {
+const assertSame = (shown: string, first: BigIntStats, ...others: BigIntStats[]): void => {
   if (others.some(({ dev, ino }) => dev !== first.dev || ino !== first.ino))
-    throw new OverlayError(`${path} is no longer the file that it was a moment before`)
+    throw new OverlayError(`${shown} is no longer the file that it was a moment before`)
 }
 
 /** Others look at the superblock for a moment, too. */
 const looks = { forMs: 500, everyMs: 5 }
 
 /** Undefined when another reader has it mounted: what can be done about its journal has been done. */
-const lockToReplay = (source: OverlaySource, volume: DirectoryVolume, path: string): OpenFile | undefined => {
+const lockToReplay = (source: OverlaySource, volume: DirectoryVolume): OpenFile | undefined => {
   const file = openPath(volume, source, 'write')
   try {
     retrySync(
-      () => lockImage(file.fd, 'exclusive', path),
+      () => lockImage(file.fd, 'exclusive', shownOf(source)),
       (error) => error instanceof LockHeldError,
       looks,
     )
@@ -90,32 +96,32 @@ const lockToReplay = (source: OverlaySource, volume: DirectoryVolume, path: stri
 
 /** The superblock is read under the lock: before it, a writer may come and crash. */
 const openForReading = (source: OverlaySource, volume: DirectoryVolume): OpenOverlay => {
-  const path = join(volume.path, source.path)
+  const [path, shown] = [join(volume.path, source.path), shownOf(source)]
   const file = openPath(volume, source, 'read')
-  if (file.stats.isDirectory()) return { source, path, ...file, content: { kind: 'plainDirectory' } }
+  if (file.stats.isDirectory()) return { source, path, shown, ...file, content: { kind: 'plainDirectory' } }
   const { kind, extent, superblock } = holding(file.fd, () => {
-    lockImage(file.fd, 'shared', path)
+    lockImage(file.fd, 'shared', shown)
     const layer = layerIn(file.fd)
     return { ...layer, superblock: layer.kind === 'ext3' ? readSuperblock(file.fd, layer.extent.offset) : undefined }
   })
-  if (kind === 'squashfs') return { source, path, ...file, content: { kind, extent } }
+  if (kind === 'squashfs') return { source, path, shown, ...file, content: { kind, extent } }
   const found = (journal: JournalOfReader): OpenOverlay['content'] => ({ kind, extent, journal })
-  if (!superblock?.needsRecovery) return { source, path, ...file, content: found({ kind: 'none' }) }
-  if (superblock.errorCount > 0) return { source, path, ...file, content: found({ kind: 'leave' }) }
+  if (!superblock?.needsRecovery) return { source, path, shown, ...file, content: found({ kind: 'none' }) }
+  if (superblock.errorCount > 0) return { source, path, shown, ...file, content: found({ kind: 'leave' }) }
 
   // The own shared lock would refuse the exclusive one.
   closeSync(file.fd)
-  const replay = lockToReplay(source, volume, path)
+  const replay = lockToReplay(source, volume)
   const again = openPath(volume, source, 'read')
   return holding(again.fd, () => {
     if (replay)
       return holding(replay.fd, () => {
-        assertSame(path, file.stats, again.stats, replay.stats)
-        return { source, path, ...again, content: found({ kind: 'replay', fd: replay.fd }) }
+        assertSame(shown, file.stats, again.stats, replay.stats)
+        return { source, path, shown, ...again, content: found({ kind: 'replay', fd: replay.fd }) }
       })
-    lockImage(again.fd, 'shared', path)
-    assertSame(path, file.stats, again.stats)
-    return { source, path, ...again, content: found({ kind: 'none' }) }
+    lockImage(again.fd, 'shared', shown)
+    assertSame(shown, file.stats, again.stats)
+    return { source, path, shown, ...again, content: found({ kind: 'none' }) }
   })
 }
 
@@ -129,15 +135,16 @@ const openLockFile = (source: OverlaySource, volume: DirectoryVolume, directory:
 
 /** Of format Directory. */
 const openDirectory = (source: OverlaySource, volume: DirectoryVolume): OpenOverlay => {
-  const path = join(volume.path, source.path)
-  const directory = withDirectory(volume.path, (dirfd) => openDirectoryBelow(dirfd, source.path, path))
+  const [path, shown] = [join(volume.path, source.path), shownOf(source)]
+  const directory = withDirectory(volume.path, (dirfd) => openDirectoryBelow(dirfd, source.path, shown))
   return holding(directory, () => {
-    const file = openLockFile(source, volume, directory, join(path, lockFileName))
+    const what = `${join(source.path, lockFileName)} in its volume`
+    const file = openLockFile(source, volume, directory, what)
     return holding(file.fd, () => {
-      lockImage(file.fd, source.access === 'ReadWrite' ? 'exclusive' : 'shared', path)
+      lockImage(file.fd, source.access === 'ReadWrite' ? 'exclusive' : 'shared', shown)
       if (identify(file.fd, Number(file.stats.size)).kind !== 'squashfs')
-        throw new BadImageError(`its ${lockFileName} is not a squashfs: let the node agent prepare the overlay again`)
-      return { source, path, ...file, content: { kind: 'directory', directory } }
+        throw new BadImageError(`its ${lockFileName} is not a squashfs`, 'let the node agent prepare the overlay again')
+      return { source, path, shown, ...file, content: { kind: 'directory', directory } }
     })
   })
 }
@@ -148,15 +155,16 @@ const openDirectory = (source: OverlaySource, volume: DirectoryVolume): OpenOver
  */
 const openBlock = (source: OverlaySource, { mapPath: path, major, minor }: DeviceVolume): OpenOverlay => {
   if (source.format === 'Directory') throw new OverlayError('format Directory needs a volume with a file system')
+  const shown = shownOf(source)
   const device = openDevice(path, { major, minor }, source.access === 'ReadWrite' ? 'write' : 'read')
   return holding(device.fd, () => {
-    if (source.access === 'ReadWrite') assertUnclaimed(device.fd, path)
+    if (source.access === 'ReadWrite') assertUnclaimed(device.fd, shown)
     const superblock = readSuperblock(device.fd)
     if (superblock.needsRecovery && isClaimed(device.fd))
-      throw new LockHeldError(`${path} is in use for writing by another mount on this node`)
+      throw new LockHeldError(`${shown} is in use for writing by another mount on this node`)
     assertExt3(superblock)
     if (source.access === 'ReadWrite') assertNoErrors(superblock)
-    return { source, path, ...device, content: { kind: 'device', major, minor } }
+    return { source, path, shown, ...device, content: { kind: 'device', major, minor } }
   })
 }
 
@@ -166,12 +174,11 @@ const open = (source: OverlaySource): OpenOverlay => {
   return source.access === 'ReadWrite' ? openForWriting(source, source.volume) : openForReading(source, source.volume)
 }
 
-const hostPath = ({ volume, path }: OverlaySource): string =>
-  volume.kind === 'device' ? volume.mapPath : join(volume.path, path)
-
 /** Whether e2fsck is to judge it: a writer's image can be nothing but an ext3 file system. */
 const isForCheck = ({ access, format }: OverlaySource, cause: Error): boolean =>
   cause instanceof NotExt3Error || (cause instanceof BadImageError && access === 'ReadWrite' && format === 'Image')
+
+const insteadOfIt = 'restore it from a backup, or make another overlay'
 
 const explain = (source: OverlaySource, error: unknown): Error => {
   const { name, format, path, volume } = source
@@ -180,21 +187,22 @@ const explain = (source: OverlaySource, error: unknown): Error => {
     return new OverlayDamagedError(source, volume.kind === 'device' ? cause.message : `${path}: ${cause.message}`, {
       cause,
     })
-  if (cause instanceof BadImageError) return new OverlayError(`overlay "${name}": ${path}: ${cause.message}`, { cause })
+  if (cause instanceof BadImageError) {
+    const remedy = cause.remedy === undefined ? `: ${insteadOfIt}` : ''
+    return new OverlayError(`overlay "${name}": ${shownOf(source)}: ${cause.message}${remedy}`, { cause })
+  }
   if (hasCode(error, 'EROFS')) {
     return new OverlayError(
-      `overlay "${name}": ${hostPath(source)} cannot be written, its volume is read-only here: use it with access ReadOnly (after an unclean end it must be written once before)`,
+      `overlay "${name}": ${shownOf(source)} cannot be written, its volume is read-only here: use it with access ReadOnly (after an unclean end it must be written once before)`,
       { cause },
     )
   }
   if (volume.kind === 'device' || !hasCode(error, 'ENOENT'))
     return new OverlayError(`overlay "${name}": ${cause.message}`, { cause })
   const what = format === 'Directory' ? join(path, lockFileName) : path
-  return new OverlayDamagedError(
-    source,
-    `there is no ${what} in its volume, although one was there: restore it from a backup, or make another overlay`,
-    { cause },
-  )
+  return new OverlayDamagedError(source, `there is no ${what} in its volume, although one was there: ${insteadOfIt}`, {
+    cause,
+  })
 }
 
 /** What the source leads to, undefined where it leads nowhere: opening it will tell. */

@@ -62,8 +62,10 @@ export type OverlayContent =
 /** An overlay, open and locked; the locks go with the descriptors and the loop devices made from them. */
 export interface OpenOverlay {
   source: OverlaySource
-  /** For messages: of the image, the device or the directory. */
+  /** On the host: of the image, the device or the directory. */
   path: string
+  /** What its owner knows it by, for messages that name the overlay. */
+  shown: string
   /**
    * The file whose loop device, or the device itself, bears witness to the mount: the image, `lock.squashfs`, the
    * device. Of a plain directory the directory itself, to whose mount nothing bears witness.

@@ -6,7 +6,7 @@ import { descriptorPath, openBelow, openRegularBelow } from './open.ts'
 
 /** `lamina.json`, beside `upper/`: what an overlay says of itself. One without it comes from elsewhere. */
 const recordSchema = z.object({
-  /** The image that it was first written upon. */
+  /** The image that it lies upon. */
   base: z.optional(z.object({ reference: z.string(), digest: z.string() })),
   /** Nothing in it is in a form that the kernel's overlayfs does not know ({@link ./foreign.ts}). */
   normalised: z.optional(z.boolean()),

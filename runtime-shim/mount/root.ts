@@ -124,8 +124,8 @@ const persistentUpper = (
       openNativeUpper(top, overlay, record, { name, remedy: importFirst, writer: overlay.source, deadline }) ??
       makeLayerDirectory(top, 'upper', `upper/ of ${name}`, statSync(baseRoot))
     const work = makeLayerDirectory(top, 'work', `work/ of ${name}`, { mode: 0o755, uid: 0, gid: 0 })
-    if (!record?.base) {
-      const { reference, digest } = base
+    const { reference, digest } = base
+    if (record?.base?.digest !== digest) {
       unlessFull(() => writeOverlayRecord(top, { base: { reference, digest }, normalised: true }))
     }
     keepRoom(top)
@@ -169,20 +169,21 @@ const lowerOf = ({ overlay, top: path }: Mounted, deadline: number): string[] =>
 }
 
 /** What no node agent ever checks. */
-const mountUnchecked = (image: { fd: number; path: string }, layer: ImageLayer, at: string, lockDir: string): void => {
+const mountUnchecked = ({ fd, path }: OpenBase, layer: ImageLayer, at: string, lockDir: string): void => {
   mkdirSync(at)
   try {
-    mountImage(image, layer, at, lockDir)
+    mountImage({ fd, path, shown: path }, layer, at, lockDir)
   } catch (cause) {
     if (!(cause instanceof UnmountableError)) throw cause
-    throw new OverlayError(`${image.path}: ${cause.message}: run e2fsck on it`, { cause })
+    throw new OverlayError(`${path}: ${cause.message}: run e2fsck on it`, { cause })
   }
 }
 
 /** Where the base is reached in the private namespace. */
-const mountBase = ({ fd, path, content }: OpenBase, at: string, lockDir: string): string => {
-  if (content.kind === 'directory') return reopenDirectory(fd, content.directory, content.path)
-  mountUnchecked({ fd, path }, content, at, lockDir)
+const mountBase = (base: OpenBase, at: string, lockDir: string): string => {
+  const { fd, path, content } = base
+  if (content.kind === 'directory') return reopenDirectory(fd, content.directory, content.path, path)
+  mountUnchecked(base, content, at, lockDir)
   return at
 }
 
@@ -191,19 +192,28 @@ const isSameFile = (fd: number, { stats }: OpenOverlay): boolean => {
   return dev === stats.dev && ino === stats.ino
 }
 
-/** The overlay partition of a SIF, as a layer above what else is in it, unless it is also one of the overlays. */
-const mountEmbedded = ({ base, overlays, lockDir }: RootParts, at: string, deadline: number): string[] => {
-  const { fd, path, embedded } = base
-  if (!embedded || overlays.some((overlay) => isSameFile(fd, overlay))) return []
-  mountUnchecked({ fd, path }, embedded, at, lockDir)
-  const name = `the overlay partition of ${path}`
-  return withDirectory(at, (top) => {
+interface MountedEmbedded {
+  embedded: ImageLayer
+  name: string
+  top: string
+}
+
+/** The overlay partition of a SIF, unless it is also one of the overlays. */
+const mountEmbedded = ({ base, overlays, lockDir }: RootParts, at: string): MountedEmbedded | undefined => {
+  const { path, embedded } = base
+  if (!embedded || overlays.some((overlay) => isSameFile(base.fd, overlay))) return undefined
+  mountUnchecked(base, embedded, at, lockDir)
+  return { embedded, name: `the overlay partition of ${path}`, top: at }
+}
+
+/** It is a layer above what else is in the SIF. */
+const embeddedLower = ({ embedded, name, top: at }: MountedEmbedded, deadline: number): string[] =>
+  withDirectory(at, (top) => {
     const layer = embedded.kind === 'squashfs' ? openDirectoryBelow(top, '.', name) : openUpper(top, name)
     if (layer === undefined) return []
     assertNative(layer, { name, remedy: writeItAgain, deadline })
     return [descriptorPath(layer)]
   })
-}
 
 /** Not every file system that holds an image can hold an upper layer: NFS and FUSE cannot. */
 const explainMerge = (writer: Mounted | undefined, error: unknown): unknown => {
@@ -265,19 +275,20 @@ export const mountRoot = (parts: RootParts): MountedOverlay[] => {
 
   const skeleton = mountBase(parts.skeleton, join(dir, 'skeleton'), lockDir)
   const base = mountBase(parts.base, join(dir, 'base'), lockDir)
-  const deadline = performance.now() + lookMs
-  const embedded = mountEmbedded(parts, join(dir, 'embedded'), deadline)
+  const embedded = mountEmbedded(parts, join(dir, 'embedded'))
   const mounted = parts.overlays.map((overlay, index) => ({
     overlay,
     ...mountOverlay(overlay, join(dir, `overlay-${index}`), lockDir),
   }))
 
+  // Mounting may have taken its time, over a journal for one.
+  const deadline = performance.now() + lookMs
   const writer = mounted.find(({ overlay }) => isWriter(overlay))
   const readers = mounted.filter(({ overlay }) => !isWriter(overlay))
   const locks = mounted.flatMap(({ lock }) => lock ?? [])
   const lowers = [
     ...readers.flatMap((reader) => judging(reader, () => lowerOf(reader, deadline))).toReversed(),
-    ...embedded,
+    ...(embedded ? embeddedLower(embedded, deadline) : []),
     base,
     skeleton,
     ...locks,

@@ -70,6 +70,8 @@ export const containerPaths = ({ stateDir }: Pick<NodeLayout, 'stateDir'>, conta
     mount: join(dir, 'mount.json'),
     /** The user that we resolved; also the launcher's sign that `exec` is ours. */
     user: join(dir, 'user.json'),
+    /** The number that the launcher sends where `kill` says SIGTERM. */
+    stopSignal: join(dir, 'stop-signal'),
   }
 }
 

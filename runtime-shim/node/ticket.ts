@@ -60,6 +60,8 @@ export const ticketSchema = z.object({
   imageGroups: z.boolean(),
   /** The pod's effective `runAsNonRoot`: then the runtime refuses uid 0. */
   runAsNonRoot: z.boolean(),
+  /** Number of the signal that stands in for SIGTERM, as the image asks; null: none does. */
+  stopSignal: z._default(z.nullable(z.number()), null),
 })
 export type Ticket = z.infer<typeof ticketSchema>
 /** As it may be written: without what has a default. */

@@ -18,7 +18,11 @@ const configSchema = z.looseObject({
   annotations: z._default(z.record(z.string(), z.string()), {}),
   root: z.looseObject({ path: z.string() }),
   mounts: z._default(z.array(z.looseObject({ destination: z.string(), source: z.optional(z.string()) })), []),
-  process: z.looseObject({ user: processUserSchema }),
+  process: z.looseObject({
+    user: processUserSchema,
+    args: z.optional(z.array(z.string())),
+    env: z.optional(z.array(z.string())),
+  }),
   linux: z.optional(
     z.looseObject({
       mountLabel: z.optional(z.string()),

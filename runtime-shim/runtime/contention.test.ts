@@ -105,7 +105,7 @@ describe('who must wait is told who has the overlay, how, where and since when',
     try {
       lockImage(fd, 'exclusive', path)
       expect(refusal(container('bob', work, 'ReadWrite'))).toBe(
-        `overlay "work": ${path} is in use by another mount on this node`,
+        'overlay "work": overlay.img in its volume is in use by another mount on this node',
       )
     } finally {
       closeSync(fd)

@@ -1,5 +1,16 @@
-import { chmodSync, closeSync, constants, mkdirSync, openSync, rmdirSync, rmSync, symlinkSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  rmdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
+import { BadImageError } from '../mount/bad-image.ts'
 import { openBase } from '../mount/base.ts'
 import { hasCode } from '../mount/error-code.ts'
 import { LockHeldError } from '../mount/lock.ts'
@@ -26,6 +37,7 @@ import {
   writeConfig,
 } from './bundle.ts'
 import { identify } from './identity.ts'
+import { assertProgram } from './program.ts'
 import { type Recordable, recordOf, unmounted } from './record.ts'
 import { sourcesOf } from './sources.ts'
 import { awaitTicket } from './state.ts'
@@ -42,6 +54,16 @@ export interface Waits {
 }
 const defaultWaits: Waits = { ticketMs: 100_000, finalMs: 3_000, lockMs: 30_000, totalMs: 110_000 }
 
+/** Only who wrote the ContainerImage can put another file there. */
+const withRemedy = (error: unknown): unknown => {
+  if (!(error instanceof OverlayError && error.cause instanceof BadImageError)) return error
+  if (error.cause.remedy !== undefined) return error
+  return new OverlayError(
+    `${error.message}: put a whole squashfs, SIF or .simg file or a sandbox there, or correct spec.source.volume.path of the ContainerImage`,
+    { cause: error },
+  )
+}
+
 /** The agent looks for it again whenever the pod changes, as it does when this fails. */
 const openImage = ({ reference, volume, allowExt3 }: Ticket['image'], source: BaseSource): OpenBase => {
   try {
@@ -54,7 +76,8 @@ const openImage = ({ reference, volume, allowExt3 }: Ticket['image'], source: Ba
       )
     // Whoever collects it has its lock until its name is gone.
     const isLeaving = hasCode(error, 'ENOENT') || error instanceof LockHeldError
-    if (volume || !isLeaving) throw error
+    if (volume) throw withRemedy(error)
+    if (!isLeaving) throw error
     throw new Error(`image ${reference} has left the node's cache: the node agent fetches it again`, { cause: error })
   }
 }
@@ -81,10 +104,10 @@ const explaining = <T>(layout: NodeLayout, { id, ticket }: { id: string; ticket:
   }
 }
 
-const effectiveUser = (target: string, ticket: Ticket): ProcessUser => {
+const withRoot = <T>(target: string, act: (root: number) => T): T => {
   const root = openSync(target, constants.O_RDONLY | constants.O_DIRECTORY)
   try {
-    return resolveUserIn(root, ticket)
+    return act(root)
   } finally {
     closeSync(root)
   }
@@ -152,10 +175,13 @@ const createMain = (
     for (const { overlay, damage } of mounted) if (damage !== null) tellDamage(layout, ticket, overlay.source, damage)
     held.release()
 
-    const user = effectiveUser(target, ticket)
+    const user = withRoot(target, (root) => resolveUserIn(root, ticket))
     assertNotRoot(ticket, user)
+    const changed = mainConfig(config, { root: target, user, init })
+    withRoot(target, (root) => assertProgram(root, changed, ticket.image.reference))
     if (!sameUser(user, config.process.user)) writeJson(container.user, user)
-    writeConfig(bundle, mainConfig(config, { root: target, user, init }))
+    if (ticket.stopSignal !== null) writeFileSync(container.stopSignal, `${ticket.stopSignal}\n`)
+    writeConfig(bundle, changed)
   } catch (error) {
     undo(layout, id, hostRoots)
     throw error

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync, symlinkSync } from 'node:fs'
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import {
@@ -238,6 +238,32 @@ describe('the image', () => {
     execFileSync('rdsquashfs', ['-q', '-C', '-u', '/', '-p', join(volume, 'box'), bench.base])
     expectRuns(onVolumeImage(volume, 'box'))
     expectRuns(onVolumeImage(join(volume, 'box'), ''))
+  })
+
+  test.each<[string, string, (path: string) => void, RegExp]>([
+    ['an empty file', 'images/none.sif', (path) => writeFileSync(path, ''), /: it is empty: put a whole squashfs/],
+    [
+      'text',
+      'notes.txt',
+      (path) => writeFileSync(path, 'hello\n'),
+      /neither squashfs nor SIF nor ext3 .*: put a whole/,
+    ],
+    [
+      'a file that is cut off',
+      'half.sqfs',
+      (path) => writeFileSync(path, readFileSync(bench.base).subarray(0, 8192)),
+      /: it is cut off: .* are there: put a whole squashfs/,
+    ],
+    ['a FIFO', 'pipe', (path) => execFileSync('mkfifo', [path]), / is a FIFO, a socket or a device: put an image/],
+    ['a folder of files', 'images', () => {}, /: it is a directory without directories, .*: put a whole squashfs/],
+  ])('on a volume is no image: %s', (_, path, make, words) => {
+    const volume = newDirectory()
+    mkdirSync(join(volume, 'images'))
+    make(join(volume, path))
+    const { stderr } = bench.create(onVolumeImage(volume, path))
+    expect(stderr).toMatch(words)
+    expect(stderr).toMatch(new RegExp(`^lamina: "${path}" on PersistentVolumeClaim \\S+`))
+    expect(stderr).not.toContain(volume)
   })
 
   test('on a volume is not looked for outside of it', () => {

@@ -13,6 +13,7 @@ subcommand=
 bundle=.
 previous=
 for word; do
+  before=$previous
   case $previous in
     --bundle | -b) bundle=$word ;;
     --root | --log | --log-format | --criu | --rootless | --cgroup-manager) ;;
@@ -37,6 +38,21 @@ case $subcommand in
     [ $? -ne 1 ] || exec "$runtime" "$@"
     ;;
   delete) [ -e "$state/containers/$id/mount.json" ] || exec "$runtime" "$@" ;;
+  kill)
+    # `kill ID SIGNAL`. The container runtime knows the placeholder's image, and
+    # asks with SIGTERM; the image's own stop signal takes its place.
+    case $word in 15 | TERM | SIGTERM) ;; *) exec "$runtime" "$@" ;; esac
+    [ -r "$state/containers/$before/stop-signal" ] || exec "$runtime" "$@"
+    read -r signal <"$state/containers/$before/stop-signal"
+    left=$#
+    for word; do
+      shift
+      left=$((left - 1))
+      [ "$left" -gt 0 ] || word=$signal
+      set -- "$@" "$word"
+    done
+    exec "$runtime" "$@"
+    ;;
   exec) [ -e "$state/containers/$id/user.json" ] || exec "$runtime" "$@" ;;
   *) exec "$runtime" "$@" ;;
 esac

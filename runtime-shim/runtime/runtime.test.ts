@@ -1,7 +1,7 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { editExt3, makeVolume } from '../../test/node/images.ts'
 import { type BenchContainer, createRuntimeBench, type RuntimeBench } from '../../test/node/runtime-bench.ts'
 import { attachedFiles } from '../mount/loop.ts'
@@ -39,6 +39,28 @@ const nothingIsLeftOf = ({ id }: BenchContainer) => {
 }
 
 describe("an instance's container", () => {
+  /** A process that says which signal it got. */
+  const listening = (stopSignal: number | null) => {
+    const script = 'trap "echo INT" INT; trap "echo TERM" TERM; echo up; while :; do sleep 0.05; done'
+    const container = instance(volume(), { args: ['sh', '-c', script] })
+    bench.ticket(container.podUID, { overlays: [overlay], stopSignal })
+    return bench.started(container)
+  }
+
+  test.each([
+    ['SIGTERM', 2, 'INT'],
+    ['15', 2, 'INT'],
+    ['TERM', null, 'TERM'],
+    ['INT', 15, 'INT'],
+  ])('asked to end by %s, with the stop signal %s of its image, gets %s', async (asked, stopSignal, got) => {
+    const container = listening(stopSignal)
+    await vi.waitFor(() => expect(bench.output(container)).toContain('up'))
+    expect(bench.run('kill', container.id, asked)).toMatchObject(quietly)
+    await vi.waitFor(() => expect(bench.output(container)).toBe(`up\n${got}\n`))
+    bench.ended(container)
+    nothingIsLeftOf(container)
+  })
+
   test('runs on its own root; what is written stays over containers; nothing is left mounted', () => {
     const work = volume()
     const first = bench.started(instance(work))
@@ -267,9 +289,23 @@ describe('a create that fails', () => {
     }
   })
 
+  test('for want of its program says what to do; what is mounted over the root is left to runc', () => {
+    const refused = (program: string) => bench.create(instance(volume(), { args: [program] })).stderr
+    expect(refused('')).toMatch(/^lamina: image \S+ names no program to run: set command/)
+    expect(refused('no-such-program')).toMatch(
+      /^lamina: image \S+ has no no-such-program in its PATH to run: set command/,
+    )
+    const container = instance(volume(), { args: ['/.singularity.d/runscript'] })
+    expect(bench.create(container).stderr).toMatch(
+      /^lamina: image \S+ has no \/\.singularity\.d\/runscript to run: set command of the Instance .*, or entrypoint: Idle/,
+    )
+    nothingIsLeftOf(container)
+    expect(refused('/proc/no-such-program')).not.toContain('lamina:')
+  })
+
   test("on runc's side is cleaned up by the delete that follows", () => {
     const work = volume()
-    const container = instance(work, { args: ['/no/such/program'] })
+    const container = instance(work, { args: ['/proc/no-such-program'] })
     expect(bench.create(container)).toMatchObject({ exitCode: 1 })
     expect(bench.delete(container)).toMatchObject({ exitCode: 0 })
     nothingIsLeftOf(container)

@@ -19,6 +19,7 @@ import { benchConvert } from './convert.ts'
 import { drawDocs, keepRun, tables } from './filesystem/docs.ts'
 import { type Backing, backings, benchFilesystem, type FilesystemOptions } from './filesystem/filesystem.ts'
 import { setNames } from './filesystem/variants.ts'
+import { benchLongUse } from './long-use.ts'
 import { benchMemory } from './memory.ts'
 import { benchReady } from './ready.ts'
 import { benchRuntime } from './runtime.ts'
@@ -55,6 +56,12 @@ const start = async (): Promise<void> => {
   }
 }
 
+const longUse = async ({ cluster: name }: { cluster: string }): Promise<void> => {
+  const cluster = await up(name, report)
+  await installOperator(cluster, report)
+  await benchLongUse(cluster, report)
+}
+
 const positive = (text: string): number => {
   const value = Number(text)
   if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('a whole number from 1 on')
@@ -71,6 +78,11 @@ const filesystem = async ({ writeDocs, ...options }: FilesystemOptions & { write
 
 const program = new Command('bench').description('Figures, as ratios in one run')
 program.command('start').description('start times, runtime overhead, conversion, memory').action(start)
+program
+  .command('memory')
+  .description('memory of an agent that is used in every way and for long; two minutes')
+  .option('--cluster <name>', 'where', 'dev')
+  .action(longUse)
 program
   .command('filesystem')
   .description('ways to give a container a writable root, against the host directory underneath')

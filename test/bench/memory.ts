@@ -7,7 +7,7 @@ import { onNode } from '../e2e/support/node.ts'
 import { startFresh } from './convert.ts'
 
 /** `status` of a program's process, as the cluster's own /proc has it. */
-const statusFile = async (cluster: Cluster, program: string): Promise<string> => {
+export const statusFile = async (cluster: Cluster, program: string): Promise<string> => {
   const pid = (await onNode(cluster, 'pgrep', '--full', '--newest', `^node .*${program}`)).trim()
   const supervisor = (await readFile(clusterFiles(cluster.layout).supervisorPid, 'utf8')).trim()
   return `/proc/${supervisor}/root/proc/${pid}/status`
@@ -17,7 +17,7 @@ const statusFile = async (cluster: Cluster, program: string): Promise<string> =>
 export const anonymousMemory = async (status: string): Promise<number> =>
   Number(/RssAnon:\s+(\d+) kB/.exec(await readFile(status, 'utf8'))?.[1]) / 1024
 
-const mib = (value: number): string => `${value.toFixed(1)} MiB`
+export const mib = (value: number): string => `${value.toFixed(1)} MiB`
 
 /** Anonymous memory of agent and controller: idle, and the agent's most while it converts Debian. */
 export const benchMemory = async (

@@ -5,7 +5,7 @@ import { type ClusterLayout, clusterFiles, operatorNamespace } from './layout.ts
 const auditedCluster = 'bench'
 
 /** User name of the controller, as the chart makes its account. */
-export const controllerUser = `system:serviceaccount:${operatorNamespace}:lamina-controller`
+const controllerUser = `system:serviceaccount:${operatorNamespace}:lamina-controller`
 
 /** Who, what and of which object, but no bodies: the log must not be what is measured. */
 export const auditPolicy = stringify({

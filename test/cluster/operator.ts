@@ -27,7 +27,8 @@ const valuesFor = async (cluster: Cluster, image: ImageName) => {
     hostNetwork: true,
     apiServer: { host: '127.0.0.1', port: apiServer },
     controller: { port: lamina },
-    agent: { port: lamina + 1 },
+    // A developer's disk may be fuller than a node's.
+    agent: { port: lamina + 1, cache: { highPercent: 99, lowPercent: 98 } },
     registriesConf: await readFile(registriesConfOf(cluster), 'utf8'),
     extraCaCerts: await readFile(join(clusterFiles(cluster.layout).pki, 'ca.crt'), 'utf8'),
     // What an administrator must allow by name, because the kernel mounts what others made.

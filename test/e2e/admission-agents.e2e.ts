@@ -81,8 +81,16 @@ describe("an agent's writes", () => {
       run(who, ['patch', 'pod/here', '--dry-run=server', '-p', JSON.stringify(patch), ...status])
     await until('the pod has a status', async () => (await fixture.get('pod', 'here')).status?.phase === 'Running')
     await expectAllowed(write(prepared))
-    await expectDenied(write(condition('Ready')), 'agent-pods', 'but the condition lamina.dev/Prepared')
-    await expectDenied(write({ status: { phase: 'Failed' } }), 'agent-pods', 'but the condition lamina.dev/Prepared')
+    await expectDenied(
+      write(condition('Ready')),
+      'agent-pods',
+      'but the conditions lamina.dev/Prepared and lamina.dev/Idle',
+    )
+    await expectDenied(
+      write({ status: { phase: 'Failed' } }),
+      'agent-pods',
+      'but the conditions lamina.dev/Prepared and lamina.dev/Idle',
+    )
   })
 
   const usage = {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { sandboxImage } from '../cluster/components.ts'
 import { testCluster } from './support/cluster.ts'
 import { createFixture, type Fixture } from './support/fixture.ts'
@@ -78,6 +78,72 @@ describe("an overlay's claim", () => {
       'a debug container may not mount volumes named lamina-*, here claim lamina-mine',
     )
     await expectAllowed(debug(as.admin, []))
+  })
+
+  test('is not mounted by a copy of its pod', async () => {
+    const copy = [
+      'debug',
+      'genuine',
+      '--copy-to=copy',
+      `--image=${sandboxImage}`,
+      '--profile=restricted',
+      '--attach=false',
+    ]
+    const { exitCode, stderr } = await run(as.developer, copy)
+    expect(stderr).toContain('claim lamina-mine holds an overlay')
+    expect(exitCode).not.toBe(0)
+  })
+
+  describe('is no ephemeral volume of a pod, though pod and volume have its name', () => {
+    const ephemeral = (name: string) =>
+      pod('lamina', {
+        spec: {
+          volumes: [
+            {
+              name,
+              ephemeral: {
+                volumeClaimTemplate: {
+                  metadata: { labels: { 'lamina.dev/overlay': name } },
+                  spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '64Mi' } } },
+                },
+              },
+            },
+          ],
+        },
+      })
+    const words = 'claims lamina-* hold overlays: give the pod or its ephemeral volume another name'
+    const controllers = [
+      'system:serviceaccount:kube-system:ephemeral-volume-controller',
+      'system:kube-controller-manager',
+    ]
+    afterEach(() => fixture.delete('pod', 'lamina'))
+
+    test('made before the overlay: the pod waits, and says why', async () => {
+      await create(as.developer, ephemeral('planted'))
+      await until('an Event says why', async () =>
+        (await fixture.events('Pod', 'lamina')).some(({ message }) => message.includes(words)),
+      )
+      expect((await run(as.admin, ['get', 'pvc', 'lamina-planted'])).stderr).toContain('NotFound')
+    })
+
+    test("made the pod's later: not by who may edit the claim, nor by the controller", async () => {
+      await create(as.controller, claim('lamina-there'))
+      await create(as.developer, ephemeral('there'))
+      const { uid } = (await fixture.get('pod', 'lamina')).metadata
+      const owner = { apiVersion: 'v1', kind: 'Pod', name: 'lamina', uid, controller: true }
+      const patch = { metadata: { ownerReferences: [owner] } }
+      for (const who of [as.developer, as.admin, as.controller]) {
+        await expectDenied(tryPatch(who, 'pvc/lamina-there', patch), 'claim-owners', words)
+        await expectDenied(tryPatch(who, 'pvc/lamina-there', patch, '--subresource=status'), 'claim-owners', words)
+      }
+      for (const name of controllers) {
+        const owned = claim('lamina-else', { metadata: { ownerReferences: [owner] } })
+        const who = ['--as', name, '--as-group', 'system:masters']
+        await expectDenied(create(who, owned, '--dry-run=server'), 'claim-owners', words)
+      }
+      await create(as.developer, claim('there'))
+      await expectAllowed(tryPatch(as.developer, 'pvc/there', patch))
+    })
   })
 
   test('is not filled from elsewhere but by an administrator', async () => {

@@ -25,7 +25,7 @@ test('the policies compile against the kinds that they judge', async () => {
   const policies = JSON.parse(
     await kubectl.run(['get', 'validatingadmissionpolicies', '-l', 'app.kubernetes.io/name=lamina', '-o', 'json']),
   )
-  expect(policies.items).toHaveLength(9)
+  expect(policies.items).toHaveLength(11)
   for (const policy of policies.items) {
     expect(statusSchema.parse(policy).status.typeChecking.expressionWarnings).toBeUndefined()
   }
@@ -65,7 +65,8 @@ describe('the finalizer lamina.dev/release', () => {
     await create(as.controller, pod('held', { metadata: { finalizers } }))
   })
   afterAll(async () => {
-    await run(as.admin, ['patch', 'pod', 'held', '--type=merge', '-p', '{"metadata":{"finalizers":null}}'])
+    const removal = ['--type=merge', '-p', '{"metadata":{"finalizers":null}}']
+    for (const name of ['held', 'bound']) await run(as.admin, ['patch', 'pod', name, ...removal])
   })
 
   test('is not taken off by who may otherwise edit the pod', async () => {
@@ -74,6 +75,17 @@ describe('the finalizer lamina.dev/release', () => {
     await expectAllowed(tryPatch(as.controller, 'pod/held', removal))
     await expectAllowed(tryPatch(as.admin, 'pod/held', removal))
     await expectAllowed(tryPatch(as.developer, 'pod/held', { metadata: { labels: { mine: 'yes' } } }))
+  })
+
+  test('is not taken off by a kubelet, which writes the status of its pods and with it their finalizers', async () => {
+    await create(as.controller, pod('bound', { metadata: { finalizers }, spec: { nodeName: node } }))
+    const removal = tryPatch(
+      as.kubeletOf(node),
+      'pod/bound',
+      { metadata: { finalizers: null } },
+      '--subresource=status',
+    )
+    await expectDenied(removal, 'release', "is the operator's")
   })
 
   test('is not put on by others: they could not take it off again', async () => {

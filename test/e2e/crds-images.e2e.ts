@@ -3,12 +3,20 @@ import { containerImage as kind } from '../../crds/container-image.ts'
 import { testCluster } from './support/cluster.ts'
 import { createFixture, type Fixture } from './support/fixture.ts'
 import { containerImage } from './support/objects.ts'
-import { declaredRules, labelMessage, type Rule, verdictsIn } from './support/verdicts.ts'
+import {
+  declaredRules,
+  digestMessage,
+  labelMessage,
+  objectNameMessage,
+  pathMessage,
+  type Rule,
+  verdictsIn,
+} from './support/verdicts.ts'
 
 const { kubectl } = await testCluster()
 
 let fixture: Fixture
-const { expectRule } = verdictsIn(kubectl, () => fixture.namespace)
+const { expectRule, expectDigest } = verdictsIn(kubectl, () => fixture.namespace)
 beforeAll(async () => {
   fixture = await createFixture(kubectl, 'crds-images')
 })
@@ -18,6 +26,7 @@ const image = (name: string) => containerImage(name, 'debian:12')
 const imageFrom = (source: object, spec: object = {}) => ({ ...image('from'), spec: { source, ...spec } })
 const sum = 'a'.repeat(64)
 const file = (url: string, more: object = { sha256: sum }) => imageFrom({ file: { url, ...more } })
+const refreshed = (refresh: object) => imageFrom({ registry: { image: 'debian' } }, { refresh })
 const onVolume = (volume: object) => imageFrom({ volume: { claimName: 'images', ...volume } })
 
 const rules: Rule[] = [
@@ -49,6 +58,13 @@ const rules: Rule[] = [
     refused: [file('https://user:secret@example.com/tools.sif'), file('oras://user@ghcr.io/owner/name:1', {})],
   },
   {
+    message: 'sha256 must be 64 hexadecimal digits and nothing else: what sha256sum prints before the name',
+    allowed: [file('https://example.com/tools.sif', { sha256: 'Ab'.repeat(32) })],
+    refused: ['g'.repeat(64), 'a'.repeat(63), `sha256:${sum}`, `${sum}  tools.sif`].map((sha256) =>
+      file('https://example.com/tools.sif', { sha256 }),
+    ),
+  },
+  {
     message: 'sha256 is required with https: give what sha256sum says of the file',
     allowed: [file('https://example.com/tools.sif'), file('oras://ghcr.io/owner/name:1', {})],
     refused: [file('https://example.com/tools.sif', {})],
@@ -59,19 +75,42 @@ const rules: Rule[] = [
     refused: [file('https://example.com/tools.sif', { sha256: sum, pullSecrets: [{ name: 'registry' }] })],
   },
   {
+    message: objectNameMessage('pullSecrets[].name', 'Secret'),
+    allowed: [imageFrom({ registry: { image: 'debian', pullSecrets: [{ name: 'a.b-c' }] } })],
+    refused: [
+      imageFrom({ registry: { image: 'debian', pullSecrets: [{ name: 'My_Secret' }] } }),
+      file('oras://ghcr.io/owner/name:1', { pullSecrets: [{ name: 'a..b' }] }),
+    ],
+  },
+  {
+    message: objectNameMessage('claimName', 'PersistentVolumeClaim'),
+    allowed: [onVolume({ claimName: 'images.of-team' })],
+    refused: [onVolume({ claimName: 'Images' }), onVolume({ claimName: 'images/tools.sif' })],
+  },
+  {
     message: 'a claim that holds an overlay cannot be an image: use another',
     allowed: [onVolume({ claimName: 'images' })],
     refused: [onVolume({ claimName: 'lamina-dev' })],
   },
   {
-    message: 'path is relative to the volume and has neither . nor ..: images/tools.sif',
-    allowed: [onVolume({ path: '' }), onVolume({ path: 'a/.hidden/..b' })],
+    message: pathMessage('images/tools.sif'),
+    allowed: [onVolume({ path: '' }), onVolume({ path: 'a/.hidden/..b' }), onVolume({ path: 'Übung 1/maß.sif' })],
     refused: [
       onVolume({ path: '/a' }),
       onVolume({ path: '../a' }),
       onVolume({ path: 'a/./b' }),
       onVolume({ path: '..' }),
+      onVolume({ path: 'a//b' }),
+      onVolume({ path: 'a/' }),
+      onVolume({ path: 'a\nb' }),
+      onVolume({ path: 'a\u007f' }),
+      onVolume({ path: 'a'.repeat(256) }),
     ],
+  },
+  {
+    message: 'periodSeconds must be from 60 (a minute) to 2678400 (31 days)',
+    allowed: [60, 2_678_400].map((periodSeconds) => refreshed({ policy: 'Interval', periodSeconds })),
+    refused: [59, 0, -1, 2_678_401].map((periodSeconds) => refreshed({ policy: 'Interval', periodSeconds })),
   },
   {
     message: 'prefetch is for images that nodes fetch: leave it out with an image on a volume',
@@ -82,6 +121,16 @@ const rules: Rule[] = [
 
 test.each(rules)('a ContainerImage: $message', (rule) => expectRule('create', rule))
 
+test(`a ContainerImage: ${digestMessage}`, async () => {
+  await fixture.apply({ ...image('resolved'), spec: { source: { volume: { claimName: 'none' } } } })
+  await expectDigest('containerimage', 'resolved', (digest) => ({
+    resolved: {
+      ...{ reference: `x@${digest}`, digest, platform: { os: 'linux', architecture: 'amd64' } },
+      ...{ sizeBytes: 0, resolveTime: '2026-01-01T00:00:00Z', config: {} },
+    },
+  }))
+})
+
 test('all rules of ContainerImages are tried here', () => {
-  expect(declaredRules(kind)).toEqual(new Set(rules.map(({ message }) => message)))
+  expect(declaredRules(kind)).toEqual(new Set([...rules.map(({ message }) => message), digestMessage]))
 })

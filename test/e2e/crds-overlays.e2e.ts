@@ -3,12 +3,14 @@ import { persistentOverlay as kind } from '../../crds/persistent-overlay.ts'
 import { testCluster } from './support/cluster.ts'
 import { createFixture, type Fixture } from './support/fixture.ts'
 import { persistentOverlay } from './support/objects.ts'
-import { controllerUser } from './support/operator.ts'
 import { expectAllowed } from './support/requests.ts'
 import {
   declaredRules,
+  digestMessage,
   expectRefused,
   labelMessage,
+  objectNameMessage,
+  pathMessage,
   type Rule,
   type UpdateRule,
   verdictsIn,
@@ -17,7 +19,7 @@ import {
 const { kubectl } = await testCluster()
 
 let fixture: Fixture
-const { expectRule } = verdictsIn(kubectl, () => fixture.namespace)
+const { expectRule, expectDigest, judgeStatus } = verdictsIn(kubectl, () => fixture.namespace)
 beforeAll(async () => {
   fixture = await createFixture(kubectl, 'crds-overlays')
 })
@@ -43,14 +45,44 @@ const rules: Rule[] = [
     ],
   },
   {
+    message: 'size must be below 8Ei: no volume is larger',
+    allowed: [overlay('plain', { size: '7Ei', format: 'Directory' })],
+    refused: [overlay('plain', { size: '8Ei', format: 'Directory' })],
+  },
+  {
+    message: 'size must be below 16Ti, where ext3 ends: use format: Directory for more',
+    allowed: [overlay('most', { size: '16383Gi' }), overlay('plain', { size: '16Ti', format: 'Directory' })],
+    refused: [overlay('image', { size: '16Ti' }), overlay('block', { size: '1P', storage: { volumeMode: 'Block' } })],
+  },
+  {
+    message: 'ext3 has fewer than 2^32 inodes: so large a size needs a larger ext3.bytesPerInode',
+    allowed: [overlay('most', { size: '4095Gi', ext3: { bytesPerInode: 1024 } })],
+    refused: [
+      overlay('dense', { size: '4Ti', ext3: { bytesPerInode: 1024 } }),
+      overlay('dense', { size: '8Ti', ext3: { bytesPerInode: 2048 } }),
+    ],
+  },
+  {
+    message: objectNameMessage('storageClassName', 'StorageClass'),
+    allowed: [overlay('classed', { storage: { storageClassName: 'fast.example' } })],
+    refused: [overlay('classed', { storage: { storageClassName: 'Fast' } })],
+  },
+  {
+    message: objectNameMessage('existingClaimName', 'PersistentVolumeClaim'),
+    allowed: [onClaim({ existingClaimName: 'data.of-team' })],
+    refused: [onClaim({ existingClaimName: 'My_Data' }), onClaim({ existingClaimName: 'data/overlay.img' })],
+  },
+  {
     message: 'a claim lamina-* belongs to the overlay of that name: use that one, or a claim of your own',
     allowed: [onClaim({})],
     refused: [onClaim({ existingClaimName: 'lamina-dev' })],
   },
   {
-    message: 'path is relative to the volume and has neither . nor ..: overlays/tools.img',
+    message: pathMessage('overlays/tools.img'),
     allowed: [onClaim({ path: 'overlays/tools.img' })],
-    refused: [onClaim({ path: '/overlay.img' }), onClaim({ path: 'a/../b' }), onClaim({ path: '' })],
+    refused: ['/overlay.img', 'a/../b', '', 'a//b', 'a/', 'a\nb', 'a\tb', 'a'.repeat(256)].map((path) =>
+      onClaim({ path }),
+    ),
   },
   {
     message: 'storageClassName is for a claim that is made: leave it out with existingClaimName',
@@ -140,30 +172,14 @@ test.each(updates)('a change of a PersistentOverlay: $message', async (rule) => 
 test(`a PersistentOverlay: ${attachmentsMessage}`, async () => {
   await fixture.apply(persistentOverlay('held'))
   const attached = (...access: ('ReadWrite' | 'ReadOnly')[]) =>
-    kubectl.try([
-      ...[
-        '-n',
-        fixture.namespace,
-        '--as',
-        controllerUser,
-        '--as-group',
-        'system:masters',
-        'patch',
-        'persistentoverlay',
-        'held',
-      ],
-      ...['--subresource=status', '--type=merge', '--dry-run=server', '-p'],
-      JSON.stringify({
-        status: {
-          attachments: access.map((one, index) => ({
-            instanceUID: String(index),
-            instanceName: `i${index}`,
-            access: one,
-            attachTime: '2026-01-01T00:00:00Z',
-          })),
-        },
-      }),
-    ])
+    judgeStatus('persistentoverlay', 'held', {
+      attachments: access.map((one, index) => ({
+        instanceUID: String(index),
+        instanceName: `i${index}`,
+        access: one,
+        attachTime: '2026-01-01T00:00:00Z',
+      })),
+    })
   for (const allowed of [attached(), attached('ReadWrite'), attached('ReadOnly', 'ReadOnly')]) {
     await expectAllowed(allowed)
   }
@@ -171,7 +187,14 @@ test(`a PersistentOverlay: ${attachmentsMessage}`, async () => {
   await expectRefused(attached('ReadWrite', 'ReadWrite'), attachmentsMessage)
 })
 
+test(`a PersistentOverlay: ${digestMessage}`, async () => {
+  await fixture.apply(persistentOverlay('based'))
+  await expectDigest('persistentoverlay', 'based', (digest) => ({
+    base: { reference: `x@${digest}`, digest, platform: { os: 'linux', architecture: 'amd64' }, config: {} },
+  }))
+})
+
 test('all rules of PersistentOverlays are tried here', () => {
   const tried = [...rules, ...updates].map(({ message }) => message)
-  expect(declaredRules(kind)).toEqual(new Set([...tried, attachmentsMessage]))
+  expect(declaredRules(kind)).toEqual(new Set([...tried, attachmentsMessage, digestMessage]))
 })

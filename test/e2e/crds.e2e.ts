@@ -66,6 +66,7 @@ describe('schemas', () => {
     ['an image without a source', { ...image('none'), spec: {} }, 'spec.source: Required value'],
     ['an instance without an image', { ...running({}), spec: {} }, 'spec.imageRef: Required value'],
     ['a sum that is none', file('https://example.com/x', 'g'.repeat(64)), 'spec.source.file.sha256'],
+    ['a field by its path, of a rule of the whole', overlay('huge', { size: '16Ti' }), 'spec.size: Invalid value'],
     ['too dense inodes', overlay('dense', { ext3: { bytesPerInode: 1 } }), 'spec.ext3.bytesPerInode'],
     ['an overlay twice', running({ overlays: [reader, reader] }), 'Duplicate value'],
   ])('refuse %s', async (_what, object, message) => {

@@ -79,6 +79,10 @@ describe('damage that the kernel meets while it is in use', () => {
     await met('broken', beyondPreening, 'cat /opt/a/4')
     await fixture.apply(instance('writer', { overlays: ['broken'], podTemplate: promptly }))
     expect(await refused('writer')).toContain('e2fsck')
+    expect(conditionOf(await fixture.get('instance', 'writer'), 'Stalled')).toMatchObject({
+      status: 'True',
+      reason: 'OverlayDamaged',
+    })
     expect((await healthOf('broken')).status).toBe('False')
     await fixture.end('writer')
     await start('rescue', [{ name: 'broken', access: 'ReadOnly' }])

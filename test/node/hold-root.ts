@@ -18,6 +18,8 @@ const specSchema = z.object({
     z.object({ kind: z.literal('file'), path: z.string() }),
     z.object({ kind: z.literal('below'), directory: z.string(), path: z.string(), shown: z.optional(z.string()) }),
   ]),
+  /** Of the base. */
+  digest: z.optional(z.string()),
   allowExt3: z.boolean(),
   overlays: z.array(
     z.object({
@@ -52,6 +54,7 @@ export const heldRootSchema = z.object({
 export type HeldRoot = z.infer<typeof heldRootSchema>
 
 const hold = (spec: RootSpec): HeldRoot => {
+  const { digest = 'sha256:0' } = spec
   mkdirSync(spec.target, { recursive: true })
   const started = performance.now()
   const mounted = mountRoot({
@@ -59,7 +62,7 @@ const hold = (spec: RootSpec): HeldRoot => {
     lockDir: spec.lockDir,
     ephemeral: spec.ephemeral,
     skeleton: openBase({ kind: 'file', path: spec.skeleton }, { allowExt3: false }),
-    base: { ...openBase(spec.base, spec), reference: 'example/base@sha256:0', digest: 'sha256:0' },
+    base: { ...openBase(spec.base, spec), reference: `example/base@${digest}`, digest },
     overlays: openOverlays(spec.overlays, spec.waitMs),
     mountLabel: '',
   })

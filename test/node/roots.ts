@@ -23,6 +23,8 @@ export interface RootRequest {
   ephemeral?: string
   /** Default: a small squashfs. */
   base?: string | BaseSource
+  /** Of the base, as it is to be recorded. */
+  digest?: string
   allowExt3?: boolean
   /** Run by the host's `sh` in the root's directory. */
   script?: string
@@ -84,6 +86,7 @@ export const createRootBench = (): RootBench => {
       lockDir: join(dir, 'locks'),
       skeleton,
       base: typeof rest.base === 'object' ? rest.base : { kind: 'file', path: rest.base ?? base },
+      ...(rest.digest === undefined ? {} : { digest: rest.digest }),
       allowExt3: rest.allowExt3 ?? false,
       overlays: [
         ...readOnly.map((each) => overlaySource(each, 'ReadOnly')),

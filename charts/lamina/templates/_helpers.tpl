@@ -30,6 +30,20 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "lamina.fullname" . }}
 system:serviceaccount:{{ .Release.Namespace }}:{{ include "lamina.fullname" . }}-agent
 {{- end }}
 
+{{/* "yes" or nothing. An upgrade with --reuse-values does not know the values of later charts. */}}
+{{- define "lamina.hasPolicies" -}}
+{{- if dig "enabled" true (.Values.admissionPolicies | default dict) }}yes{{ end }}
+{{- end }}
+
+{{/* Names of the policies in templates/policies that deny, as JSON. */}}
+{{- define "lamina.guards" -}}
+{{- $names := list }}
+{{- range list "agent-nodes" "agent-overlays" "agent-pods" "claim-base" "claim-owners" "claim-sources" "claims" "instance-pods" "release" "status" }}
+{{- $names = append $names (printf "%s-%s" (include "lamina.fullname" $) .) }}
+{{- end }}
+{{- $names | toJson }}
+{{- end }}
+
 {{/* Where to find the API server, when the Service "kubernetes" does not lead there. */}}
 {{- define "lamina.apiServerEnv" -}}
 {{- with .Values.apiServer }}
@@ -68,6 +82,22 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "lamina.fullname" . }}
 - name: ca
   configMap: {name: {{ include "lamina.fullname" . }}-ca}
 {{- end }}
+{{- end }}
+
+{{/* /etc/containers, as skopeo reads it. */}}
+{{- define "lamina.registriesVolume" -}}
+- name: registries
+  configMap:
+    name: {{ include "lamina.fullname" . }}-registries
+    items:
+      - {key: registries.conf, path: registries.conf}
+      - {key: policy.json, path: policy.json}
+      {{- if .Values.registriesD }}
+      - {key: registries.d, path: registries.d/lamina.yaml}
+      {{- end }}
+      {{- range $file, $_ := .Values.signatureKeys }}
+      - {key: "key.{{ $file }}", path: "keys/{{ $file }}"}
+      {{- end }}
 {{- end }}
 
 {{/* What pods of controller and agent have in common. */}}

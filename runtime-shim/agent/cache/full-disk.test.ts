@@ -10,7 +10,6 @@ import {
   utimesSync,
   writeSync,
 } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { systemClock } from '../../../kube/clock.ts'
@@ -19,13 +18,13 @@ import { sha256 } from '../../image/testing/image.ts'
 import { makeCertificate, startWebServer, type TestWebServer } from '../../image/testing/web-server.ts'
 import { hasCode } from '../../mount/error-code.ts'
 import type { NodeLayout } from '../../node/layout.ts'
+import { bringImage } from './bring.ts'
 import { createCollector } from './collector.ts'
 import { cacheRoot, entryOf } from './entry.ts'
-import { createFetch } from './fetch.ts'
 import type { WantedImage } from './images.ts'
 import type { FetchImage } from './make.ts'
 import { type CacheObserver, unobserved } from './observer.ts'
-import { digestOf, forever, makeCache, wanted } from './testing/images.ts'
+import { bringBytes, digestOf, forever, makeCache, wanted } from './testing/images.ts'
 import { makeLayout, removeLayout } from './testing/plant.ts'
 
 let layout: NodeLayout
@@ -65,11 +64,8 @@ const onSmallDisk = async (act: () => Promise<void>, mebibytes = 8): Promise<voi
 
 const megabytes =
   (count: number): FetchImage =>
-  async ({ target }) => {
-    const sizeBytes = count * 2 ** 20
-    await writeFile(target, Buffer.alloc(sizeBytes, 1))
-    return { sizeBytes, fetchedBytes: sizeBytes, user: '', fileDigest: undefined }
-  }
+  ({ target }) =>
+    bringBytes(target, Buffer.alloc(count * 2 ** 20, 1))
 const limits = { maxBytes: Number.POSITIVE_INFINITY, highPercent: 85, lowPercent: 75 }
 const collecting = (observer: Partial<CacheObserver> = {}) =>
   createCollector({ layout, limits, clock: systemClock, observer: { ...unobserved, ...observer } })
@@ -81,11 +77,9 @@ const longUnused = (letter: string) => {
 describe('a disk without room', () => {
   test('leaves it as it was when there is none for the image', async () => {
     await onSmallDisk(async () => {
-      const fetch: FetchImage = async ({ target }) => {
-        await writeFile(target, Buffer.alloc(16 * 2 ** 20))
-        return { sizeBytes: 0, fetchedBytes: 0, user: '', fileDigest: undefined }
-      }
-      await expect(makeCache(layout, fetch).ensure(wanted(), forever)).rejects.toMatchObject({ reason: 'ImageNoSpace' })
+      await expect(makeCache(layout, megabytes(16)).ensure(wanted(), forever)).rejects.toMatchObject({
+        reason: 'ImageNoSpace',
+      })
       expect(readdirSync(images())).toEqual([])
     })
   })
@@ -94,10 +88,10 @@ describe('a disk without room', () => {
     await onSmallDisk(async () => {
       const filler = join(images(), '.filler')
       const fetch: FetchImage = async ({ target }) => {
-        await writeFile(target, 'squashfs')
+        const brought = await bringBytes(target, 'squashfs')
         // From here on the disk takes not even meta.json.
         fill(filler)
-        return { sizeBytes: 8, fetchedBytes: 8, user: '', fileDigest: undefined }
+        return brought
       }
       await expect(makeCache(layout, fetch).ensure(wanted(), forever)).rejects.toMatchObject({ reason: 'ImageNoSpace' })
       expect(readdirSync(images())).toEqual(['.filler'])
@@ -144,7 +138,8 @@ describe('a disk that is almost as full as it may be', () => {
   })
   afterAll(() => server.stop())
 
-  const newCache = () => makeCache(layout, createFetch(forever, { ca: certificate.cert }), { collector: collecting() })
+  const newCache = () =>
+    makeCache(layout, (asked) => bringImage(asked, { ca: certificate.cert }), { collector: collecting() })
   const ask = (path: string, more: Partial<WantedImage>, cache = newCache()) => {
     const digest = `sha256:${sha256(sif)}`
     return cache.ensure(wanted('a', { digest, reference: `${server.url}${path}@${digest}`, ...more }), forever)

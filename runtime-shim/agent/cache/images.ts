@@ -6,7 +6,7 @@ import type { NodeLayout } from '../../node/layout.ts'
 import type { Collector } from './collector.ts'
 import { tellContents } from './contents.ts'
 import { cacheRoot, type Entry, entriesIn, entryOf, evict, examine, type Meta, noteUse, referenceOf } from './entry.ts'
-import { createLimiter, type Limiter } from './limiter.ts'
+import { createLimiter } from './limiter.ts'
 import { type FetchImage, makeEntry } from './make.ts'
 import type { CacheObserver } from './observer.ts'
 import { createShortages, lackOf } from './shortages.ts'
@@ -29,7 +29,7 @@ export interface WantedImage extends ImageName {
   url?: string | undefined
   /** Nobody waits for it: it comes only while it fits into the cache's limits. */
   beforehand?: boolean
-  /** Of the pod that it is for: no namespace gets more than half of the places. Of nobody in particular when left out. */
+  /** Of the pod that it is for: none keeps others from theirs. Of nobody in particular when left out. */
   namespace?: string
   /** Calls `act` with an auth file for the registry, where there are pull secrets; it is gone afterwards. */
   withAuthFile<T>(act: (authFile: string | undefined) => Promise<T>): Promise<T>
@@ -60,19 +60,22 @@ export interface CacheParts {
   collector: Pick<Collector, 'makeRoom' | 'roomFor'>
   clock: Pick<Clock, 'now'>
   observer: CacheObserver
+  /** Each knows what is in the cache, and not how large the others will be. As many as there are places for when left out. */
+  prefetchesAtOnce?: number
 }
 
-/** Half of them for one namespace, and for prefetches. A conversion takes two processors for itself, and the memory of its tree of files. */
-const conversionsAtOnce = 2
-/** Files only come, some of them slowly: they keep no conversion waiting. */
-const downloadsAtOnce = 4
+/**
+ * So many at once, by rules of their own ({@link ./limiter.ts}). A conversion takes
+ * two processors for itself, and the memory of its tree of files. Files only come,
+ * some of them slowly: they keep no conversion waiting.
+ */
+const places = { conversion: 2, download: 4 } as const
 
 interface Work {
   done: Promise<CachedImage>
   listeners: Set<WantedImage>
   /** To be aborted when nobody listens any more. */
   abandon: AbortController
-  limiter: Limiter
 }
 
 type Job = Pick<Parameters<FetchImage>[0], 'signal' | 'onProgress'>
@@ -89,12 +92,12 @@ const isMeant = (meta: Meta, { reference }: ImageName): boolean =>
 const userOf = ({ user }: Meta): CachedImage => ({ user })
 
 /** Images of a node, each whole or not there. */
-export const createImageCache = ({ layout, fetch, collector, clock, observer }: CacheParts): ImageCache => {
+export const createImageCache = (parts: CacheParts): ImageCache => {
+  const { layout, fetch, collector, clock, observer, prefetchesAtOnce } = parts
   const underWay = new Map<string, Work>()
   const verdicts = createVerdicts(clock)
   const shortages = createShortages(clock)
-  const converting = createLimiter(conversionsAtOnce)
-  const downloading = createLimiter(downloadsAtOnce)
+  const limiter = createLimiter(places, prefetchesAtOnce)
 
   const look = (entry: Entry): Meta | undefined => {
     const state = examine(entry)
@@ -190,7 +193,7 @@ export const createImageCache = ({ layout, fetch, collector, clock, observer }: 
       for (const listener of listeners) listener.onProgress(line)
     }
     const beforehand = (): boolean => [...listeners].every((listener) => listener.beforehand === true)
-    const limiter = imageSourceOf(wanted.reference) === 'registry' ? converting : downloading
+    const kind = imageSourceOf(wanted.reference) === 'registry' ? 'conversion' : 'download'
     const act = async (): Promise<CachedImage> => {
       // Whoever has come meanwhile may not have to keep to the limits.
       const tried = { ...wanted, beforehand: beforehand() }
@@ -206,15 +209,15 @@ export const createImageCache = ({ layout, fetch, collector, clock, observer }: 
       }
     }
     const done = limiter
-      .run({ namespace: wanted.namespace, beforehand, signal }, act)
+      .run({ kind, namespace: wanted.namespace, beforehand, signal }, act)
       .finally(() => underWay.delete(wanted.digest))
-    const work = { done, listeners, abandon, limiter }
+    const work = { done, listeners, abandon }
     underWay.set(wanted.digest, work)
     return work
   }
 
   const follow = async (
-    { done, listeners, abandon, limiter }: Work,
+    { done, listeners, abandon }: Work,
     wanted: WantedImage,
     signal: AbortSignal,
   ): Promise<CachedImage | undefined> => {

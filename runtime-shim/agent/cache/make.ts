@@ -2,30 +2,23 @@ import { mkdirSync, renameSync } from 'node:fs'
 import { mkdtemp, open, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Fetch, Fetched } from '../../image/fetch.ts'
-import { sha256Of } from '../../image/sha256.ts'
 import type { Room } from '../../image/space.ts'
 import { currentBootID } from '../../node/boot.ts'
 import type { NodeLayout } from '../../node/layout.ts'
 import { cacheRoot, type Entry, evict, type Meta, stagingPrefix } from './entry.ts'
 
-/** `fetchImage`, which the agent's end aborts too. */
-export type FetchImage = (fetch: Omit<Fetch, 'web'> & { room: Room }) => Promise<Fetched>
+/** An image that has been fetched, looked at, and is on disk. */
+export interface BroughtImage extends Fetched {
+  fileDigest: string
+}
+
+/** {@link ./bring.ts}, which the agent's end aborts too. */
+export type FetchImage = (fetch: Omit<Fetch, 'web'> & { room: Room }) => Promise<BroughtImage>
 
 const syncPath = async (path: string): Promise<void> => {
   const handle = await open(path, 'r')
   try {
     await handle.sync()
-  } finally {
-    await handle.close()
-  }
-}
-
-/** The sum is taken while the disk is at work. */
-const syncAndSum = async (path: string, known: string | undefined): Promise<string> => {
-  const handle = await open(path, 'r')
-  try {
-    const [digest] = await Promise.all([known ?? sha256Of(handle), handle.sync()])
-    return digest
   } finally {
     await handle.close()
   }
@@ -37,9 +30,8 @@ const fill = async (staging: string, fetch: FetchImage, wanted: Making): Promise
   const target = join(staging, 'image')
   const access = { authFile, scratchDir: staging }
   const fetched = await fetch({ ...image, access, target, scratchDir: staging })
-  const { sizeBytes, user } = fetched
+  const { sizeBytes, user, fileDigest } = fetched
   image.signal.throwIfAborted()
-  const fileDigest = await syncAndSum(target, fetched.fileDigest)
   const meta = { reference, sizeBytes, user, fileDigest }
   await writeFile(join(staging, 'meta.json'), JSON.stringify(meta))
   await writeFile(join(staging, 'verified'), currentBootID())

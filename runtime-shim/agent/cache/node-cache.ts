@@ -34,7 +34,8 @@ const collectEveryMs = 60_000
 export const createNodeCache = (parts: NodeCacheParts): NodeCache => {
   const { layout, clock, log } = parts
   const collector = createCollector(parts)
-  const images = createImageCache({ ...parts, collector })
+  const alone = Number.isFinite(parts.limits.maxBytes) ? { prefetchesAtOnce: 1 } : {}
+  const images = createImageCache({ ...parts, collector, ...alone })
   const verifier = createVerifier({ layout, images, clock, log })
 
   const collect = (): void => {

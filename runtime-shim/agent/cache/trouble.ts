@@ -10,6 +10,7 @@ const reasons: Record<RegistryError['kind'], NodeReason> = {
   Unreachable: 'ImageUnreachable',
   NoPlatform: 'ImagePlatformNotFound',
   NoSpace: 'ImageNoSpace',
+  Refused: 'ImageRefusedByPolicy',
   Other: 'ImagePullFailed',
 }
 

@@ -1,4 +1,4 @@
-import { execa } from 'execa'
+import { runProgram } from '../../node/program.ts'
 import { type HostFiles, hostFiles } from './host-files.ts'
 import { chooseRuntime, type NodeRuntime } from './node-runtime.ts'
 import { callerOf, hasSystemd, runtimeProcesses } from './processes.ts'
@@ -33,13 +33,14 @@ export const hostOf = (pid = 1): Host => ({
   pid,
   files: hostFiles(`/proc/${pid}/root`),
   run: async (program, args, path) => {
-    const { stdout, stderr, failed, shortMessage } = await execa(
+    const { stdout, stderr, exitCode, timedOut } = await runProgram(
       nsenter,
       ['--target', String(pid), '--mount', '--', program, ...args],
-      { timeout: programMs, reject: false, extendEnv: false, env: { PATH: path } },
+      { timeoutMs: programMs, env: { PATH: path } },
     )
-    if (!failed) return stdout
-    const why = stderr.trim().split('\n').at(-1) || shortMessage
+    if (exitCode === 0) return stdout.toString()
+    const ending = timedOut ? `no end within ${programMs / 1000} s` : `exit code ${exitCode ?? 'of a signal'}`
+    const why = stderr.trim().split('\n').at(-1) || ending
     throw new RefusedError(`${[program, ...args].join(' ')} fails on the node: ${why}`)
   },
 })

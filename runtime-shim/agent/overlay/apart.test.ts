@@ -26,16 +26,16 @@ const prepare = (changes: Partial<Preparation> = {}, signal = new AbortControlle
 const pgrep = (...options: string[]): string[] =>
   (spawnSync('pgrep', options, { encoding: 'utf8' }).stdout.match(/\d+/g) ?? []).map(String)
 
-/** The preparer is known by its argument; it leads its group. */
+/** The preparer leads its group. */
 const preparerHas = async (tool?: string): Promise<string> => {
   for (;;) {
-    const [group] = pgrep('--full', '--oldest', `overlay/preparer/main.ts .*${workplace.dir}`)
+    const [group] = pgrep('--full', '--oldest', '--parent', String(process.pid), 'overlay/preparer/main.ts')
     if (group !== undefined && (tool === undefined || pgrep('--pgroup', group, tool).length > 0)) return group
     await sleep(5)
   }
 }
 
-describe('by a process of its own', () => {
+describe('by a process of its own', { timeout: 20_000 }, () => {
   test('it is prepared, and how far it is is told', async () => {
     expect(await prepare({ size: 32 * MiB })).toMatchObject({ checked: false, figures: { blocks: 8192 } })
     expect(workplace.lines).toEqual(['overlay "work": making an ext3 file system of 32 MiB'])

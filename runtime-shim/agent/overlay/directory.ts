@@ -1,5 +1,4 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync, statfsSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { BadImageError } from '../../mount/bad-image.ts'
 import { hasCode } from '../../mount/error-code.ts'
 import { identify } from '../../mount/image-file.ts'
@@ -89,7 +88,7 @@ const prepareIn = async (top: number, what: string, preparation: Preparation): P
   if (made && access === 'ReadOnly') return figures()
   if (access === 'ReadWrite') assertSuitable(top, preparation)
   sweepStaging(top, lockFileName)
-  const lock = await openOrMakeLock(top, join(what, lockFileName), preparation)
+  const lock = await openOrMakeLock(top, `${lockFileName} in ${what}`, preparation)
   try {
     assertSquashfs(lock.fd, preparation)
     if (made && !wasDamaged) return figures()
@@ -105,7 +104,7 @@ const prepareIn = async (top: number, what: string, preparation: Preparation): P
 export const prepareDirectory = async (volume: string, preparation: Preparation): Promise<PreparedOverlay> => {
   const dirfd = openSync(volume, constants.O_RDONLY | constants.O_DIRECTORY)
   try {
-    const what = join(volume, preparation.path)
+    const what = preparation.path === '.' ? 'its volume' : `${preparation.path} in its volume`
     const top = openTop(dirfd, preparation, what)
     try {
       return await prepareIn(top, what, preparation)

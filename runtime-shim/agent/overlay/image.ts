@@ -63,7 +63,7 @@ interface Found extends OpenFile {
 
 const openOrMake = async (volume: Volume, preparation: Preparation): Promise<Found> => {
   const { made, existing, path, lockWaitMs } = preparation
-  const what = `${volume.directory}/${path}`
+  const what = `${path} in its volume`
   const open = (): OpenFile => openFileOrDirectoryBelow(volume.dirfd, path, 'write', what)
   const openIfThere = (): OpenFile | undefined => {
     try {
@@ -137,10 +137,9 @@ const prepareFile = async (file: Found, volume: Volume, preparation: Preparation
 }
 
 const prepareIn = async (volume: Volume, preparation: Preparation): Promise<PreparedOverlay> => {
-  const { directory } = volume
   const { access, path, made, lockWaitMs } = preparation
   const file = await openOrMake(volume, preparation)
-  const what = `${directory}/${path}`
+  const what = `${path} in its volume`
   try {
     if (file.stats.isDirectory()) {
       if (access === 'ReadOnly') return { figures: figuresOfDirectory(file.fd), checked: false }

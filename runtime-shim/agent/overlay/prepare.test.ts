@@ -251,7 +251,7 @@ describe('an image that is there', () => {
       lockImage(fd, 'shared', image)
       await expect(prepare(32 * MiB)).rejects.toMatchObject({
         reason: 'OverlayInUse',
-        message: `overlay "work": ${image} is in use by another mount on this node`,
+        message: 'overlay "work": overlay.img in its volume is in use by another mount on this node',
       })
       expect(statSync(image).size).toBe(16 * MiB)
     } finally {

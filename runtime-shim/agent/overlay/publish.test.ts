@@ -1,11 +1,13 @@
 import {
   chownSync,
   closeSync,
+  linkSync,
   mkdtempSync,
   openSync,
   readdirSync,
   readFileSync,
   rmSync,
+  statfsSync,
   statSync,
   writeFileSync,
 } from 'node:fs'
@@ -13,6 +15,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { mountSmallDisk } from '../../../test/node/small-disk.ts'
 import { descriptorPath } from '../../mount/open.ts'
 import { makeFile, sweepStaging } from './publish.ts'
 
@@ -56,6 +59,40 @@ test('what is under way is counted, and what was cut off is swept', async () => 
   })
   expect(counted).toBe(1)
   expect(readdirSync(dir)).toEqual(['it'])
+})
+
+test('what was swept, or failed, has given back its room at once', { timeout: 20_000 }, async () => {
+  const disk = join(dir, 'disk')
+  const unmount = mountSmallDisk(disk, 400, 'xfs')
+  const diskfd = openSync(disk, 'r')
+  const free = (): number => {
+    const { bfree, bsize } = statfsSync(disk)
+    return bfree * bsize
+  }
+  try {
+    const before = free()
+    const large = Buffer.alloc(64 * 2 ** 20, 1)
+    writeFileSync(join(disk, '.it.new-4711'), large, { flush: true })
+    sweepStaging(diskfd, 'it')
+    expect(before - free()).toBeLessThan(2 ** 20)
+    const failed = makeFile(diskfd, 'it', async (fd) => {
+      writeFileSync(fd, large, { flush: true })
+      throw new Error('failed')
+    })
+    await expect(failed).rejects.toThrow('failed')
+    expect(before - free()).toBeLessThan(2 ** 20)
+  } finally {
+    closeSync(diskfd)
+    unmount()
+  }
+})
+
+test('what was cut off after it had got its name keeps what is in it', async () => {
+  writeFileSync(join(dir, 'it'), 'whole')
+  linkSync(join(dir, 'it'), join(dir, '.it.new-4711'))
+  expect(sweepStaging(dirfd, 'it')).toBe(0)
+  expect(readdirSync(dir)).toEqual(['it'])
+  expect(read()).toBe('whole')
 })
 
 test('another node may sweep a file that has its name already: no lock reaches across', async () => {

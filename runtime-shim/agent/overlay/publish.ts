@@ -6,6 +6,7 @@ import {
   fchownSync,
   fstatSync,
   fsync,
+  ftruncateSync,
   linkSync,
   readdirSync,
   renameSync,
@@ -32,6 +33,15 @@ const openStaging = (dirfd: number, staging: string): OpenFile | undefined => {
 }
 
 /**
+ * Takes the name away, and gives back at once what had no other: XFS says for a
+ * moment after the last close that the room is taken still.
+ */
+const discard = (path: string, fd: number): void => {
+  rmSync(path, { force: true })
+  if (fstatSync(fd).nlink === 0) ftruncateSync(fd, 0)
+}
+
+/**
  * Removes files of earlier preparations that were cut off.
  *
  * @returns how many there are that are under way: on another node, or by a tool that has outlived its agent
@@ -45,7 +55,7 @@ export const sweepStaging = (dirfd: number, name: string): number => {
     const { fd } = file
     try {
       lockImage(fd, 'exclusive', staging)
-      rmSync(`${dir}/${staging}`, { force: true })
+      discard(`${dir}/${staging}`, fd)
     } catch (error) {
       if (!(error instanceof LockHeldError)) throw error
       underWay += 1
@@ -111,7 +121,7 @@ export const makeFile = async (dirfd: number, name: string, fill: (fd: number) =
     await sync(dirfd)
     return isPublished
   } catch (error) {
-    rmSync(`${dir}/${staging}`, { force: true })
+    discard(`${dir}/${staging}`, fd)
     throw error
   } finally {
     closeSync(fd)

@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process'
-import { dirname, join } from 'node:path'
+import { programBeside } from '../apart/run.ts'
 import type { LockedFile } from './preparation.ts'
 import { descriptorsOf } from './tools.ts'
 import { type WorkerAnswer, type WorkerTask, workerAnswerSchema } from './worker/task.ts'
 
-/** The bundle of {@link ./worker/main.ts}: it lies beside the agent's. */
-export const workerProgram = (): string => join(dirname(process.argv[1] ?? ''), 'overlay-worker.cjs')
+/** The bundle of {@link ./worker/main.ts}. */
+export const workerProgram = (): string => programBeside('overlay-worker.cjs')
 
 /** A worker ended without an answer. */
 class WorkerError extends Error {

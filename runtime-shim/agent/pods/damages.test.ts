@@ -38,7 +38,7 @@ const tell = async (
     told[name] = decide(overlay)
     return overlay
   }
-  const clock = { now: () => now, setTimeout: () => () => {} }
+  const clock = { now: () => now, monotonicMs: () => now.getTime(), setTimeout: () => () => {} }
   await tellDamages({ layout, log: silentLog, clock, report }, pod)
   return told
 }

@@ -58,6 +58,14 @@ describe("a pod's pull secrets", () => {
     expect(read(2)).toBeUndefined()
   })
 
+  test('that may be missing are left out where they are', () => {
+    layDown(0, { '.dockerconfigjson': 'one' })
+    layDown(1, {})
+    const volumes = secretVolumes(2).map(({ name, secret }) => ({ name, secret: { ...secret, optional: true } }))
+    const remembering = genPod('dev', { spec: { volumes } })
+    expect(readPullSecrets({ kubeletDir: dir }, remembering)).toEqual(['one'])
+  })
+
   test('that hold something else are refused in words', () => {
     layDown(0, { password: 'secret' })
     expect(() => read(1)).toThrow(/volume lamina-pull-0 has neither .dockerconfigjson nor .dockercfg/)

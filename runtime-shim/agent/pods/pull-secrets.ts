@@ -39,12 +39,20 @@ const readKey = (dirfd: number, key: string): string | undefined =>
     }
   })
 
-const readSecret = (dir: string, volume: string): string | undefined =>
+interface SecretVolume {
+  name: string
+  /** Whether it is empty, and that is no fault, where there is no such Secret. */
+  optional: boolean
+}
+
+/** What is in it; undefined while it is not there yet. */
+const readSecret = (dir: string, { name: volume, optional }: SecretVolume): string[] | undefined =>
   ifThere(() =>
-    withDirectory(dir, (dirfd) => {
+    withDirectory(join(dir, volume), (dirfd) => {
       closeSync(openInside(dirfd, complete, constants.O_RDONLY | constants.O_DIRECTORY))
       const text = readKey(dirfd, keys[0]) ?? readKey(dirfd, keys[1])
-      if (text !== undefined) return text
+      if (text !== undefined) return [text]
+      if (optional) return []
       throw new Trouble(
         'ImagePullSecretInvalid',
         `the pull secret in volume ${volume} has neither ${keys.join(' nor ')}: make it with kubectl create secret docker-registry`,
@@ -52,11 +60,15 @@ const readSecret = (dir: string, volume: string): string | undefined =>
     }),
   )
 
-const secretVolumes = ({ spec }: Pod): string[] => {
-  const names = new Set((spec?.volumes ?? []).flatMap(({ name, secret }) => (secret ? [name] : [])))
-  const volumes: string[] = []
-  while (names.has(pullSecretVolume(volumes.length))) volumes.push(pullSecretVolume(volumes.length))
-  return volumes
+const secretVolumes = ({ spec }: Pod): SecretVolume[] => {
+  const secrets = new Map((spec?.volumes ?? []).flatMap(({ name, secret }) => (secret ? [[name, secret]] : [])))
+  const volumes: SecretVolume[] = []
+  for (;;) {
+    const name = pullSecretVolume(volumes.length)
+    const secret = secrets.get(name)
+    if (!secret) return volumes
+    volumes.push({ name, optional: secret.optional === true })
+  }
 }
 
 /**
@@ -67,8 +79,8 @@ const secretVolumes = ({ spec }: Pod): string[] => {
  */
 export const readPullSecrets = (layout: Pick<NodeLayout, 'kubeletDir'>, pod: Pod): string[] | undefined => {
   const dir = join(layout.kubeletDir, 'pods', pod.metadata.uid, 'volumes', 'kubernetes.io~secret')
-  const texts = secretVolumes(pod).map((volume) => readSecret(join(dir, volume), volume))
-  return texts.every((text) => text !== undefined) ? texts : undefined
+  const texts = secretVolumes(pod).map((volume) => readSecret(dir, volume))
+  return texts.every((text) => text !== undefined) ? texts.flat() : undefined
 }
 
 /** In memory only: the state directory is a tmpfs. */

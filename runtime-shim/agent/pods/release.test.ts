@@ -74,7 +74,7 @@ const createServer = (overlay: PersistentOverlay | undefined = genOverlay('work'
 }
 
 const allowedSources = allowedSourcesField.parse(undefined)
-const clock: Clock = { now: () => now, setTimeout: () => () => {} }
+const clock: Clock = { now: () => now, monotonicMs: () => now.getTime(), setTimeout: () => () => {} }
 const release = (server: ReturnType<typeof createServer>, name = 'dev') => {
   const client = { ...refusing, ...server.client }
   const report = createOverlayReporter({ client, events: server.events, clock })

@@ -48,7 +48,16 @@ describe('what a ticket says', () => {
       podGroups: [],
       imageGroups: true,
       runAsNonRoot: false,
+      stopSignal: null,
     })
+  })
+
+  test.each([
+    ['SIGINT', 2],
+    ['nonsense', null],
+  ])('what stands in for SIGTERM: %s', (asked, stopSignal) => {
+    const asking = genPod('dev', { metadata: { annotations: { 'lamina.dev/stop-signal': asked } } })
+    expect(ticketOf(asking, granted, node).stopSignal).toBe(stopSignal)
   })
 
   test('where the throw-away overlay is', () => {

@@ -1,7 +1,7 @@
 import { closeSync, mkdirSync, openSync, rmSync, unlinkSync } from 'node:fs'
 import { isDeepStrictEqual } from 'node:util'
 import * as z from 'zod/mini'
-import { containers, ephemeralMountPath } from '../../../kube/names.ts'
+import { annotations, containers, ephemeralMountPath } from '../../../kube/names.ts'
 import type { Pod } from '../../../kube/resources.ts'
 import { hasCode } from '../../mount/error-code.ts'
 import { flock, lockKind } from '../../mount/syscalls.ts'
@@ -10,6 +10,7 @@ import { readJson, writeJson } from '../../node/json-file.ts'
 import type { podPaths } from '../../node/layout.ts'
 import { type Refusal, type Ticket, ticketSchema } from '../../node/ticket.ts'
 import type { Granted } from './chain.ts'
+import { signalNumber } from './stop-signal.ts'
 
 type PodPaths = ReturnType<typeof podPaths>
 
@@ -49,6 +50,7 @@ export const ticketOf = (
     ],
     imageGroups: podContext?.supplementalGroupsPolicy !== 'Strict',
     runAsNonRoot: mainContext?.runAsNonRoot ?? podContext?.runAsNonRoot ?? false,
+    stopSignal: signalNumber(pod.metadata.annotations[annotations.stopSignal] ?? '') ?? null,
   }
 }
 

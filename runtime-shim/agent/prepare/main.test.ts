@@ -23,8 +23,8 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(dir, { recursive: true }))
 
-const start = (): ChildProcess =>
-  spawn(process.execPath, [join(app, 'prepare.cjs'), join(dir, 'progress')], {
+const start = (...more: string[]): ChildProcess =>
+  spawn(process.execPath, [join(app, 'prepare.cjs'), join(dir, 'progress'), ...more], {
     stdio: ['ignore', 'pipe', 'inherit'],
     uid: 65_534,
     gid: 65_534,
@@ -57,6 +57,18 @@ describe('prepare, as nobody,', () => {
       end(3, 'it cannot be')
     }, 300)
     expect(await ended).toEqual({ output: 'at last\nit cannot be\n', exit: 3 })
+  })
+
+  test('asks for the agent while nothing was heard of it, and not after it has answered', async () => {
+    const child = start('100')
+    const ended = outcome(child)
+    child.stdout?.once('data', () => {
+      log('OverlayNoSpace: full')
+      setTimeout(() => end(0, 'ready'), 400)
+    })
+    const { output } = await ended
+    expect(output).toMatch(/^still waiting for the node agent: .*\n(still .*\n)*OverlayNoSpace: full\n/)
+    expect(output).toMatch(/full\n(nothing new from the node agent: what it said last still holds\n)+ready\n$/)
   })
 
   test('ends when it is told to', async () => {

@@ -4,7 +4,7 @@ import type { Instance } from '../../../crds/instance.ts'
 import type { PersistentOverlay } from '../../../crds/persistent-overlay.ts'
 import { formatVolumeReference, volumeDigest } from '../../../kube/image-source.ts'
 import { type PersistentVolumeClaim, type Pod, pods } from '../../../kube/resources.ts'
-import { genClaim, genImage, genInstance, genOverlay, genResolved } from '../../../test/gen/objects.ts'
+import { genClaim, genInstance, genOverlay, genResolved } from '../../../test/gen/objects.ts'
 
 export const podUID = '5f0e0d2c-0000-4000-8000-000000000001'
 const { reference, digest } = genResolved()
@@ -64,7 +64,7 @@ export const genuine = ({
   })
   const made = podOf({
     instance,
-    image: genImage('debian'),
+    pullSecrets: [],
     chosen,
     overlays: [{ overlay, claimName }],
     placeholderImage: 'lamina:1',

@@ -23,11 +23,13 @@ const readOfHost = (hostRoot: string, path: string): string => {
 }
 
 /** A container has a cgroup of its name: `<id>`, `cri-containerd-<id>.scope`, `crio-<id>`. */
+export const isCgroupOf = (segment: string, containerID: string): boolean => {
+  const name = segment.replace(/\.scope$/, '')
+  return name === containerID || name.endsWith(`-${containerID}`)
+}
+
 const isInCgroupOf = (cgroups: string, containerID: string): boolean =>
-  cgroups
-    .split(/[/\n]/)
-    .map((segment) => segment.replace(/\.scope$/, ''))
-    .some((segment) => segment === containerID || segment.endsWith(`-${containerID}`))
+  cgroups.split(/[/\n]/).some((segment) => isCgroupOf(segment, containerID))
 
 /** Opens `/proc/<pid>`: unlike the number, the descriptor never comes to mean another process. */
 const openProcess = (pid: string, containerID: string): number | undefined => {
@@ -42,7 +44,7 @@ const openProcess = (pid: string, containerID: string): number | undefined => {
 }
 
 /** The host's root directory, seen from a pod with the host's process ids. */
-const hostRootOfInit = '/proc/1/root'
+export const hostRootOfInit = '/proc/1/root'
 
 /**
  * Opens the `/proc` directory of the container's first process, the pid of which

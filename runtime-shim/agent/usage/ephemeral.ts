@@ -1,9 +1,9 @@
 import { statSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { execa } from 'execa'
 import type { Clock } from '../../../kube/clock.ts'
 import type { Metrics } from '../../../kube/metrics.ts'
+import { runProgram } from '../../node/program.ts'
 import type { RunningEphemeral } from './running.ts'
 
 const isThere = (directory: string): boolean => statSync(directory, { throwIfNoEntry: false }) !== undefined
@@ -20,8 +20,11 @@ const usedOf = async (directory: string): Promise<number> => {
 const diskUsage = async (directories: readonly string[]): Promise<ReadonlyMap<string, number>> => {
   if (directories.length === 0) return new Map()
   const options = ['--summarize', '--one-file-system', '--block-size=1', '--null', '--']
-  const { stdout } = await execa('du', [...options, ...directories], { reject: false })
-  const lines = stdout.split('\0').map((line) => /^(\d+)\t(.*)$/s.exec(line) ?? [])
+  const { stdout } = await runProgram('du', [...options, ...directories])
+  const lines = stdout
+    .toString()
+    .split('\0')
+    .map((line) => /^(\d+)\t(.*)$/s.exec(line) ?? [])
   return new Map(
     lines.flatMap(([, bytes, path]) => (path === undefined ? [] : [[path, Number(bytes)] as [string, number]])),
   )

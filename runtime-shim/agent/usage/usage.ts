@@ -2,6 +2,7 @@ import type { Clock } from '../../../kube/clock.ts'
 import type { Metrics } from '../../../kube/metrics.ts'
 import { createWorkQueue } from '../../../kube/work-queue.ts'
 import { lockDir, type NodeLayout } from '../../node/layout.ts'
+import { paced } from '../paced.ts'
 import type { OverlayReporter } from '../pods/report.ts'
 import { createEphemeralWatch } from './ephemeral.ts'
 import { createOverlayGauges } from './gauges.ts'
@@ -9,11 +10,6 @@ import { createOverlayGrower, type GrowthParts } from './growth.ts'
 import { probe, readBlocks } from './probe.ts'
 import { observeRunning } from './running.ts'
 import { createUsageWatch, type UsageParts } from './watch.ts'
-
-const everyMs = 10_000
-const longestMs = 60_000
-/** What looking may take of a core. */
-const share = 1 / 1000
 
 const tellers = 4
 
@@ -46,15 +42,11 @@ export const createUsage = (
     gauges: createOverlayGauges(metrics),
     grower: createOverlayGrower({ ...growth, lockDir: lockDir(layout) }),
   })
-  const look = async (): Promise<{ requeueAfterMs: number }> => {
-    const before = process.threadCpuUsage()
+  const look = paced(async () => {
     const running = observeRunning(layout)
     await overlays.look(running.overlays)
     await ephemerals.look(running.ephemerals)
-    const { user, system } = process.threadCpuUsage(before)
-    const takenMs = (user + system) / 1000
-    return { requeueAfterMs: Math.min(Math.max(everyMs, takenMs / share), longestMs) }
-  }
+  })
   const queues = { log, metrics, clock, maxBackoffMs: longestBackoffMs }
   const lookQueue = createWorkQueue({ ...queues, name: 'usage', concurrency: 1, process: look })
   const tellQueue = createWorkQueue({ ...queues, name: 'overlay', concurrency: tellers, process: overlays.tell })

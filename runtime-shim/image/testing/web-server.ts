@@ -11,6 +11,8 @@ export interface TestWebServer {
   url: string
   /** What it was asked. */
   requests: { line: string; headers: IncomingHttpHeaders }[]
+  /** Ends those that there are now. */
+  closeConnections(): void
   stop(): Promise<void>
 }
 
@@ -41,6 +43,7 @@ export const startWebServer = async (certificate: Certificate, listener: Request
   return {
     url: `https://127.0.0.1:${typeof address === 'object' ? address?.port : address}`,
     requests,
+    closeConnections: () => server.closeAllConnections(),
     stop: () => {
       server.closeAllConnections()
       return new Promise((done) => server.close(() => done()))

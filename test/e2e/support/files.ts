@@ -27,7 +27,7 @@ export interface FileServer {
   close(): Promise<void>
 }
 
-/** @param files by the name that the server gives them */
+/** @param files by the name that the server gives them, with or without a path */
 export const serveFiles = async (cluster: Cluster, files: Readonly<Record<string, string>>): Promise<FileServer> => {
   const { pki } = clusterFiles(cluster.layout)
   const requests: string[] = []
@@ -35,7 +35,8 @@ export const serveFiles = async (cluster: Cluster, files: Readonly<Record<string
     { cert: await readFile(join(pki, 'apiserver.crt')), key: await readFile(join(pki, 'apiserver.key')) },
     async (request, response) => {
       requests.push(`${request.method} ${request.url}`)
-      const path = files[basename(request.url ?? '')]
+      const url = decodeURIComponent(request.url ?? '')
+      const path = files[url.slice(1)] ?? files[basename(url)]
       if (path === undefined) {
         response.writeHead(404).end('no such file')
         return

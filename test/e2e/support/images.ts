@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { execa } from 'execa'
+import type { KeyRing } from '../../../runtime-shim/image/testing/gpg.ts'
 import type { Cluster } from '../../cluster/cluster.ts'
 import { debianImage, pushImage } from '../../cluster/images.ts'
 
@@ -48,6 +49,40 @@ const addFiles = async (dir: string, image: string, files: Record<string, string
   const layer = join(dir, 'layer.tar')
   await execa('tar', ['-C', root, '--owner=0', '--group=0', '-cf', layer, '.'])
   await execa('umoci', ['raw', 'add-layer', '--image', image, layer])
+}
+
+export interface Signing {
+  keyRing: KeyRing
+  /** For skopeo's `--registries.d`: where the signature is to lie. */
+  registriesD: string
+}
+
+/** Debian with one variable in its environment, under a reference of the cluster's registry, signed if asked for. */
+export const pushVariant = async (
+  cluster: Cluster,
+  reference: string,
+  variable: string,
+  signing?: Signing,
+): Promise<void> => {
+  const debian = await debianImage(() => {})
+  const dir = await mkdtemp(join(tmpdir(), 'lamina-variant-'))
+  try {
+    const image = `${join(dir, 'oci')}:it`
+    await execa('cp', ['-r', debian, join(dir, 'oci')])
+    await execa('umoci', ['config', '--image', image, '--config.env', variable])
+    const { host, user, password } = cluster.registry
+    const [general, specific] = signing
+      ? [
+          ['--registries.d', signing.registriesD],
+          ['--sign-by', signing.keyRing.signer],
+        ]
+      : [[], []]
+    const to = ['--quiet', '--dest-tls-verify=false', '--dest-creds', `${user}:${password}`, ...specific]
+    const env = signing?.keyRing.environment ?? {}
+    await execa('skopeo', [...general, 'copy', ...to, `oci:${image}`, `docker://${host}/${reference}`], { env })
+  } finally {
+    await rm(dir, { recursive: true, force: true })
+  }
 }
 
 /** Debian under a configuration, and so a digest, that no node has seen. */

@@ -23,7 +23,7 @@ export const persistentOverlay = (name: string, spec: object = {}) => ({
   spec: { size: '64Mi', ...spec },
 })
 
-export type OverlayUse = string | { name: string; access: 'ReadWrite' | 'ReadOnly' }
+export type OverlayUse = string | { name: string; access: 'ReadWrite' | 'ReadOnly'; base?: 'Keep' | 'Follow' }
 
 export const instance = (
   name: string,

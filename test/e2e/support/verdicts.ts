@@ -4,6 +4,7 @@ import type { KindDefinition } from '../../../crds/common.ts'
 import { crdOf } from '../../../crds/generate.ts'
 import type { Kubectl, Outcome } from './kubectl.ts'
 import { inNamespace } from './objects.ts'
+import { controllerUser } from './operator.ts'
 import { expectAllowed } from './requests.ts'
 
 /** What the API server says of objects of our kinds; nothing is stored. */
@@ -25,6 +26,18 @@ export interface UpdateRule extends Rule {
 export const labelMessage = (longest: number): string =>
   `metadata.name must be a DNS label of at most ${longest} characters: lower-case letters, digits and "-"`
 
+/** The message about a digest in a status. */
+export const digestMessage = 'digest must be sha256: and 64 hexadecimal digits, or sha512: and 128, in lower case'
+
+export const nameMessage = (field: string, kind: string): string =>
+  `${field} must be the name of a ${kind}: lower-case letters, digits and "-"`
+
+export const objectNameMessage = (field: string, kind: string): string =>
+  `${field} must be the name of a ${kind}: lower-case letters, digits, "-" and "."`
+
+export const pathMessage = (example: string): string =>
+  `path is relative to the volume, has names between single slashes, and neither . nor .. nor control characters: ${example}`
+
 export const expectRefused = async (verdict: Promise<Outcome>, message: string): Promise<void> => {
   const { exitCode, stderr } = await verdict
   expect(stderr).toContain(message)
@@ -37,8 +50,23 @@ export const verdictsIn = (kubectl: Kubectl, namespace: () => string) => {
     kubectl.try([verb, '--dry-run=server', '-o', 'json', '-f', '-'], {
       input: JSON.stringify(inNamespace(namespace(), object)),
     })
+  /** Of an object that is there, as the controller would write it. */
+  const judgeStatus = (resource: string, name: string, status: object): Promise<Outcome> =>
+    kubectl.try([
+      ...['-n', namespace(), '--as', controllerUser, '--as-group', 'system:masters', 'patch', resource, name],
+      ...['--subresource=status', '--type=merge', '--dry-run=server', '-p', JSON.stringify({ status })],
+    ])
   return {
     judge,
+    judgeStatus,
+    /** That the status takes digests alone. */
+    expectDigest: async (resource: string, name: string, statusWith: (digest: string) => object): Promise<void> => {
+      const verdict = (digest: string) => judgeStatus(resource, name, statusWith(digest))
+      await expectAllowed(verdict(`sha256:${'a'.repeat(64)}`))
+      await expectAllowed(verdict(`sha512:${'0'.repeat(128)}`))
+      await expectRefused(verdict(`sha256:${'A'.repeat(64)}`), digestMessage)
+      await expectRefused(verdict('latest'), digestMessage)
+    },
     expectRule: async (verb: 'create' | 'replace', { message, allowed, refused }: Rule): Promise<void> => {
       for (const object of allowed) await expectAllowed(judge(verb, object))
       for (const object of refused) await expectRefused(judge(verb, object), message)

@@ -1,7 +1,9 @@
+import { execa } from 'execa'
+import * as z from 'zod'
 import type { Cluster } from '../../cluster/cluster.ts'
 import type { Fixture } from './fixture.ts'
 import type { Kubectl } from './kubectl.ts'
-import { loopsOf, onNode } from './node.ts'
+import { onNode } from './node.ts'
 import { until } from './until.ts'
 
 /** A user's own claim, bound, and where its volume is on the node. */
@@ -56,15 +58,34 @@ export const overlayVolume = async (
   return { claimName, path: await kubectl.run(['get', 'pv', volume, '-o', 'jsonpath={.spec.local.path}']) }
 }
 
-/** Loop devices over images in the namespace's volumes, and over any that a reader has: the path of theirs names no volume. */
+const losetupSchema = z.object({
+  loopdevices: z.array(z.object({ 'maj:min': z.string(), 'back-maj:min': z.string(), 'back-file': z.string() })),
+})
+
+/** Loop devices of the machine, with the numbers of the device that their file's file system is on. */
+const loopDevices = async () => {
+  const { stdout } = await execa('losetup', ['--list', '--json', '--output', 'MAJ:MIN,BACK-MAJ:MIN,BACK-FILE'])
+  const { loopdevices } = losetupSchema.parse(stdout === '' ? { loopdevices: [] } : JSON.parse(stdout))
+  return loopdevices.map((loop) => ({
+    ...{ numbers: loop['maj:min'].trim(), file: loop['back-file'] },
+    fileSystem: loop['back-maj:min'].trim(),
+  }))
+}
+
+/**
+ * Loop devices over files in the namespace's volumes, of which each is a file system
+ * on a loop device of its own. Told by that: the path of a reader's image names no
+ * volume, and other clusters on this machine have such paths, too.
+ */
 export const imageLoops = async ({ kubectl, fixture }: { kubectl: Kubectl; fixture: Fixture }): Promise<string[]> => {
   const names = await kubectl.run([
     ...['-n', fixture.namespace, 'get', 'pvc'],
     ...['-o', 'jsonpath={range .items[*]}{.spec.volumeName}{"\\n"}{end}'],
   ])
   const volumes = names.split('\n').filter(Boolean)
-  const images = (await loopsOf(''))
+  const loops = await loopDevices()
+  const fileSystems = loops.filter(({ file }) => volumes.some((volume) => file.includes(`/${volume}.`)))
+  return loops
+    .filter(({ fileSystem }) => fileSystems.some(({ numbers }) => numbers === fileSystem))
     .map(({ file }) => file)
-    .filter((file) => /\/(overlay\.img|lock\.squashfs)$/.test(file))
-  return images.filter((file) => /^\/[^/]+$/.test(file) || volumes.some((volume) => file.includes(`/${volume}/`)))
 }

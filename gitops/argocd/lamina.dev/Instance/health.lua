@@ -3,6 +3,7 @@
 -- Argo CD says of a Pod whose kubelet backs off; and what is stopped is Suspended.
 local needs_somebody = {
   PodRefused = true,
+  ServiceRefused = true,
   StartFailed = true,
   CrashLoopBackOff = true,
   CreateContainerConfigError = true,

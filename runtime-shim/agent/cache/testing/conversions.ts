@@ -1,9 +1,8 @@
-import { writeFile } from 'node:fs/promises'
 import { expect, vi } from 'vitest'
 import type { NodeLayout } from '../../../node/layout.ts'
 import type { FetchImage } from '../make.ts'
 import { type CacheObserver, unobserved } from '../observer.ts'
-import { makeCache } from './images.ts'
+import { bringBytes, makeCache } from './images.ts'
 
 /** Conversions that end when the test says so. */
 export const createConversions = (layout: NodeLayout, observer: Partial<CacheObserver> = {}) => {
@@ -14,8 +13,7 @@ export const createConversions = (layout: NodeLayout, observer: Partial<CacheObs
     await new Promise<void>((resolve, reject) => {
       ends.push((error) => (error ? reject(error) : resolve()))
     })
-    await writeFile(options.target, 'squashfs')
-    return { sizeBytes: 8, fetchedBytes: 5, user: 'worker', fileDigest: undefined }
+    return { ...(await bringBytes(options.target, 'squashfs')), fetchedBytes: 5, user: 'worker' }
   }
   const cache = makeCache(layout, fetch, { observer: { ...unobserved, ...observer } })
   /** Waits until so many have started. */

@@ -1,9 +1,10 @@
 import { writeFile } from 'node:fs/promises'
 import { systemClock } from '../../../../kube/clock.ts'
 import { wholeDisk } from '../../../image/space.ts'
+import { sha256 } from '../../../image/testing/image.ts'
 import type { NodeLayout } from '../../../node/layout.ts'
 import { type CacheParts, createImageCache, type ImageCache, type WantedImage } from '../images.ts'
-import type { FetchImage } from '../make.ts'
+import type { BroughtImage, FetchImage } from '../make.ts'
 import { unobserved } from '../observer.ts'
 
 export const forever = new AbortController().signal
@@ -19,11 +20,15 @@ export const wanted = (letter = 'a', more: Partial<WantedImage> = {}): WantedIma
   ...more,
 })
 
-/** Brings images whose bytes are their reference. */
-export const instantly: FetchImage = async ({ target, reference }) => {
-  await writeFile(target, reference)
-  return { sizeBytes: reference.length, fetchedBytes: reference.length, user: '', fileDigest: undefined }
+/** Brings these bytes as an image. */
+export const bringBytes = async (target: string, content: string | Buffer): Promise<BroughtImage> => {
+  const bytes = Buffer.from(content)
+  await writeFile(target, bytes)
+  return { sizeBytes: bytes.length, fetchedBytes: bytes.length, user: '', fileDigest: `sha256:${sha256(bytes)}` }
 }
+
+/** Brings images whose bytes are their reference. */
+export const instantly: FetchImage = ({ target, reference }) => bringBytes(target, reference)
 
 /** A cache from which nothing can be collected. */
 export const makeCache = (layout: NodeLayout, fetch: FetchImage, more: Partial<CacheParts> = {}): ImageCache =>

@@ -3,43 +3,32 @@
  * since a volume that does not answer stops whoever calls it, and the agent serves
  * the whole node.
  *
- * usage: overlay-preparer.cjs REQUEST    (JSON, ./protocol.ts)
+ * usage: overlay-preparer.cjs    with the request on standard input (./protocol.ts)
  */
-import { writeSync } from 'node:fs'
-import { inspect } from 'node:util'
-import { hasCode } from '../../../mount/error-code.ts'
+import { answerRequest } from '../../apart/answer.ts'
 import { Trouble } from '../../trouble.ts'
 import { growMounted } from '../grow-mounted.ts'
 import { prepareOverlay } from '../prepare.ts'
-import { type PreparerAnswer, type PreparerLine, type PreparerRequest, parseRequest } from './protocol.ts'
+import { type PreparerAnswer, type PreparerRequest, parseRequest } from './protocol.ts'
 
-/** An agent that was killed listens no more; what was begun is brought to its end all the same. */
-const say = (line: PreparerLine): void => {
-  try {
-    writeSync(1, `${JSON.stringify(line)}\n`)
-  } catch (error) {
-    if (!hasCode(error, 'EPIPE')) throw error
-  }
-}
-
-const fulfil = async (request: PreparerRequest): Promise<PreparerAnswer> => {
+const fulfil = async (request: PreparerRequest, onProgress: (line: string) => void): Promise<PreparerAnswer> => {
   if (request.kind === 'grow') return { kind: 'growth', outcome: await growMounted(request.growth) }
-  const onProgress = (line: string): void => say({ kind: 'progress', line })
   return { kind: 'prepared', prepared: await prepareOverlay({ ...request.preparation, onProgress }) }
 }
 
-const attempt = async (request: PreparerRequest): Promise<PreparerAnswer> => {
+const attempt = async (request: PreparerRequest, onProgress: (line: string) => void): Promise<PreparerAnswer> => {
   try {
-    return await fulfil(request)
+    return await fulfil(request, onProgress)
   } catch (error) {
-    if (!(error instanceof Trouble)) return { kind: 'error', error: inspect(error) }
+    if (!(error instanceof Trouble)) throw error
     const { reason, message, final } = error
     return { kind: 'trouble', reason, message, final }
   }
 }
 
-const main = async (): Promise<void> => {
-  say(await attempt(parseRequest(process.argv[2] ?? '')))
-}
+/** What was begun is brought to its end, whatever has become of the agent. */
+const goOn = (): void => {}
+
+const main = (): Promise<void> => answerRequest((text, onProgress) => attempt(parseRequest(text), onProgress), goOn)
 
 await main()

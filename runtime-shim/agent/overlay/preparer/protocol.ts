@@ -4,7 +4,7 @@ import { figuresSchema } from '../../../node/ticket.ts'
 import type { GrowthOutcome, MountedGrowth } from '../grow-mounted.ts'
 import type { Preparation, PreparedOverlay } from '../preparation.ts'
 
-/** What the agent and its preparer say to each other: a request as the argument, answers as lines of JSON. */
+/** What the agent asks of its preparer, and what that answers ({@link ../../apart/run.ts}). */
 
 export type PreparerRequest =
   | { kind: 'prepare'; preparation: Omit<Preparation, 'onProgress'> }
@@ -28,10 +28,7 @@ const outcomeSchema: z.ZodMiniType<GrowthOutcome> = z.discriminatedUnion('kind',
   z.object({ kind: z.literal('never'), why: z.string() }),
 ])
 
-export const preparerLineSchema = z.discriminatedUnion('kind', [
-  /** How far it is; any number of these. */
-  z.object({ kind: z.literal('progress'), line: z.string() }),
-  /** One of the others is the last. */
+export const preparerAnswerSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('prepared'), prepared: preparedSchema }),
   z.object({ kind: z.literal('growth'), outcome: outcomeSchema }),
   z.object({
@@ -40,8 +37,5 @@ export const preparerLineSchema = z.discriminatedUnion('kind', [
     message: z.string(),
     final: z.boolean(),
   }),
-  /** What nobody has words for. */
-  z.object({ kind: z.literal('error'), error: z.string() }),
 ])
-export type PreparerLine = z.infer<typeof preparerLineSchema>
-export type PreparerAnswer = Exclude<PreparerLine, { kind: 'progress' }>
+export type PreparerAnswer = z.infer<typeof preparerAnswerSchema>

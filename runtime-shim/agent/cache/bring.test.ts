@@ -6,8 +6,8 @@ import { wholeDisk } from '../../image/space.ts'
 import { sha256 } from '../../image/testing/image.ts'
 import { makeCertificate, startWebServer, type TestWebServer } from '../../image/testing/web-server.ts'
 import type { NodeLayout } from '../../node/layout.ts'
+import { bringImage } from './bring.ts'
 import { cacheRoot, entryOf } from './entry.ts'
-import { createFetch } from './fetch.ts'
 import { createImageCache } from './images.ts'
 import { unobserved } from './observer.ts'
 import { makeLayout, removeLayout } from './testing/plant.ts'
@@ -45,7 +45,7 @@ const ensure = (name: string, content: Buffer, signal = forever) => {
   const digest = `sha256:${sha256(content)}`
   const images = createImageCache({
     ...{ layout, clock: systemClock, observer: unobserved, collector: { makeRoom: () => 0, roomFor: () => wholeDisk } },
-    fetch: createFetch(forever, { ca: certificate.cert }),
+    fetch: (wanted) => bringImage(wanted, { ca: certificate.cert }),
   })
   const reference = `${server.url}/${name}@${digest}`
   return images.ensure({ reference, digest, withAuthFile: (act) => act(undefined), onProgress: () => {} }, signal)

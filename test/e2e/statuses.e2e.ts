@@ -1,0 +1,147 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { imageReference, testCluster } from './support/cluster.ts'
+import { conditionOf } from './support/conditions.ts'
+import { createFixture, type Fixture } from './support/fixture.ts'
+import { containerImage, instance, persistentOverlay, promptly } from './support/objects.ts'
+import { registrySecret, registrySecretName } from './support/registry.ts'
+import { until } from './support/until.ts'
+
+const { cluster, kubectl } = await testCluster()
+
+describe('a status is true at every step', () => {
+  let fixture: Fixture
+  beforeAll(async () => {
+    fixture = await createFixture(kubectl, 'statuses')
+    await fixture.apply(
+      registrySecret(cluster),
+      containerImage('debian', imageReference(cluster, 'library/debian:12'), { pullSecrets: [registrySecretName] }),
+    )
+  })
+  afterAll(() => fixture.destroy())
+
+  const told = async (kind: string, name: string, type: string): Promise<string> => {
+    const { status, reason, message } = conditionOf(await fixture.get(kind, name), type)
+    return `${status} ${reason}: ${message}`
+  }
+  const says = (kind: string, name: string, type: string, pattern: RegExp, seconds = 60) =>
+    until(`${kind} ${name} says ${pattern}`, async () => pattern.test(await told(kind, name, type)), { seconds })
+  /** As users and pipelines do it. */
+  const wait = (kind: string, name: string, condition: string) =>
+    kubectl.run(['-n', fixture.namespace, 'wait', `${kind}/${name}`, `--for=condition=${condition}`, '--timeout=60s'], {
+      timeoutSeconds: 70,
+    })
+  const once = (name: string, more: object = {}) =>
+    instance(name, { restartPolicy: 'Never', podTemplate: promptly, ...more })
+  const podUID = async (name: string) =>
+    (await kubectl.list(fixture.namespace, 'pods', `lamina.dev/instance=${name}`))[0]?.metadata.uid
+
+  test('an overlay that is deleted in use: kubectl warns, the instance says so and runs on, and the data are taken up again', async () => {
+    await fixture.apply(persistentOverlay('kept'), instance('keeper', { overlays: ['kept'], podTemplate: promptly }))
+    await fixture.ready('instance', 'keeper')
+    await fixture.exec('keeper', 'sh', '-c', 'echo here > /kept; sync')
+    const { stderr } = await kubectl.try(['-n', fixture.namespace, 'delete', 'persistentoverlay', 'kept'])
+    expect(stderr).toMatch(/Warning: .*"kept" is in use by instance keeper.*stay in PersistentVolumeClaim lamina-kept/)
+    await says('instance', 'keeper', 'OverlaysReady', /^False OverlayDeleted: .*stay in .*lamina-kept/)
+    expect(await told('instance', 'keeper', 'Ready')).toMatch(/^True Running/)
+    await until('an Event says so', async () =>
+      (await fixture.events('Instance', 'keeper')).some(
+        ({ type, reason }) => type === 'Warning' && reason === 'OverlayDeleted',
+      ),
+    )
+    expect(await fixture.exec('keeper', 'cat', '/kept')).toBe('here')
+
+    await fixture.apply(persistentOverlay('kept'))
+    await says('instance', 'keeper', 'OverlaysReady', /^True/)
+    await says('persistentoverlay', 'kept', 'Attached', /^True Writer: keeper/)
+    await kubectl.run(['-n', fixture.namespace, 'delete', 'pod', 'keeper'])
+    await fixture.ready('instance', 'keeper')
+    expect(await fixture.exec('keeper', 'cat', '/kept')).toBe('here')
+    await fixture.end('keeper')
+  })
+
+  test('an unused overlay is deleted without a warning', async () => {
+    await fixture.apply(persistentOverlay('unused'))
+    await wait('persistentoverlay', 'unused', 'Ready')
+    const { stderr } = await kubectl.try(['-n', fixture.namespace, 'delete', 'persistentoverlay', 'unused'])
+    expect(stderr).toBe('')
+  })
+
+  test('a claim from before that is being deleted is waited for', async () => {
+    await fixture.apply(persistentOverlay('anew'), instance('user', { overlays: ['anew'], podTemplate: promptly }))
+    await fixture.ready('instance', 'user')
+    await fixture.delete('persistentoverlay', 'anew')
+    await kubectl.run(['-n', fixture.namespace, 'delete', 'pvc', 'lamina-anew', '--wait=false'])
+    await fixture.apply(persistentOverlay('anew'))
+    await says('persistentoverlay', 'anew', 'Ready', /^False WaitingForPreviousClaim/)
+    expect(await told('persistentoverlay', 'anew', 'Stalled')).toMatch(/^False/)
+    await fixture.end('user')
+    await wait('persistentoverlay', 'anew', 'Ready')
+  })
+
+  test('a pod that cannot be is Stalled, until the spec is corrected', async () => {
+    const withHost = (hostname: string) => instance('wrong', { podTemplate: { spec: { ...promptly.spec, hostname } } })
+    await fixture.apply(withHost('Not_A_Name'))
+    await wait('instance', 'wrong', 'Stalled')
+    expect(await told('instance', 'wrong', 'Ready')).toMatch(/^False PodInvalid: .*hostname/)
+    await fixture.apply(withHost('a-name'))
+    await wait('instance', 'wrong', 'Ready')
+    expect(await told('instance', 'wrong', 'Stalled')).toMatch(/^False/)
+    await fixture.end('wrong')
+  })
+
+  test('a start that fails says so while it is tried again, and nothing else between', async () => {
+    await fixture.apply(once('unstartable', { command: ['/no/such/program'] }))
+    await says('instance', 'unstartable', 'Ready', /^False StartFailed: .*no such/)
+    const before = await podUID('unstartable')
+    const seen = new Set<string>()
+    await until('another pod is tried', async () => {
+      seen.add(await told('instance', 'unstartable', 'Ready'))
+      const now = await podUID('unstartable')
+      return now !== undefined && now !== before
+    })
+    for (let looks = 0; looks < 20; looks++) {
+      seen.add(await told('instance', 'unstartable', 'Ready'))
+      await sleep(100)
+    }
+    expect([...seen]).toHaveLength(1)
+    await fixture.end('unstartable')
+  })
+
+  test('a finished instance that is edited says what applies it; and that does', async () => {
+    const printing = (word: string) => once('job', { command: ['echo', word] })
+    await fixture.apply(printing('first'))
+    await says('instance', 'job', 'Ready', /^True Completed/)
+    await fixture.apply(printing('second'))
+    await says('instance', 'job', 'UpToDate', /^False RestartRequired: .*set state to Stopped, and then to Running/)
+    await kubectl.run(['-n', fixture.namespace, 'delete', 'pod', 'job'])
+    await fixture.apply(printing('third'))
+    await says('instance', 'job', 'UpToDate', /^False RestartRequired/)
+    expect(await told('instance', 'job', 'Ready')).toMatch(/^True Completed: exit code 0/)
+
+    const state = (wanted: string) =>
+      kubectl.run([
+        ...['-n', fixture.namespace, 'patch', 'instance', 'job', '--type=merge'],
+        ...['-p', JSON.stringify({ spec: { state: wanted } })],
+      ])
+    await state('Stopped')
+    await says('instance', 'job', 'Ready', /^True Stopped/)
+    await state('Running')
+    await says('instance', 'job', 'Ready', /^True Completed/)
+    expect(await told('instance', 'job', 'UpToDate')).toMatch(/^True/)
+    expect(await kubectl.run(['-n', fixture.namespace, 'logs', 'job', '-c', 'main'])).toBe('third\n')
+  })
+
+  test('one made anew under the name of a finished one is never told that the name is taken', async () => {
+    await fixture.apply(once('again', { command: ['true'] }))
+    await says('instance', 'again', 'Ready', /^True Completed/)
+    const before = await podUID('again')
+    await kubectl.run(['-n', fixture.namespace, 'delete', 'instance', 'again', '--wait=false'])
+    await fixture.apply(once('again', { command: ['true'] }))
+    await until('it has run by a pod of its own', async () => {
+      expect(await told('instance', 'again', 'Stalled')).not.toMatch(/^True/)
+      const isAnother = (await podUID('again')) !== before
+      return isAnother && /^True Completed/.test(await told('instance', 'again', 'Ready'))
+    })
+  })
+})
