@@ -40,3 +40,14 @@ test('a success forgets what was before', () => {
   expect(attempts.remainingMs('pod')).toBe(0)
   expect(attempts.next('pod', pace)).toEqual({ count: 1, waitMs: 100 })
 })
+
+test('of many that have gone for good, none is remembered for ever', () => {
+  const { attempts, pass } = createBench()
+  for (let i = 0; i < 1_000; i++) attempts.next(`gone-${i}`, pace)
+  pass(3_600_000)
+  attempts.next('kept', pace)
+  pass(1_000)
+  attempts.next('another', pace)
+  expect(attempts.next('gone-7', pace).count).toBe(1)
+  expect(attempts.next('kept', pace).count).toBe(2)
+})

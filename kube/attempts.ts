@@ -19,10 +19,19 @@ export interface Attempts {
   forget(key: string): void
 }
 
+/** What has gone for good is not forgotten by name: nobody comes back to it so long after its time. */
+const rememberedMs = 3_600_000
+const rememberedAtLeast = 1_000
+
 export const createAttempts = (clock: Pick<Clock, 'monotonicMs'>): Attempts => {
   const attempts = new Map<string, { count: number; due: number }>()
+  const prune = (): void => {
+    if (attempts.size < rememberedAtLeast) return
+    for (const [key, { due }] of attempts) if (due + rememberedMs < clock.monotonicMs()) attempts.delete(key)
+  }
   return {
     next: (key, { firstMs, longestMs }) => {
+      prune()
       const count = (attempts.get(key)?.count ?? 0) + 1
       const waitMs = Math.min(firstMs * 2 ** (count - 1), longestMs)
       attempts.set(key, { count, due: clock.monotonicMs() + waitMs })

@@ -129,17 +129,17 @@ export const createReflector = <T extends KubeObject>(options: ReflectorOptions<
     markSynced()
   }
 
-  /** One's own write comes by again, and most of what comes by is that: reading is the dearest part of it. */
-  const isKnown = ({ resourceVersion, ...key }: ObjectKey & { resourceVersion: string }): boolean => {
-    const known = cache.get(formatKey(key))
-    return known !== undefined && versionOf(known) >= Number(resourceVersion)
-  }
-
   const list = async (): Promise<void> => {
     const { items, resourceVersion } = await listAll(client, resource, selection)
     const snapshot = createSnapshot(reader)
     for (const item of items) snapshot.take('ADDED', item)
     settle(snapshot, resourceVersion)
+  }
+
+  /** One's own write comes by again, and most of what comes by is that: reading is the dearest part of it. */
+  const isKnown = ({ resourceVersion, ...key }: ObjectKey & { resourceVersion: string }): boolean => {
+    const known = cache.get(formatKey(key))
+    return known !== undefined && versionOf(known) >= Number(resourceVersion)
   }
 
   const take = ({ type, object: json }: WatchEvent): void => {

@@ -20,8 +20,9 @@ import { createNodeCache } from './cache/node-cache.ts'
 import type { CacheLimits } from './cache/policy.ts'
 import { tellCorrupt } from './cache/tell.ts'
 import { createIdle } from './idle/idle.ts'
-import { prepareApart } from './overlay/apart.ts'
+import { isDeviceMountedApart, prepareApart } from './overlay/apart.ts'
 import { workerProgram } from './overlay/run-worker.ts'
+import { createDeviceAsker } from './pods/ask-devices.ts'
 import { createEndings } from './pods/endings.ts'
 import { createFiguresReader } from './pods/left-figures.ts'
 import { sweepOtherBoot } from './pods/other-boot.ts'
@@ -124,9 +125,10 @@ export const createAgent = (parts: Parts): NodeAgent => {
     endingOf: endings.signalOf,
     ...measured,
   }
+  const askDevices = createDeviceAsker(systemClock, isDeviceMountedApart)
   const reconcile = createPodReconciler({
     ...{ ...node, report, onePerOverlay, prepareOverlay: prepareApart },
-    readFigures: createFiguresReader(systemClock),
+    ...{ readFigures: createFiguresReader(systemClock), askDevices },
   })
   const prefetch = createPrefetchReconciler(node)
   const pass = (key: string) => {
@@ -139,7 +141,7 @@ export const createAgent = (parts: Parts): NodeAgent => {
     const isKnown = (podUID: string): boolean => cache.by('uid', podUID).length > 0
     const liveUIDs = async () =>
       new Set((await client.list(pods, { fieldSelector })).map(({ metadata }) => metadata.uid))
-    const held = await sweepPods(layout, isKnown, liveUIDs)
+    const held = await sweepPods(layout, isKnown, liveUIDs, askDevices)
     for (const uid of held) log.warn({ kind: 'Pod', uid }, 'the pod is gone, and has an overlay mounted still')
     sweepNamedLocks(lockDir(layout), new Date(systemClock.now().getTime() - lockKeptMs))
     return { requeueAfterMs: sweepEveryMs }

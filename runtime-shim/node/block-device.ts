@@ -1,5 +1,5 @@
-import { closeSync, readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { closeSync, existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { isClaimed, openDevice } from '../mount/device.ts'
 import { hasCode } from '../mount/error-code.ts'
 import { type DeviceNumbers, OverlayError } from '../mount/parts.ts'
@@ -51,13 +51,29 @@ const kernelName = ({ major, minor }: DeviceNumbers): string | undefined => {
   }
 }
 
+/** A block volume of a pod. */
+export interface BlockVolume {
+  /** Where the device was when it was mounted. */
+  path: string
+  device: DeviceNumbers
+}
+
+/** Whether the kernel has an ext4 file system on the device. Asks sysfs, and not the device, which may not answer. */
+export const hasExt4 = ({ major, minor }: DeviceNumbers): boolean => {
+  try {
+    return existsSync(join('/sys/fs/ext4', basename(readlinkSync(`/sys/dev/block/${major}:${minor}`))))
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return false
+    throw error
+  }
+}
+
 /**
  * Whether anyone on the node has the device mounted: then the kernel refuses it
- * to who wants it alone. For one that is there and cannot be asked: yes.
- *
- * @param path where the device was when it was mounted
+ * to who wants it alone. For one that is there and cannot be asked: yes. A dead network volume
+ * does not answer at all.
  */
-export const isDeviceMounted = ({ path, device }: { path: string; device: DeviceNumbers }): boolean => {
+export const isDeviceMounted = ({ path, device }: BlockVolume): boolean => {
   const ownName = kernelName(device)
   if (ownName === undefined) return false
   const fd = openIfDevice(path, device) ?? openIfDevice(ownName, device)

@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readlinkSync, rmdirSync, rmSync } from 'node:f
 import { basename, dirname, join } from 'node:path'
 import { hasCode } from '../mount/error-code.ts'
 import { attachedFiles, isAttached } from '../mount/loop.ts'
+import type { DeviceNumbers } from '../mount/parts.ts'
 import { isDeviceMounted } from './block-device.ts'
 import { readJson } from './json-file.ts'
 import { containerPaths, type NodeLayout, podPaths, rootPath } from './layout.ts'
@@ -16,6 +17,11 @@ export const isMounted = ({ loop, path, device }: Pick<RecordedOverlay, 'loop' |
   if (device) return isDeviceMounted({ path, device })
   return loop === null ? attachedFiles().some((file) => file.path === path) : isAttached(loop)
 }
+
+const isSameDevice =
+  (one: DeviceNumbers) =>
+  ({ major, minor }: DeviceNumbers): boolean =>
+    one.major === major && one.minor === minor
 
 /** The pod of a container that mounted something: its record lies in the pod's directory. Undefined for others. */
 export const podOf = (layout: NodeLayout, containerID: string): string | undefined => {
@@ -44,13 +50,21 @@ export const forgetContainer = (layout: NodeLayout, containerID: string): void =
 /**
  * Ends containers of the pod that still have something mounted although the
  * kubelet believes them to have ended: it starts one only after the other's end.
+ *
+ * @param mountedDevices where the block volumes were asked before: those that are mounted
  */
-export const endPredecessors = (layout: NodeLayout, podUID: string): void => {
+export const endPredecessors = (
+  layout: NodeLayout,
+  podUID: string,
+  mountedDevices?: readonly DeviceNumbers[],
+): void => {
   const { mounts } = podPaths(layout, podUID)
   if (!existsSync(mounts)) return
+  const isHeld = (overlay: RecordedOverlay): boolean =>
+    overlay.device && mountedDevices ? mountedDevices.some(isSameDevice(overlay.device)) : isMounted(overlay)
   for (const name of readdirSync(mounts).filter((each) => each.endsWith('.json'))) {
     const record = readJson(join(mounts, name), mountRecordSchema)
-    if (record?.overlays.some(isMounted)) killOrphans(record.containerID)
+    if (record?.overlays.some(isHeld)) killOrphans(record.containerID)
   }
 }
 

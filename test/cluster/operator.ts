@@ -26,7 +26,8 @@ const valuesFor = async (cluster: Cluster, image: ImageName) => {
     image,
     hostNetwork: true,
     apiServer: { host: '127.0.0.1', port: apiServer },
-    controller: { port: lamina },
+    // One node has room for one with the host's network.
+    controller: { port: lamina, replicas: 1 },
     // A developer's disk may be fuller than a node's.
     agent: { port: lamina + 1, cache: { highPercent: 99, lowPercent: 98 } },
     registriesConf: await readFile(registriesConfOf(cluster), 'utf8'),

@@ -79,13 +79,12 @@ describe('the finalizer lamina.dev/release', () => {
 
   test('is not taken off by a kubelet, which writes the status of its pods and with it their finalizers', async () => {
     await create(as.controller, pod('bound', { metadata: { finalizers }, spec: { nodeName: node } }))
-    const removal = tryPatch(
-      as.kubeletOf(node),
-      'pod/bound',
-      { metadata: { finalizers: null } },
-      '--subresource=status',
-    )
-    await expectDenied(removal, 'release', "is the operator's")
+    const { metadata, ...rest } = await fixture.get('pod', 'bound')
+    const { finalizers: _, ...released } = metadata
+    const path = `/api/v1/namespaces/${fixture.namespace}/pods/bound/status?dryRun=All`
+    const replace = (object: object) => run(as.kubeletOf(node), ['replace', '--raw', path, '-f', '-'], object)
+    await expectDenied(replace({ ...rest, metadata: released }), 'release', "is the operator's")
+    await expectAllowed(replace({ ...rest, metadata }))
   })
 
   test('is not put on by others: they could not take it off again', async () => {

@@ -37,6 +37,7 @@ describe('defaults of a team, by a MutatingAdmissionPolicy and a ConfigMap of it
   }
   const stopped = (spec: object = {}) => instance('unsaved', { state: 'Stopped', ...spec })
   const given = {
+    idleTimeoutSeconds: 7200,
     resources: { requests: { cpu: '500m', memory: '2Gi' }, limits: { memory: '2Gi' } },
     podTemplate: {
       spec: {
@@ -66,6 +67,7 @@ describe('defaults of a team, by a MutatingAdmissionPolicy and a ConfigMap of it
   test.each([
     ['its processors', { resources: { requests: { cpu: '4' } } }],
     ['its memory', { resources: { limits: { memory: '8Gi' } } }],
+    ['when it is idle', { idleTimeoutSeconds: 60 }],
     ['its priority', { podTemplate: { spec: { priorityClassName: 'batch' } } }],
     ['its nodes', { podTemplate: { spec: { nodeSelector: { disk: 'nvme' } } } }],
     ['its tolerations', { podTemplate: { spec: { tolerations: [{ operator: 'Exists' }] } } }],

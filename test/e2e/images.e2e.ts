@@ -6,7 +6,6 @@ import { execa } from 'execa'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import * as z from 'zod'
 import { createKeyRing, type KeyRing } from '../../runtime-shim/image/testing/gpg.ts'
-import { installOperator } from '../cluster/operator.ts'
 import { imageReference, testCluster } from './support/cluster.ts'
 import { conditionOf } from './support/conditions.ts'
 import { type FileServer, serveFiles } from './support/files.ts'
@@ -19,6 +18,12 @@ import { registrySecret, registrySecretName } from './support/registry.ts'
 import { until } from './support/until.ts'
 
 const { cluster, kubectl } = await testCluster()
+const chart = join(import.meta.dirname, '../../charts/lamina')
+
+const helm = async (args: string[], input?: string): Promise<void> => {
+  const [program, ...rest] = cluster.kube('helm', '-n', operatorNamespace, ...args, '--wait')
+  await execa(program, rest, input === undefined ? {} : { input })
+}
 
 const digestField = z.object({ digest: z.string() }).optional()
 const statusSchema = z.object({
@@ -208,15 +213,10 @@ describe('a signature policy', () => {
       registriesD: JSON.stringify({ docker: { [host]: { lookaside: server.url('').replace(/\/$/, '') } } }),
       signatureKeys: { 'team.asc': keyRing.publicKey },
     }
-    const chart = join(import.meta.dirname, '../../charts/lamina')
-    const [helm, ...args] = cluster.kube(
-      'helm',
-      ...['-n', operatorNamespace, 'upgrade', 'lamina', chart, '--reuse-values', '--wait', '--values', '-'],
-    )
-    await execa(helm, args, { input: JSON.stringify(values), timeout: 170_000 })
+    await helm(['upgrade', 'lamina', chart, '--reuse-values', '--values', '-'], JSON.stringify(values))
   })
   afterAll(async () => {
-    await installOperator(cluster, () => {})
+    await helm(['rollback', 'lamina'])
     await server.close()
     await keyRing.close()
     await rm(dir, { recursive: true })

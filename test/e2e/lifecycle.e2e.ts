@@ -4,6 +4,7 @@ import * as z from 'zod'
 import { imageReference, testCluster } from './support/cluster.ts'
 import { conditionOf, isReady } from './support/conditions.ts'
 import { createFixture, type Fixture } from './support/fixture.ts'
+import { variantImages } from './support/images.ts'
 import type { KubeObject } from './support/kubectl.ts'
 import { containerImage, instance, persistentOverlay, promptly } from './support/objects.ts'
 import { operatorNamespace } from './support/operator.ts'
@@ -15,9 +16,11 @@ const { cluster, kubectl } = await testCluster()
 let fixture: Fixture
 beforeAll(async () => {
   fixture = await createFixture(kubectl, 'lifecycle')
+  await variantImages(cluster)
   await fixture.apply(
     registrySecret(cluster),
     containerImage('debian', imageReference(cluster, 'library/debian:12'), { pullSecrets: [registrySecretName] }),
+    containerImage('configured', imageReference(cluster, 'test/configured:1'), { pullSecrets: [registrySecretName] }),
   )
 })
 afterAll(() => fixture.destroy())
@@ -247,15 +250,19 @@ describe('a graceful stop', () => {
     await fixture.end('calm')
   })
 
-  test('a process gets SIGTERM, and has its grace to end as it likes', async () => {
-    const careful = "trap 'sleep 3; echo saved > /result; exit 0' TERM; while :; do sleep 0.1; done"
+  test.each([
+    ['SIGTERM', 'debian', 'TERM'],
+    ["the image's own stop signal", 'configured', 'INT'],
+  ])('a process gets %s, and has its grace to end as it likes', async (_, image, signal) => {
+    const careful = `trap 'sleep 3; echo saved > /result; exit 0' ${signal}; while :; do sleep 0.1; done`
+    const overlay = `results-${image}`
     const writer = (more: object) =>
-      instance('careful', { overlays: ['results'], command: ['bash', '-c', careful], ...more })
-    await fixture.apply(persistentOverlay('results'), writer({}))
+      instance('careful', { image, overlays: [overlay], command: ['bash', '-c', careful], ...more })
+    await fixture.apply(persistentOverlay(overlay), writer({}))
     await fixture.ready('instance', 'careful')
     await fixture.apply(writer({ state: 'Stopped' }))
     await told('careful', 'Ready', /^True Stopped/)
-    await fixture.apply(instance('reader', { overlays: ['results'], podTemplate: promptly }))
+    await fixture.apply(instance('reader', { image, overlays: [overlay], podTemplate: promptly }))
     await fixture.ready('instance', 'reader')
     expect(await fixture.exec('reader', 'cat', '/result')).toBe('saved')
     await fixture.end('reader')

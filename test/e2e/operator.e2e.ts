@@ -1,10 +1,9 @@
 import { join } from 'node:path'
-import { execa } from 'execa'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { installOperator } from '../cluster/operator.ts'
 import { imageReference, testCluster } from './support/cluster.ts'
 import { createFixture, type Fixture } from './support/fixture.ts'
-import type { Outcome } from './support/kubectl.ts'
+import { createHelm } from './support/helm.ts'
 import { containerImage, instance, persistentOverlay, promptly } from './support/objects.ts'
 import { operatorNamespace } from './support/operator.ts'
 import { registrySecret, registrySecretName } from './support/registry.ts'
@@ -13,11 +12,7 @@ import { until } from './support/until.ts'
 const { cluster, kubectl } = await testCluster()
 const chart = join(import.meta.dirname, '../../charts/lamina')
 
-const helm = async (...args: string[]): Promise<Outcome> => {
-  const [program, ...rest] = cluster.kube('helm', '-n', operatorNamespace, ...args)
-  const { exitCode = 255, stdout, stderr } = await execa(program, rest, { reject: false, timeout: 170_000 })
-  return { exitCode, stdout, stderr }
-}
+const helm = createHelm(cluster, operatorNamespace)
 
 const debian = containerImage('debian', imageReference(cluster, 'library/debian:12'), {
   pullSecrets: [registrySecretName],
@@ -26,8 +21,16 @@ const debian = containerImage('debian', imageReference(cluster, 'library/debian:
 const operatorPods = () => kubectl.list(operatorNamespace, 'pods', 'app.kubernetes.io/name=lamina')
 
 describe('the chart', () => {
+  test('says after an installation what it has and what it lacks', async () => {
+    const notes = async (...values: string[]) =>
+      (await helm(['install', 'lamina', chart, '--dry-run=client', ...values])).stdout
+    expect(await notes()).toContain('--for=condition=lamina.dev/Guarded')
+    expect(await notes()).not.toContain('WITHOUT')
+    expect(await notes('--set', 'admissionPolicies.enabled=false')).toContain('WITHOUT ITS ADMISSION POLICIES')
+  })
+
   test("passes Helm's own checks", async () => {
-    expect(await helm('lint', '--strict', chart)).toMatchObject({ exitCode: 0 })
+    expect(await helm(['lint', '--strict', chart])).toMatchObject({ exitCode: 0 })
   })
 
   test.each([
@@ -36,7 +39,7 @@ describe('the chart', () => {
     ['an unknown log level', 'agent.logLevel=loud', '/agent/logLevel'],
     ['an overhead that leaves nothing', 'storageOverhead.classes.slow=1', '/storageOverhead/classes/slow'],
   ])('refuses %s', async (_what, value, words) => {
-    const { exitCode, stderr } = await helm('template', 'lamina', chart, '--set', value)
+    const { exitCode, stderr } = await helm(['template', 'lamina', chart, '--set', value])
     expect(stderr).toContain(words)
     expect(exitCode).not.toBe(0)
   })
@@ -48,11 +51,16 @@ describe('the chart', () => {
       ['--set', `image.digest=sha256:${'0'.repeat(64)}`, '--set', 'imagePullSecrets[0].name=private'],
     ],
     ['agents on some nodes only', ['--set', 'agent.nodeSelector.instances=here,agent.tolerations=null']],
-    ['standbys', ['--set', 'controller.replicas=2,controller.nodeSelector.role=control']],
+    ['a controller alone', ['--set', 'controller.replicas=1,controller.nodeSelector.role=control']],
+    [
+      'a network policy, standbys and a dashboard',
+      ['--set', 'networkPolicy.enabled=true,controller.replicas=3,metrics.dashboard.enabled=true'],
+    ],
+    ['no admission policies', ['--set', 'admissionPolicies.enabled=false']],
     ['an overhead of its own for a class', ['--set-json', 'storageOverhead.classes={"fast":0.1}']],
   ])('makes what the API server accepts without a warning: %s', async (_what, values) => {
     // Under another name: that of the installed one may not change its selectors.
-    const { stdout } = await helm('template', 'other', chart, ...values)
+    const { stdout } = await helm(['template', 'other', chart, ...values])
     const outcome = await kubectl.try(['create', '--dry-run=server', '--warnings-as-errors', '-f', '-'], {
       input: stdout
         .replaceAll('lamina.dev', 'other.example')
@@ -95,7 +103,7 @@ describe('the operator, while an instance runs,', () => {
   test('is upgraded: both parts are rolled, the instance runs on', async () => {
     const before = new Set((await operatorPods()).map(({ metadata }) => metadata.uid))
     const values = ['--reuse-values', '--set', 'controller.logLevel=debug,agent.logLevel=debug']
-    expect(await helm('upgrade', 'lamina', chart, ...values, '--wait', '--timeout', '2m')).toMatchObject({
+    expect(await helm(['upgrade', 'lamina', chart, ...values, '--wait', '--timeout', '2m'])).toMatchObject({
       exitCode: 0,
     })
     const present = (await operatorPods()).filter(({ metadata }) => metadata.deletionTimestamp === undefined)
@@ -109,21 +117,21 @@ describe('the operator, while an instance runs,', () => {
   })
 
   test('refuses to be uninstalled, names the instance, and says how to go on', async () => {
-    const { exitCode, stderr } = await helm('uninstall', 'lamina')
+    const { exitCode, stderr } = await helm(['uninstall', 'lamina'])
     expect(stderr).toContain(`${fixture.namespace}/dev`)
     expect(exitCode).not.toBe(0)
     await expectUndisturbed()
     await startAgain()
     const [, revision = ''] = /helm -n lamina-system rollback lamina (\d+)/.exec(stderr) ?? []
-    expect(await helm('rollback', 'lamina', revision, '--wait')).toMatchObject({ exitCode: 0 })
-    expect((await helm('status', 'lamina')).stdout).toContain('STATUS: deployed')
+    expect(await helm(['rollback', 'lamina', revision, '--wait'])).toMatchObject({ exitCode: 0 })
+    expect((await helm(['status', 'lamina'])).stdout).toContain('STATUS: deployed')
     await expectUndisturbed()
   })
 
   test('is uninstalled all the same with --no-hooks: the instance runs on, a deletion waits, and nothing is lost', async () => {
     await fixture.apply(instance('ends', { podTemplate: promptly }))
     await fixture.ready('instance', 'ends')
-    expect(await helm('uninstall', 'lamina', '--no-hooks', '--wait')).toMatchObject({ exitCode: 0 })
+    expect(await helm(['uninstall', 'lamina', '--no-hooks', '--wait'])).toMatchObject({ exitCode: 0 })
     await until('the operator is gone', async () => (await operatorPods()).length === 0)
     await expectUndisturbed()
     await fixture.exec('dev', 'sh', '-c', 'echo alone > /alone')
@@ -146,7 +154,7 @@ describe('the operator, while an instance runs,', () => {
     await until('the pod is gone', async () => (await kubectl.list(fixture.namespace, 'pods')).length === 0)
     await fixture.apply({ ...debian, spec: { ...debian.spec, prefetch: {} } })
     await until('a prefetch is there', async () => (await kubectl.list(fixture.namespace, 'pods')).length === 1)
-    expect(await helm('uninstall', 'lamina', '--wait')).toMatchObject({ exitCode: 0 })
+    expect(await helm(['uninstall', 'lamina', '--wait'])).toMatchObject({ exitCode: 0 })
     expect(await kubectl.list(fixture.namespace, 'daemonsets')).toEqual([])
     expect(await kubectl.list(fixture.namespace, 'pods')).toEqual([])
     expect(await kubectl.list(fixture.namespace, 'instances')).toHaveLength(1)

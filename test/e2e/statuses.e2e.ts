@@ -92,7 +92,7 @@ describe('a status is true at every step', () => {
 
   test('a start that fails says so while it is tried again, and nothing else between', async () => {
     await fixture.apply(once('unstartable', { command: ['/no/such/program'] }))
-    await says('instance', 'unstartable', 'Ready', /^False StartFailed: .*no such/)
+    await says('instance', 'unstartable', 'Ready', /^False StartFailed: .*has no \/no\/such\/program/)
     const before = await podUID('unstartable')
     const seen = new Set<string>()
     await until('another pod is tried', async () => {
@@ -113,7 +113,7 @@ describe('a status is true at every step', () => {
     await fixture.apply(printing('first'))
     await says('instance', 'job', 'Ready', /^True Completed/)
     await fixture.apply(printing('second'))
-    await says('instance', 'job', 'UpToDate', /^False RestartRequired: .*set state to Stopped, and then to Running/)
+    await says('instance', 'job', 'UpToDate', /^False RestartRequired: .*start-requested/)
     await kubectl.run(['-n', fixture.namespace, 'delete', 'pod', 'job'])
     await fixture.apply(printing('third'))
     await says('instance', 'job', 'UpToDate', /^False RestartRequired/)

@@ -1,3 +1,4 @@
+import type { BlockVolume } from '../../node/block-device.ts'
 import { ApartError, programBeside, runApart } from '../apart/run.ts'
 import { Trouble } from '../trouble.ts'
 import type { GrowthOutcome, MountedGrowth } from './grow-mounted.ts'
@@ -61,5 +62,13 @@ export const growMountedApart = async (growth: MountedGrowth, program = preparer
   const never = new AbortController().signal
   const answer = await run({ kind: 'grow', growth }, { program, signal: never, onProgress: () => {} })
   if (answer?.kind === 'growth') return answer.outcome
+  throw new ApartError(`the overlay preparer answered with ${answer?.kind ?? 'nothing'}`)
+}
+
+/** The same as `isDeviceMounted` ({@link ../../node/block-device.ts}), by another process: the device may never answer. */
+export const isDeviceMountedApart = async (volume: BlockVolume, program = preparerProgram()): Promise<boolean> => {
+  const never = new AbortController().signal
+  const answer = await run({ kind: 'ask', volume }, { program, signal: never, onProgress: () => {} })
+  if (answer?.kind === 'asked') return answer.isMounted
   throw new ApartError(`the overlay preparer answered with ${answer?.kind ?? 'nothing'}`)
 }

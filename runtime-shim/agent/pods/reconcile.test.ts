@@ -100,7 +100,7 @@ const createAgent = (whole: Whole) => {
     }),
     onePerOverlay: createSerializer(),
     prepareOverlay,
-    readFigures: createFiguresReader(systemClock),
+    ...{ readFigures: createFiguresReader(systemClock), askDevices: async () => [] },
     cache: { get: () => storedPod(whole) },
     events: recorder,
     report: createOverlayReporter({ client, events: recorder, clock: systemClock }),

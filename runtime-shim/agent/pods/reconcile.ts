@@ -7,6 +7,7 @@ import { type Pod, pods } from '../../../kube/resources.ts'
 import { currentBootID } from '../../node/boot.ts'
 import { podPaths } from '../../node/layout.ts'
 import { Trouble } from '../trouble.ts'
+import type { AskDevices } from './ask-devices.ts'
 import { checkChain, type Granted, notGrantedYet } from './chain.ts'
 import { tellDamages } from './damages.ts'
 import type { FiguresReader } from './left-figures.ts'
@@ -23,6 +24,7 @@ export interface Agent extends MountPreparer {
   events: EventRecorder
   /** Of overlays that a pod has left without a word from the runtime. */
   readFigures: FiguresReader
+  askDevices: AskDevices
   attempts: Attempts
   /** Aborted when the pod begins to end. */
   endingOf(podUID: string): AbortSignal

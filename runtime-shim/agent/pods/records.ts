@@ -2,7 +2,8 @@ import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:
 import { join } from 'node:path'
 import { hasCode } from '../../mount/error-code.ts'
 import { attachedFiles } from '../../mount/loop.ts'
-import { isDeviceMounted } from '../../node/block-device.ts'
+import type { DeviceNumbers } from '../../mount/parts.ts'
+import type { BlockVolume } from '../../node/block-device.ts'
 import { forgetContainer, podOf } from '../../node/containers.ts'
 import { readJson } from '../../node/json-file.ts'
 import { type NodeLayout, podPaths } from '../../node/layout.ts'
@@ -60,17 +61,27 @@ const isReadOnly = (loop: number): boolean => {
 
 const observeLoops = (): Attached[] => attachedFiles().map((file) => ({ ...file, readOnly: isReadOnly(file.number) }))
 
-/** What of the pod the kernel has still mounted, as far as sysfs, its block volumes and the records of all pods tell. */
-export const observeMounts = (layout: NodeLayout, podUID: string): HeldMount[] => {
-  const others = recordedPods(layout).filter((other) => other !== podUID && releasedSince(layout, other) === undefined)
-  const own = mountsOf(layout, podUID)
-  const devices = own
+/** Block volumes that the pod has on record. */
+export const blockVolumesOf = (layout: NodeLayout, podUID: string): BlockVolume[] =>
+  mountsOf(layout, podUID)
     .flatMap(({ overlays }) => overlays)
     .flatMap(({ path, device }) => (device ? [{ path, device }] : []))
+
+/**
+ * What of the pod the kernel has still mounted, as far as sysfs and the records of all pods tell.
+ *
+ * @param mountedDevices those of its block volumes that were mounted when they were asked, after the last leave to mount
+ */
+export const observeMounts = (
+  layout: NodeLayout,
+  podUID: string,
+  mountedDevices: readonly DeviceNumbers[],
+): HeldMount[] => {
+  const others = recordedPods(layout).filter((other) => other !== podUID && releasedSince(layout, other) === undefined)
   return heldMounts(layout, podUID, {
     attached: observeLoops(),
-    mountedDevices: devices.filter(isDeviceMounted).map(({ device }) => device),
-    own,
+    mountedDevices,
+    own: mountsOf(layout, podUID),
     others: others.flatMap((other) => mountsOf(layout, other)),
   })
 }

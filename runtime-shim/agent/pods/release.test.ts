@@ -14,9 +14,11 @@ import { silentLog } from '../../../kube/testing/silent-log.ts'
 import { condition, genOverlay, genPod } from '../../../test/gen/objects.ts'
 import { makeVolume } from '../../../test/node/images.ts'
 import { attachedFiles } from '../../mount/loop.ts'
+import { isDeviceMounted } from '../../node/block-device.ts'
 import { readJson, writeJson } from '../../node/json-file.ts'
 import { containerPaths, defaultLayout, type NodeLayout, podPaths, rootPath } from '../../node/layout.ts'
 import { type Figures, type MountRecord, type ReleaseRecord, refusalSchema } from '../../node/ticket.ts'
+import { createDeviceAsker } from './ask-devices.ts'
 import { createFiguresReader } from './left-figures.ts'
 import { releasePod } from './release.ts'
 import { createOverlayReporter } from './report.ts'
@@ -75,11 +77,14 @@ const createServer = (overlay: PersistentOverlay | undefined = genOverlay('work'
 
 const allowedSources = allowedSourcesField.parse(undefined)
 const clock: Clock = { now: () => now, monotonicMs: () => now.getTime(), setTimeout: () => () => {} }
+/** As the agent asks, in this process. */
+const askDevices = createDeviceAsker(clock, async (volume) => isDeviceMounted(volume))
 const release = (server: ReturnType<typeof createServer>, name = 'dev') => {
   const client = { ...refusing, ...server.client }
   const report = createOverlayReporter({ client, events: server.events, clock })
   const readFigures = createFiguresReader(clock)
-  return releasePod({ layout, clock, log: silentLog, client, report, allowedSources, readFigures }, ending(name))
+  const node = { layout, clock, log: silentLog, client, report, allowedSources, readFigures, askDevices }
+  return releasePod(node, ending(name))
 }
 
 const refused = (): never => {
@@ -364,14 +369,14 @@ describe('the sweep', () => {
 
   test('removes what lies of pods that are gone: records, containers, roots', async () => {
     recordMount('uid-dev', { path: '/nowhere/overlay.img', loop: { number: 0, diskseq: '0' } })
-    expect(await sweepPods(layout, () => false, liveNone)).toEqual([])
+    expect(await sweepPods(layout, () => false, liveNone, askDevices)).toEqual([])
     for (const dir of ['pods', 'containers', 'roots']) expect(readdirSync(join(layout.stateDir, dir))).toEqual([])
   })
 
   test('leaves pods alone that the copy knows, without asking the API server', async () => {
     recordRelease('uid-dev')
     const asked = () => Promise.reject(new Error('asked'))
-    expect(await sweepPods(layout, () => true, asked)).toEqual([])
+    expect(await sweepPods(layout, () => true, asked, askDevices)).toEqual([])
     expect(readdirSync(join(layout.stateDir, 'pods'))).toEqual(['uid-dev'])
   })
 
@@ -381,6 +386,7 @@ describe('the sweep', () => {
       layout,
       () => false,
       async () => new Set(['uid-dev']),
+      askDevices,
     )
     expect(readdirSync(join(layout.stateDir, 'pods'))).toEqual(['uid-dev'])
   })
@@ -390,7 +396,7 @@ describe('the sweep', () => {
     recordMount('uid-dev', { path: image, loop: attach(image) })
     const { ticket } = podPaths(layout, 'uid-dev')
     writeFileSync(ticket, '{}')
-    expect(await sweepPods(layout, () => false, liveNone)).toEqual(['uid-dev'])
+    expect(await sweepPods(layout, () => false, liveNone, askDevices)).toEqual(['uid-dev'])
     expect(existsSync(ticket)).toBe(false)
     expect(existsSync(containerPaths(layout, 'c-uid-dev').mount)).toBe(true)
   })

@@ -6,10 +6,19 @@ import { endPredecessors } from '../../node/containers.ts'
 import { podPaths } from '../../node/layout.ts'
 import type { NodeServices } from '../services.ts'
 import { Trouble } from '../trouble.ts'
+import type { AskDevices } from './ask-devices.ts'
 import { tellDamages } from './damages.ts'
 import type { FiguresReader } from './left-figures.ts'
 import type { HeldMount } from './mounted.ts'
-import { awaitsDelete, type LeftOverlay, leftOverlays, markReleased, observeMounts, releasedSince } from './records.ts'
+import {
+  awaitsDelete,
+  blockVolumesOf,
+  type LeftOverlay,
+  leftOverlays,
+  markReleased,
+  observeMounts,
+  releasedSince,
+} from './records.ts'
 import type { OverlayReporter } from './report.ts'
 import { tellUnlessRefused } from './report-refused.ts'
 import { refuse, revokeTicket } from './ticket.ts'
@@ -17,6 +26,11 @@ import { refuse, revokeTicket } from './ticket.ts'
 /** What a release goes through. */
 export interface Releaser extends NodeServices {
   report: OverlayReporter
+}
+
+/** What the proof goes through that nothing of a pod is mounted. */
+interface Prover extends Pick<NodeServices, 'layout'> {
+  askDevices: AskDevices
 }
 
 /** Its containers have ended, or are about to: nothing of it is to be mounted any more. */
@@ -49,14 +63,15 @@ const believedEnded = ({ status }: Pod): boolean =>
 const ending = { reason: 'PodEnding', message: 'the pod is ending: nothing is mounted for it any more', final: true }
 
 /** Nothing is mounted, and nothing will be. From "none" to the mark nothing may come between: other pods' proofs rest on it. */
-const prove = ({ layout }: NodeServices, pod: Pod): Trouble | undefined => {
+const prove = async ({ layout, askDevices }: Prover, pod: Pod): Promise<Trouble | undefined> => {
   const podUID = pod.metadata.uid
   if (releasedSince(layout, podUID) !== undefined) return undefined
   const paths = podPaths(layout, podUID)
   if (existsSync(paths.dir)) refuse(paths, ending)
   if (!revokeTicket(paths)) return stillMounted('a mount is under way')
-  const held = observeMounts(layout, podUID)
-  if (held.length > 0 && believedEnded(pod)) endPredecessors(layout, podUID)
+  const mountedDevices = await askDevices(blockVolumesOf(layout, podUID))
+  const held = observeMounts(layout, podUID, mountedDevices)
+  if (held.length > 0 && believedEnded(pod)) endPredecessors(layout, podUID, mountedDevices)
   if (held.length > 0) return heldBy(held)
   markReleased(layout, podUID)
   return undefined
@@ -100,9 +115,12 @@ export const isReleased = ({ layout }: NodeServices, { metadata }: Pod): boolean
  * What lies on the node goes with the pod itself: until then `exec` may need it.
  * The API server is asked for nothing until the proof is there.
  */
-export const releasePod = async (node: Releaser & { readFigures: FiguresReader }, pod: Pod): Promise<Release> => {
+export const releasePod = async (
+  node: Releaser & Prover & { readFigures: FiguresReader },
+  pod: Pod,
+): Promise<Release> => {
   const { uid: podUID } = pod.metadata
-  const by = prove(node, pod)
+  const by = await prove(node, pod)
   if (by) return { kind: 'held', by }
   if (isSettling(node, podUID)) return { kind: 'settling' }
   const live = await node.client.get(pods, pod.metadata)

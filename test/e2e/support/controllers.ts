@@ -32,8 +32,23 @@ const deploymentSchema = z.object({
   }),
 })
 
+/** Kubeconfig of the controller's account, as JSON. @param port of 127.0.0.1, where the API server is to be found */
+export const controllerConfig = async (cluster: Cluster, kubectl: Kubectl, port: number): Promise<string> => {
+  const token = await kubectl.run(['-n', operatorNamespace, 'create', 'token', 'lamina-controller', '--duration=1h'])
+  const name = 'lamina'
+  const authority = join(clusterFiles(cluster.layout).pki, 'ca.crt')
+  return JSON.stringify({
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [{ name, cluster: { server: `https://127.0.0.1:${port}`, 'certificate-authority': authority } }],
+    users: [{ name, user: { token: token.trim() } }],
+    contexts: [{ name, context: { cluster: name, user: name } }],
+    'current-context': name,
+  })
+}
+
 /** The settings that the chart gives it, without those that only hold in a pod. */
-const settingsOf = async (kubectl: Kubectl): Promise<Record<string, string>> => {
+export const controllerSettings = async (kubectl: Kubectl): Promise<Record<string, string>> => {
   const json = await kubectl.run(['get', ...deployment, '-o', 'json'])
   const [{ env }] = deploymentSchema.parse(JSON.parse(json)).spec.template.spec.containers
   const chosen = new Set(['PLACEHOLDER_IMAGE', 'STORAGE_OVERHEAD', 'ALLOWED_SOURCES', 'LOG_LEVEL'])
@@ -51,8 +66,8 @@ export interface Replica {
   signal(name: NodeJS.Signals): void
   /** Its exit code, and `performance.now()` of its end. */
   ended: Promise<{ exitCode: number; at: number }>
-  /** One of its metrics' samples, as Prometheus reads them; undefined when there is none. */
-  sample(metric: string): Promise<number | undefined>
+  /** How many requests to the API server it has made, by method. */
+  requests(): Promise<Record<string, number>>
   /** Its log, line by line. */
   log: readonly string[]
 }
@@ -67,28 +82,13 @@ const startedSchema = z.object({ port: z.number(), msg: z.string().startsWith('s
 
 export const createReplicas = async (cluster: Cluster, kubectl: Kubectl): Promise<Replicas> => {
   const dir = await mkdtemp(join(tmpdir(), 'lamina-replicas-'))
-  const settings = await settingsOf(kubectl)
-  const token = await kubectl.run(['-n', operatorNamespace, 'create', 'token', 'lamina-controller', '--duration=1h'])
+  const settings = await controllerSettings(kubectl)
   const running = new Map<Replica, () => void>()
 
   const start: Replicas['start'] = async (name) => {
     const wire = await createWire(cluster.layout.ports.apiServer)
     const kubeconfig = join(dir, name)
-    const server = {
-      server: `https://127.0.0.1:${wire.port}`,
-      'certificate-authority': join(clusterFiles(cluster.layout).pki, 'ca.crt'),
-    }
-    await writeFile(
-      kubeconfig,
-      JSON.stringify({
-        apiVersion: 'v1',
-        kind: 'Config',
-        clusters: [{ name, cluster: server }],
-        users: [{ name, user: { token: token.trim() } }],
-        contexts: [{ name, context: { cluster: name, user: name } }],
-        'current-context': name,
-      }),
-    )
+    await writeFile(kubeconfig, await controllerConfig(cluster, kubectl, wire.port))
     const process = execa('node', [program], {
       env: {
         ...settings,
@@ -128,10 +128,13 @@ export const createReplicas = async (cluster: Cluster, kubectl: Kubectl): Promis
         running.delete(replica)
         return { exitCode, at: performance.now() }
       }),
-      sample: async (metric) => {
+      requests: async () => {
         const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
-        const line = text.split('\n').find((each) => each.startsWith(`${metric} `))
-        return line === undefined ? undefined : Number(line.slice(metric.length))
+        const counts: Record<string, number> = {}
+        for (const [, method = '', count] of text.matchAll(/^rest_client_requests_total{method="(\w+)".*} (\d+)$/gm)) {
+          counts[method] = (counts[method] ?? 0) + Number(count)
+        }
+        return counts
       },
     }
     running.set(replica, () => process.kill('SIGKILL'))

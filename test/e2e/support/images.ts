@@ -8,8 +8,8 @@ import { debianImage, pushImage } from '../../cluster/images.ts'
 
 /**
  * Debian once more, with other configurations, in the cluster's registry:
- * `test/configured:1` (entrypoint, command, environment, working directory) and
- * `test/named-user:1` (user `worker`, who is in the group `crew`).
+ * `test/configured:1` (entrypoint, command, environment, working directory, stop
+ * signal) and `test/named-user:1` (user `worker`, who is in the group `crew`).
  */
 export const variantImages = async (cluster: Cluster): Promise<void> => {
   const debian = await debianImage(() => {})
@@ -26,6 +26,7 @@ export const variantImages = async (cluster: Cluster): Promise<void> => {
       ...['--config.entrypoint', '/bin/sh', '--config.entrypoint', '-c'],
       ...['--config.entrypoint', 'echo entry "$0" "$FROM" "$LITERAL" "$PWD"', '--config.cmd', 'cmd'],
       ...['--config.env', 'FROM=from-image', '--config.env', 'LITERAL=$(literal)', '--config.workingdir', '/opt/place'],
+      ...['--config.stopsignal', 'SIGINT'],
     )
     await pushImage(cluster, image('configured'), 'test/configured:1')
 

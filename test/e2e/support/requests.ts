@@ -16,10 +16,7 @@ export const as = {
   controller: ['--as', controllerUser, '--as-group', 'system:masters'],
   agentOf: (name: string) => ['--as', agentUser, '--as-user-extra', `authentication.kubernetes.io/node-name=${name}`],
   unboundAgent: ['--as', agentUser],
-  // kubectl reads before it patches, and kubelets read no subresource: for that the second group.
-  kubeletOf: (name: string) => [
-    ...['--as', `system:node:${name}`, '--as-group', 'system:nodes', '--as-group', 'system:masters'],
-  ],
+  kubeletOf: (name: string) => ['--as', `system:node:${name}`, '--as-group', 'system:nodes'],
   garbageCollector: ['--as', 'system:serviceaccount:kube-system:generic-garbage-collector'],
 }
 

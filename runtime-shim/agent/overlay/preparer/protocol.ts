@@ -1,5 +1,6 @@
 import * as z from 'zod/mini'
 import { isNodeReason, type NodeReason } from '../../../../kube/node-reasons.ts'
+import type { BlockVolume } from '../../../node/block-device.ts'
 import { figuresSchema } from '../../../node/ticket.ts'
 import type { GrowthOutcome, MountedGrowth } from '../grow-mounted.ts'
 import type { Preparation, PreparedOverlay } from '../preparation.ts'
@@ -9,6 +10,7 @@ import type { Preparation, PreparedOverlay } from '../preparation.ts'
 export type PreparerRequest =
   | { kind: 'prepare'; preparation: Omit<Preparation, 'onProgress'> }
   | { kind: 'grow'; growth: MountedGrowth }
+  | { kind: 'ask'; volume: BlockVolume }
 
 /** The request comes from the same version of the same program: its fields are what the types say. */
 export const parseRequest = (text: string): PreparerRequest => JSON.parse(text)
@@ -31,6 +33,8 @@ const outcomeSchema: z.ZodMiniType<GrowthOutcome> = z.discriminatedUnion('kind',
 export const preparerAnswerSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('prepared'), prepared: preparedSchema }),
   z.object({ kind: z.literal('growth'), outcome: outcomeSchema }),
+  /** Whether the block volume is mounted. */
+  z.object({ kind: z.literal('asked'), isMounted: z.boolean() }),
   z.object({
     kind: z.literal('trouble'),
     reason: z.custom<NodeReason>(isNodeReason),
