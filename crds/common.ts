@@ -89,16 +89,10 @@ export const nameOfObject = (field: string, kind: string): Rule => ({
   message: `${field} must be the name of a ${kind}: lower-case letters, digits, "-" and "."`,
 })
 
-export const pullSecretsField = (description: string) =>
+/** @param nameMeta rules of a Secret's name, where a user gives it */
+export const pullSecretsField = (description: string, nameMeta: { rules?: Rule[] } = {}) =>
   z
-    .array(
-      z.object({
-        name: objectName.meta({
-          description: 'Name of the Secret.',
-          rules: [nameOfObject('pullSecrets[].name', 'Secret')],
-        }),
-      }),
-    )
+    .array(z.object({ name: objectName.meta({ description: 'Name of the Secret.', ...nameMeta }) }))
     .max(8)
     .optional()
     .meta({ listMapKey: 'name', description })

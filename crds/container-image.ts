@@ -21,6 +21,7 @@ import {
 
 const pullSecrets = pullSecretsField(
   'Secrets of type kubernetes.io/dockerconfigjson in this namespace, to read the registry with.',
+  { rules: [nameOfObject('pullSecrets[].name', 'Secret')] },
 )
 
 const registrySource = z.object({

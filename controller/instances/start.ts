@@ -204,5 +204,11 @@ export const createPod = async ({ client, caches }: Context, parts: PodParts): P
 
 export const hashOf = ({ metadata }: Pod): string | undefined => metadata.annotations[annotations.templateHash]
 
-/** Whether a pod of that hash is what would be made now. */
-export const isAsSpecified = (hash: string | undefined, parts: PodParts): boolean => hash === templateHash(parts)
+/**
+ * Whether the pod is what would be made now, when that can be told. Whether it
+ * could start without its secrets makes no difference to one that has them.
+ */
+export const isAsSpecified = (hash: string | undefined, parts: PodParts): boolean => {
+  const needed = parts.pullSecrets.map(({ name }) => ({ name, optional: false }))
+  return [parts, { ...parts, pullSecrets: needed }].some((each) => templateHash(each) === hash)
+}

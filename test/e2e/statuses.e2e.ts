@@ -3,9 +3,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { imageReference, testCluster } from './support/cluster.ts'
 import { conditionOf } from './support/conditions.ts'
 import { createFixture, type Fixture } from './support/fixture.ts'
+import { loopsOf, onNode } from './support/node.ts'
 import { containerImage, instance, persistentOverlay, promptly } from './support/objects.ts'
 import { registrySecret, registrySecretName } from './support/registry.ts'
 import { until } from './support/until.ts'
+import { overlayVolume } from './support/volumes.ts'
 
 const { cluster, kubectl } = await testCluster()
 
@@ -79,6 +81,24 @@ describe('a status is true at every step', () => {
     await wait('persistentoverlay', 'anew', 'Ready')
   })
 
+  test('a file system that does not grow in use says why, and grows at the next start', async () => {
+    await fixture.apply(persistentOverlay('grows'), instance('grower', { overlays: ['grows'], podTemplate: promptly }))
+    await fixture.ready('instance', 'grower')
+    await until(
+      'the node has looked at it',
+      async () => conditionOf(await fixture.get('persistentoverlay', 'grows'), 'Healthy').reason === 'Clean',
+    )
+    const { path } = await overlayVolume({ kubectl, fixture }, 'grows')
+    await fixture.apply(persistentOverlay('grows', { size: '96Mi' }))
+    const [loop] = (await loopsOf('')).filter(({ file }) => file.includes(path.split('/').at(-1) ?? ''))
+    await onNode(cluster, 'sh', '-c', `echo test > /sys/fs/ext4/${loop?.device}/trigger_fs_error`)
+    await says('persistentoverlay', 'grows', 'Resizing', /^True RestartRequired: .*the kernel noted errors/)
+    await kubectl.run(['-n', fixture.namespace, 'delete', 'pod', 'grower'])
+    await says('persistentoverlay', 'grows', 'Resizing', /^False AsSpecified/)
+    await fixture.ready('instance', 'grower')
+    await fixture.end('grower')
+  })
+
   test('a pod that cannot be is Stalled, until the spec is corrected', async () => {
     const withHost = (hostname: string) => instance('wrong', { podTemplate: { spec: { ...promptly.spec, hostname } } })
     await fixture.apply(withHost('Not_A_Name'))
@@ -92,16 +112,20 @@ describe('a status is true at every step', () => {
 
   test('a start that fails says so while it is tried again, and nothing else between', async () => {
     await fixture.apply(once('unstartable', { command: ['/no/such/program'] }))
-    await says('instance', 'unstartable', 'Ready', /^False StartFailed: .*has no \/no\/such\/program/)
+    await says('instance', 'unstartable', 'Ready', /^False StartFailed: .*\/no\/such\/program/)
     const before = await podUID('unstartable')
     const seen = new Set<string>()
+    const look = async () => {
+      const [words = ''] = (await told('instance', 'unstartable', 'Ready')).split('; the next pod is made at')
+      seen.add(words)
+    }
     await until('another pod is tried', async () => {
-      seen.add(await told('instance', 'unstartable', 'Ready'))
+      await look()
       const now = await podUID('unstartable')
       return now !== undefined && now !== before
     })
     for (let looks = 0; looks < 20; looks++) {
-      seen.add(await told('instance', 'unstartable', 'Ready'))
+      await look()
       await sleep(100)
     }
     expect([...seen]).toHaveLength(1)
@@ -113,22 +137,21 @@ describe('a status is true at every step', () => {
     await fixture.apply(printing('first'))
     await says('instance', 'job', 'Ready', /^True Completed/)
     await fixture.apply(printing('second'))
-    await says('instance', 'job', 'UpToDate', /^False RestartRequired: .*start-requested/)
+    await says('instance', 'job', 'UpToDate', /^False RestartRequired: .*lamina.dev\/start-requested/)
     await kubectl.run(['-n', fixture.namespace, 'delete', 'pod', 'job'])
     await fixture.apply(printing('third'))
     await says('instance', 'job', 'UpToDate', /^False RestartRequired/)
     expect(await told('instance', 'job', 'Ready')).toMatch(/^True Completed: exit code 0/)
 
-    const state = (wanted: string) =>
-      kubectl.run([
-        ...['-n', fixture.namespace, 'patch', 'instance', 'job', '--type=merge'],
-        ...['-p', JSON.stringify({ spec: { state: wanted } })],
-      ])
-    await state('Stopped')
-    await says('instance', 'job', 'Ready', /^True Stopped/)
-    await state('Running')
-    await says('instance', 'job', 'Ready', /^True Completed/)
-    expect(await told('instance', 'job', 'UpToDate')).toMatch(/^True/)
+    const before = await podUID('job')
+    await kubectl.run([
+      ...['-n', fixture.namespace, 'annotate', '--overwrite', 'instance/job', 'lamina.dev/start-requested=again'],
+    ])
+    await until('it has run again, as it is asked now', async () => {
+      const isAnother = (await podUID('job')) !== before
+      const words = [await told('instance', 'job', 'Ready'), await told('instance', 'job', 'UpToDate')].join(' ')
+      return isAnother && /^True Completed.* True AsSpecified/.test(words)
+    })
     expect(await kubectl.run(['-n', fixture.namespace, 'logs', 'job', '-c', 'main'])).toBe('third\n')
   })
 
