@@ -4,7 +4,7 @@ import { between, table } from '../page.ts'
 import { median } from '../statistics.ts'
 import { aims } from './aims.ts'
 import { plotBursts, plotLatency, plotMemory, subjectLabels } from './plot.ts'
-import { type Burst, type Growth, type Latency, type Run, runSchema } from './results.ts'
+import { type Burst, type Latency, type Run, runSchema } from './results.ts'
 
 const docs = join(import.meta.dirname, '../../../docs')
 const plots = join(docs, 'plots')
@@ -100,7 +100,7 @@ const counted = (counts: Record<string, number>): string =>
     .map(([name, count]) => `${count} ${name}`)
     .join(', ') || 'none'
 
-const growthTable = ({ memory, restart, steady }: Growth, { fanOut }: Run): string =>
+const growthTable = ({ growth: { memory, restart, steady }, fanOut }: Run): string =>
   table(
     ['', 'aim', ''],
     [
@@ -142,18 +142,28 @@ export const keepControllerRun = (run: Run): void => {
   writeFileSync(file, `${JSON.stringify(run, undefined, 1)}\n`)
 }
 
+const drawings = {
+  bursts: { title: 'Ready per second', draw: ({ bursts }: Run) => plotBursts(bursts) },
+  latency: { title: 'From apply to the pod', draw: ({ latencies }: Run) => plotLatency(latencies) },
+  growth: { title: 'Memory', draw: ({ growth }: Run) => plotMemory(growth) },
+}
+
 /** Draws the kept run, and renews the tables of docs/scale.md. */
 export const drawControllerDocs = (): void => {
   const run = runSchema.parse(JSON.parse(readFileSync(file, 'utf8')))
-  const drawn = { bursts: plotBursts(run.bursts), memory: plotMemory(run.growth), latency: plotLatency(run.latencies) }
-  for (const [name, svg] of Object.entries(drawn)) writeFileSync(join(plots, `controller-${name}.svg`), svg)
-  const tables = {
-    bursts: rateTable(run.bursts),
-    costs: costTable(run.bursts),
-    latency: latencyTable(run.latencies),
-    growth: growthTable(run.growth, run),
+  for (const [name, { draw }] of Object.entries(drawings)) {
+    writeFileSync(join(plots, `controller-${name}.svg`), draw(run))
   }
-  const text = Object.entries(tables).reduce(
+  const withPlot = (name: keyof typeof drawings, content: string): string =>
+    `${content}\n\n![${drawings[name].title}](plots/controller-${name}.svg)`
+  const sections = {
+    run: `The run: ${run.nodes} nodes, ${run.cores} cores, kernel ${run.kernel}.`,
+    bursts: withPlot('bursts', rateTable(run.bursts)),
+    costs: costTable(run.bursts),
+    latency: withPlot('latency', latencyTable(run.latencies)),
+    growth: withPlot('growth', growthTable(run)),
+  }
+  const text = Object.entries(sections).reduce(
     (so, [name, content]) => between(so, `controller ${name}`, content),
     readFileSync(page, 'utf8'),
   )
