@@ -9,8 +9,8 @@ cluster_packages='
   e2fsprogs fio git iproute2 mmdebstrap mount openssl runc skopeo squashfs-tools-ng umoci util-linux xfsprogs zstd
 '
 
-# Only for tests: the Lua of Argo CD, and of prometheus promtool, which tests the alert rules.
-test_packages='lua5.1 prometheus'
+# Only for tests: the Lua of Argo CD, of prometheus promtool, which tests the alert rules, and what signs images.
+test_packages='gnupg lua5.1 prometheus'
 
 fail() {
   printf '%s\n' "$@" >&2

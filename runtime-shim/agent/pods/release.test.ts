@@ -1,6 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { PersistentOverlay } from '../../../crds/persistent-overlay.ts'
@@ -12,40 +11,23 @@ import type { KubeObject, Resource } from '../../../kube/resource.ts'
 import type { Pod } from '../../../kube/resources.ts'
 import { silentLog } from '../../../kube/testing/silent-log.ts'
 import { condition, genOverlay, genPod } from '../../../test/gen/objects.ts'
-import { makeVolume } from '../../../test/node/images.ts'
-import { attachedFiles } from '../../mount/loop.ts'
 import { isDeviceMounted } from '../../node/block-device.ts'
-import { readJson, writeJson } from '../../node/json-file.ts'
-import { containerPaths, defaultLayout, type NodeLayout, podPaths, rootPath } from '../../node/layout.ts'
-import { type Figures, type MountRecord, type ReleaseRecord, refusalSchema } from '../../node/ticket.ts'
+import { readJson } from '../../node/json-file.ts'
+import { podPaths } from '../../node/layout.ts'
+import { type Figures, refusalSchema } from '../../node/ticket.ts'
 import { createDeviceAsker } from './ask-devices.ts'
 import { createFiguresReader } from './left-figures.ts'
 import { releasePod } from './release.ts'
 import { createOverlayReporter } from './report.ts'
-import { sweepPods } from './sweep.ts'
+import { createLeavings, figures, type Leavings } from './testing/leavings.ts'
 
-let layout: NodeLayout
+let left: Leavings
 let now: Date
-const devices: string[] = []
 beforeEach(() => {
-  const dir = mkdtempSync(join(tmpdir(), 'lamina-release-'))
-  layout = { ...defaultLayout, stateDir: join(dir, 'run'), kubeletDir: join(dir, 'kubelet') }
   now = new Date()
+  left = createLeavings(() => now)
 })
-afterEach(() => {
-  for (const device of devices.splice(0)) execFileSync('losetup', ['-d', device])
-  rmSync(join(layout.stateDir, '..'), { recursive: true })
-})
-
-const figures: Figures = {
-  needsRecovery: false,
-  errorCount: 0,
-  blockSize: 4096,
-  blocks: 1000,
-  freeBlocks: 400,
-  inodes: 300,
-  freeInodes: 100,
-}
+afterEach(() => left.clear())
 
 const ending = (name: string, given: object = {}) =>
   genPod(name, { metadata: { deletionTimestamp: '2026-01-01T00:00:00Z', ...given } })
@@ -83,7 +65,7 @@ const release = (server: ReturnType<typeof createServer>, name = 'dev') => {
   const client = { ...refusing, ...server.client }
   const report = createOverlayReporter({ client, events: server.events, clock })
   const readFigures = createFiguresReader(clock)
-  const node = { layout, clock, log: silentLog, client, report, allowedSources, readFigures, askDevices }
+  const node = { layout: left.layout, clock, log: silentLog, client, report, allowedSources, readFigures, askDevices }
   return releasePod(node, ending(name))
 }
 
@@ -101,54 +83,16 @@ const refusing: KubeClient = {
   watch: refused,
 }
 
-/** A volume of the pod's, with an image in it. */
-const volumeOf = (podUID: string) => makeVolume(join(layout.kubeletDir, 'pods', podUID, 'volumes', 'local', 'v'))
-
-const attach = (path: string, ...options: string[]): { number: number; diskseq: string } => {
-  const device = execFileSync('losetup', ['--find', '--show', ...options, path], { encoding: 'utf8' }).trim()
-  devices.push(device)
-  const file = attachedFiles().find(({ number }) => device === `/dev/loop${number}`)
-  if (!file) throw new Error(`${device} is not attached`)
-  return { number: file.number, diskseq: file.diskseq }
-}
-
-const recordMount = (podUID: string, overlay: Partial<MountRecord['overlays'][number]> & { path: string }): void => {
-  const paths = podPaths(layout, podUID)
-  mkdirSync(paths.mounts, { recursive: true })
-  mkdirSync(paths.releases, { recursive: true })
-  const containerID = `c-${podUID}`
-  const whole = { name: 'work', uid: 'uid-work', access: 'ReadWrite', dev: '0', ino: '0', loop: null, ...overlay }
-  writeJson(join(paths.mounts, `${containerID}.json`), {
-    containerID,
-    createTime: now.toISOString(),
-    overlays: [whole],
-  })
-  const container = containerPaths(layout, containerID)
-  mkdirSync(container.dir, { recursive: true })
-  mkdirSync(rootPath(layout, containerID), { recursive: true })
-  symlinkSync(join(paths.mounts, `${containerID}.json`), container.mount)
-}
-
-const recordRelease = (podUID: string, found: Partial<ReleaseRecord['overlays'][number]> = {}): void => {
-  const paths = podPaths(layout, podUID)
-  mkdirSync(paths.releases, { recursive: true })
-  writeJson(join(paths.releases, 'c.json'), {
-    containerID: 'c',
-    releaseTime: now.toISOString(),
-    overlays: [{ name: 'work', uid: 'uid-work', released: true, figures, ...found }],
-  })
-}
-
 describe('a pod that ends', () => {
   test('while its container waits for a ticket: the wait is told to end, or the kubelet could not end the pod', async () => {
-    const { dir, refusal } = podPaths(layout, 'uid-dev')
+    const { dir, refusal } = podPaths(left.layout, 'uid-dev')
     mkdirSync(dir, { recursive: true })
     await release(createServer())
     expect(readJson(refusal, refusalSchema)).toMatchObject({ reason: 'PodEnding', final: true })
   })
 
   test('after a clean end: usage and health are told, then the finalizer goes, and no other', async () => {
-    recordRelease('uid-dev')
+    left.recordRelease('uid-dev')
     const server = createServer()
     server.state.pod = (name) => ending(name, { finalizers: ['example.com/other', 'lamina.dev/release'] })
     expect(await release(server)).toEqual({ kind: 'released' })
@@ -181,7 +125,7 @@ describe('a pod that ends', () => {
     ['was released before', ending('dev', { finalizers: [] })],
     ['was made anew under its name', ending('dev', { uid: 'uid-new' })],
   ])('that %s is told of no more', async (_what, pod) => {
-    recordRelease('uid-dev')
+    left.recordRelease('uid-dev')
     const server = createServer()
     server.state.pod = () => pod
     expect(await release(server)).toEqual({ kind: 'over' })
@@ -201,20 +145,20 @@ describe('a pod that ends', () => {
   })
 
   test('with its overlay mounted is held, and it is said why', async () => {
-    const volume = volumeOf('uid-dev')
-    recordMount('uid-dev', { path: join(volume, 'overlay.img'), loop: attach(join(volume, 'overlay.img')) })
+    const volume = left.volumeOf('uid-dev')
+    left.recordMount('uid-dev', { path: join(volume, 'overlay.img'), loop: left.attach(join(volume, 'overlay.img')) })
     const server = createServer()
     expect(await release(server)).toMatchObject({
       kind: 'held',
       by: { reason: 'OverlayStillMounted', message: expect.stringContaining('overlay "work" is still mounted') },
     })
     expect([server.reads, server.writes]).toEqual([[], []])
-    expect(existsSync(podPaths(layout, 'uid-dev').ticket)).toBe(false)
+    expect(existsSync(podPaths(left.layout, 'uid-dev').ticket)).toBe(false)
   })
 
   test('with an image attached of which there is no record is held too', async () => {
-    const image = join(volumeOf('uid-dev'), 'overlay.img')
-    attach(image)
+    const image = join(left.volumeOf('uid-dev'), 'overlay.img')
+    left.attach(image)
     expect(await release(createServer())).toMatchObject({
       kind: 'held',
       by: { message: expect.stringContaining(image) },
@@ -222,13 +166,13 @@ describe('a pod that ends', () => {
   })
 
   test('whose delete is about to come waits for its word, and does without when it does not come', async () => {
-    const path = join(volumeOf('uid-dev'), 'overlay.img')
+    const path = join(left.volumeOf('uid-dev'), 'overlay.img')
     const { dev, ino } = statSync(path, { bigint: true })
-    recordMount('uid-dev', { path, dev: String(dev), ino: String(ino), loop: { number: 0, diskseq: '0' } })
+    left.recordMount('uid-dev', { path, dev: String(dev), ino: String(ino), loop: { number: 0, diskseq: '0' } })
     const server = createServer()
     expect(await release(server)).toEqual({ kind: 'settling' })
     expect(server.writes).toEqual([])
-    now = new Date(statSync(podPaths(layout, 'uid-dev').released).mtimeMs + 3_000)
+    now = new Date(statSync(podPaths(left.layout, 'uid-dev').released).mtimeMs + 3_000)
     expect(await release(server)).toEqual({ kind: 'released' })
     expect(server.writes).toMatchObject([
       { verb: 'apply', body: { status: { usage: { capacityBytes: 16 * 2 ** 20 } } } },
@@ -237,7 +181,7 @@ describe('a pod that ends', () => {
   })
 
   test('whose volume is gone tells nothing, and goes', async () => {
-    recordMount('uid-dev', { path: '/nowhere/overlay.img', loop: { number: 0, diskseq: '0' } })
+    left.recordMount('uid-dev', { path: '/nowhere/overlay.img', loop: { number: 0, diskseq: '0' } })
     const server = createServer()
     await release(server)
     now = new Date(now.getTime() + 60_000)
@@ -248,11 +192,11 @@ describe('a pod that ends', () => {
 
 describe('a pod whose overlay is no image', () => {
   test('but a block volume is held as long as that is mounted', async () => {
-    const at = join(layout.stateDir, '..', 'at')
+    const at = join(left.layout.stateDir, '..', 'at')
     mkdirSync(at)
-    const { number } = attach(join(volumeOf('elsewhere'), 'overlay.img'))
+    const { number } = left.attach(join(left.volumeOf('elsewhere'), 'overlay.img'))
     const path = `/dev/loop${number}`
-    recordMount('uid-dev', { path, device: { major: 7, minor: number }, access: 'ReadOnly' })
+    left.recordMount('uid-dev', { path, device: { major: 7, minor: number }, access: 'ReadOnly' })
     execFileSync('mount', ['-t', 'ext4', '-o', 'ro', path, at])
     try {
       expect(await release(createServer())).toMatchObject({ kind: 'held' })
@@ -263,9 +207,9 @@ describe('a pod whose overlay is no image', () => {
   })
 
   test('but a directory is held as long as its lock is attached', async () => {
-    const lock = join(volumeOf('uid-dev'), 'lock.squashfs')
+    const lock = join(left.volumeOf('uid-dev'), 'lock.squashfs')
     writeFileSync(lock, Buffer.alloc(4096))
-    recordMount('uid-dev', { path: lock, loop: attach(lock, '--read-only'), ext3Offset: null })
+    left.recordMount('uid-dev', { path: lock, loop: left.attach(lock, '--read-only'), ext3Offset: null })
     expect(await release(createServer())).toMatchObject({
       kind: 'held',
       by: { message: expect.stringContaining('overlay "work"') },
@@ -274,25 +218,25 @@ describe('a pod whose overlay is no image', () => {
 })
 
 test('a pod whose image lies on a volume does not wait for those that use the same device on', async () => {
-  const image = join(volumeOf('uid-dev'), 'tools.sif')
+  const image = join(left.volumeOf('uid-dev'), 'tools.sif')
   writeFileSync(image, Buffer.alloc(4096))
-  attach(image, '--read-only')
+  left.attach(image, '--read-only')
   expect(await release(createServer())).toEqual({ kind: 'released' })
 })
 
 describe('readers of one image', () => {
   const readers = () => {
-    const image = join(volumeOf('uid-one'), 'overlay.img')
-    const loop = attach(image, '--read-only')
-    recordMount('uid-one', { path: image, access: 'ReadOnly', loop })
-    recordMount('uid-two', { path: '/other/way/to/overlay.img', access: 'ReadOnly', loop })
+    const image = join(left.volumeOf('uid-one'), 'overlay.img')
+    const loop = left.attach(image, '--read-only')
+    left.recordMount('uid-one', { path: image, access: 'ReadOnly', loop })
+    left.recordMount('uid-two', { path: '/other/way/to/overlay.img', access: 'ReadOnly', loop })
   }
 
   test('the first to end goes; the last is held until the device is gone', async () => {
     readers()
     expect(await release(createServer(), 'one')).toEqual({ kind: 'released' })
     expect(await release(createServer(), 'two')).toMatchObject({ kind: 'held' })
-    for (const device of devices.splice(0)) execFileSync('losetup', ['-d', device])
+    left.detach()
     expect(await release(createServer(), 'two')).toEqual({ kind: 'released' })
   })
 
@@ -305,7 +249,7 @@ describe('readers of one image', () => {
 
 describe('what is told of an overlay', () => {
   const told = async (found: Partial<Figures>, overlay?: PersistentOverlay) => {
-    recordRelease('uid-dev', { figures: { ...figures, ...found } })
+    left.recordRelease('uid-dev', { figures: { ...figures, ...found } })
     const server = createServer(overlay)
     await release(server)
     return server.writes.find(({ verb }) => verb === 'apply')?.body
@@ -318,7 +262,7 @@ describe('what is told of an overlay', () => {
   })
 
   test('one that is nearly full is told of in an Event, which names the instance', async () => {
-    recordRelease('uid-dev', { figures: { ...figures, freeBlocks: 100 } })
+    left.recordRelease('uid-dev', { figures: { ...figures, freeBlocks: 100 } })
     const server = createServer()
     await release(server)
     expect(server.told).toEqual([
@@ -352,7 +296,7 @@ describe('what is told of an overlay', () => {
   })
 
   test('a refusal for good does not keep the pod; a server that is down does', async () => {
-    recordRelease('uid-dev')
+    left.recordRelease('uid-dev')
     const server = createServer()
     const { apply } = server.client
     server.client.apply = () => Promise.reject(new ApiError('no', { status: 403, reason: 'Forbidden' }))
@@ -361,43 +305,5 @@ describe('what is told of an overlay', () => {
     await expect(release(server)).rejects.toThrow('later')
     server.client.apply = apply
     expect(await release(server)).toEqual({ kind: 'released' })
-  })
-})
-
-describe('the sweep', () => {
-  const liveNone = async () => new Set<string>()
-
-  test('removes what lies of pods that are gone: records, containers, roots', async () => {
-    recordMount('uid-dev', { path: '/nowhere/overlay.img', loop: { number: 0, diskseq: '0' } })
-    expect(await sweepPods(layout, () => false, liveNone, askDevices)).toEqual([])
-    for (const dir of ['pods', 'containers', 'roots']) expect(readdirSync(join(layout.stateDir, dir))).toEqual([])
-  })
-
-  test('leaves pods alone that the copy knows, without asking the API server', async () => {
-    recordRelease('uid-dev')
-    const asked = () => Promise.reject(new Error('asked'))
-    expect(await sweepPods(layout, () => true, asked, askDevices)).toEqual([])
-    expect(readdirSync(join(layout.stateDir, 'pods'))).toEqual(['uid-dev'])
-  })
-
-  test('leaves pods alone that only the API server knows: the kubelet can be first', async () => {
-    recordRelease('uid-dev')
-    await sweepPods(
-      layout,
-      () => false,
-      async () => new Set(['uid-dev']),
-      askDevices,
-    )
-    expect(readdirSync(join(layout.stateDir, 'pods'))).toEqual(['uid-dev'])
-  })
-
-  test('keeps a gone pod that has something mounted still, and revokes its ticket', async () => {
-    const image = join(volumeOf('uid-dev'), 'overlay.img')
-    recordMount('uid-dev', { path: image, loop: attach(image) })
-    const { ticket } = podPaths(layout, 'uid-dev')
-    writeFileSync(ticket, '{}')
-    expect(await sweepPods(layout, () => false, liveNone, askDevices)).toEqual(['uid-dev'])
-    expect(existsSync(ticket)).toBe(false)
-    expect(existsSync(containerPaths(layout, 'c-uid-dev').mount)).toBe(true)
   })
 })
