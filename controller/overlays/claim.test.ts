@@ -73,10 +73,13 @@ describe('claimPatch', () => {
     expect(claimPatch(genClaim('lamina-work'), overlay, '1Gi')).toBeUndefined()
   })
   test('it grows, under the resourceVersion that was seen', () => {
-    expect(claimPatch(genClaim('lamina-work'), overlay, '2Gi')).toEqual({
+    expect(claimPatch(genClaim('lamina-work', { status: { phase: 'Bound' } }), overlay, '2Gi')).toEqual({
       metadata: { resourceVersion: '1' },
       spec: { resources: { requests: { storage: '2Gi' } } },
     })
+  })
+  test('but not before it is bound: until then its spec cannot be changed', () => {
+    expect(claimPatch(genClaim('lamina-work', { status: { phase: 'Pending' } }), overlay, '2Gi')).toBeUndefined()
   })
   test('it never shrinks', () => {
     expect(claimPatch(genClaim('lamina-work'), overlay, '512Mi')).toBeUndefined()

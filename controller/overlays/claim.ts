@@ -99,7 +99,8 @@ export const claimPatch = (
 ): Record<string, unknown> | undefined => {
   const owners = ownersOf(overlay)
   const base = baseAnnotation(overlay.status.base)[annotations.base]
-  const grows = parseQuantity(size) > requestedBytes(claim)
+  // Until it has a volume its spec cannot be changed.
+  const grows = claim.status?.phase === 'Bound' && parseQuantity(size) > requestedBytes(claim)
   const reowned = !sameOwners(claim.metadata.ownerReferences, owners)
   const rebased = base !== undefined && claim.metadata.annotations[annotations.base] !== base
   if (!grows && !reowned && !rebased) return undefined
