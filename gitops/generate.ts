@@ -41,7 +41,7 @@ const testsOf = (kind: string): Map<string, string> => {
   ])
 }
 
-/** To be applied by server-side apply, or as a patch: it has nothing but our keys. */
+/** To be applied as a merge patch (docs/gitops.md): it has nothing but our keys. */
 const configMap = () => ({
   apiVersion: 'v1',
   kind: 'ConfigMap',

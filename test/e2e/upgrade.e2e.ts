@@ -96,7 +96,7 @@ describe('helm upgrade from the version before, and helm rollback to it, while a
   }
   /** The label keeps the next installation from taking this one for its own. */
   const upgrade = async (chart: string, label: string): Promise<void> => {
-    const flags = ['--reuse-values', '--labels', `lamina-chart=${label}`, '--wait', '--timeout', '2m']
+    const flags = ['--reset-then-reuse-values', '--labels', `lamina-chart=${label}`, '--wait', '--timeout', '2m']
     expect(await helm(['upgrade', 'lamina', chart, ...flags])).toMatchObject({ exitCode: 0 })
   }
 
