@@ -68,6 +68,14 @@ test('one that lasts is: of the newest spec, in a few words, and what else was k
   expect(tries.events).toEqual(['Warning ReconcileError'])
 })
 
+test('but not of one that is Stalled: that nobody can use it is what others go by', async () => {
+  const tries = failing()
+  const conditions = [condition('Ready', 'False', 'ClaimLost'), condition('Stalled', 'True', 'ClaimLost')]
+  tries.object = { ...before, status: { observedGeneration: 1, conditions } }
+  await tries.run(20)
+  expect({ writes: tries.writes, events: tries.events }).toEqual({ writes: 0, events: [] })
+})
+
 test('but not at each try, although its words differ: a write calls for a pass', async () => {
   const tries = failing()
   let count = 0

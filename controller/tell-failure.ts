@@ -6,7 +6,7 @@ import type { EventRecorder } from '../kube/events.ts'
 import type { Reflector } from '../kube/reflector.ts'
 import { type KubeObject, parseKey, type Resource } from '../kube/resource.ts'
 import { announce } from './announce.ts'
-import { mergeConditions, standingConditions } from './conditions.ts'
+import { conditionOf, mergeConditions, standingConditions } from './conditions.ts'
 import type { Result } from './context.ts'
 import { writeStatus } from './write-status.ts'
 
@@ -36,12 +36,16 @@ const wordsOf = (error: unknown): string => {
   return words.replaceAll(/\s+/g, ' ').slice(0, mostCharacters)
 }
 
-/** What the last pass that came to an end said stays, but for how the object stands. */
+/**
+ * What the last pass that came to an end said stays, but for how the object stands;
+ * and that too where it is Stalled: others go by what nobody can use.
+ */
 export const statusAfterFailure = (
   before: Status,
   error: unknown,
   { generation, now }: { generation: number; now: Date },
 ) => {
+  if (conditionOf(before.conditions, 'Stalled')?.status === 'True') return before
   const message = `the controller does not get through with it, and tries again: ${wordsOf(error)}`
   const verdicts = standingConditions({ kind: 'progressing', reason: reconcileError, message })
   const standing = mergeConditions(before.conditions, verdicts, { generation, now })

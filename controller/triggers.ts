@@ -11,11 +11,16 @@ import type { WorkQueue } from '../kube/work-queue.ts'
 import { conditionOf } from './conditions.ts'
 import type { Context } from './context.ts'
 import { isAtRest } from './instances/lifecycle/at-rest.ts'
-import { isWaiting } from './instances/waiting.ts'
+import { awaitsOverlay, isWaiting } from './instances/waiting.ts'
 import { claimKeyOf } from './overlays/claim.ts'
 import { isUnreleased } from './overlays/holders.ts'
 
 export type Queues = Record<'images' | 'overlays' | 'instances' | 'pods', WorkQueue>
+
+interface Current {
+  caches: { [Kind in 'instances' | 'overlays']: Pick<Context['caches'][Kind], 'by'> }
+  queues: Record<keyof Queues, Pick<WorkQueue, 'add'>> | undefined
+}
 
 const prefetchedImage = ({ metadata: { namespace, labels: labelled } }: KubeObject): string[] => {
   const name = labelled[labels.prefetch]
@@ -80,7 +85,7 @@ const mayLetGo = ({ type, object, old }: Change<Instance>): boolean =>
  * queues. What an instance's pass has written itself, its status and its pod,
  * calls for no other: it knows.
  */
-export const triggersOf = (current: () => { caches: Context['caches']; queues: Queues | undefined }) => {
+export const triggersOf = (current: () => Current) => {
   const add = (queue: keyof Queues, key: string): void => current().queues?.[queue].add(key)
   const addInstances = (index: 'image' | 'overlay', key: string): void => {
     for (const instance of current().caches.instances.by(index, key)) add('instances', keyOf(instance))
@@ -91,7 +96,7 @@ export const triggersOf = (current: () => { caches: Context['caches']; queues: Q
   }
   const addWaitingFor = (overlay: string): void => {
     for (const instance of current().caches.instances.by('overlay', overlay)) {
-      if (isWaiting(instance)) add('instances', keyOf(instance))
+      if (awaitsOverlay(instance)) add('instances', keyOf(instance))
     }
   }
   /** Who queued behind an instance that no longer waits, and so got no word from the overlay. */

@@ -5,7 +5,8 @@ import { pendingReason } from './names.ts'
  * whether trying again can mend it. `hopeless` is what stays until somebody
  * changes the spec or what it names: the agent goes on trying, and an Instance
  * says Stalled. What may come by itself (a claim or file that is still being
- * made, room, a registry) is `retry`.
+ * made, room, a registry, an administrator's setting that has not come to this
+ * node yet: the controller refuses for good) is `retry`.
  */
 export const nodeReasons = {
   ImageClaimGone: 'retry',
@@ -22,14 +23,14 @@ export const nodeReasons = {
   ImagePullSecretInvalid: 'retry',
   ImagePullSecretPending: 'retry',
   ImageReferenceInvalid: 'hopeless',
-  ImageRefusedByPolicy: 'hopeless',
-  ImageSourceNotAllowed: 'hopeless',
+  ImageRefusedByPolicy: 'retry',
+  ImageSourceNotAllowed: 'retry',
   ImageUnauthorized: 'retry',
   ImageUnreachable: 'retry',
   MountUnderWay: 'retry',
   NotAnInstance: 'hopeless',
   NotGranted: 'retry',
-  OverlayClaimGone: 'hopeless',
+  OverlayClaimGone: 'retry',
   OverlayDamaged: 'hopeless',
   OverlayGone: 'retry',
   OverlayInUse: 'retry',
@@ -43,7 +44,7 @@ export const nodeReasons = {
   OverlayNotImported: 'hopeless',
   OverlayNotMade: 'retry',
   OverlayReadOnly: 'hopeless',
-  OverlaySourceNotAllowed: 'hopeless',
+  OverlaySourceNotAllowed: 'retry',
   OverlayStillMounted: 'retry',
   OverlayTooSmall: 'hopeless',
   OverlayUnsafe: 'hopeless',

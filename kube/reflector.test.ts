@@ -334,16 +334,6 @@ describe('a reflector on a server that sends all that is there as the first even
   })
 })
 
-test('what nobody reads is left away before it is kept, also of one’s own writes', async () => {
-  const { reflector, send } = await start([widgetJson('a', 5)], { trim: (object) => ({ ...object, color: 'grey' }) })
-  await send(added('b', 11))
-  reflector.note(widget('a', 12, 'blue'))
-  expect(reflector.list().map(({ metadata, color }) => [metadata.name, color])).toEqual([
-    ['a', 'grey'],
-    ['b', 'grey'],
-  ])
-})
-
 describe('the answer to one’s own write', () => {
   test('shows at once, and its watch event tells nothing new', async () => {
     const { reflector, send, changes } = await start([widgetJson('a', 5)])

@@ -37,8 +37,6 @@ export interface ReflectorOptions<T extends KubeObject> extends Selection {
   /** In logs and metrics; that of the resource when left out. */
   name?: string
   indexes?: Indexes<T>
-  /** Leaves away what nobody reads, before the object is kept. */
-  trim?: (object: T) => T
   /** Called once for each change that shows in the copy, also those of `note`; must not be async. */
   onChange?: (change: Change<T>, origin: Origin) => void
   log: Logger
@@ -79,7 +77,6 @@ const causeOf = (error: unknown, listed: boolean): keyof typeof sayings => {
 
 export const createReflector = <T extends KubeObject>(options: ReflectorOptions<T>): Reflector<T> => {
   const { client, resource, onChange, metrics, clock = systemClock, random = Math.random } = options
-  const { trim = (object) => object } = options
   const selection: Selection = {
     namespace: options.namespace,
     labelSelector: options.labelSelector,
@@ -118,7 +115,7 @@ export const createReflector = <T extends KubeObject>(options: ReflectorOptions<
     log.error({ err: error, kind: resource.kind, namespace: key?.namespace, name: key?.name }, 'left out: not readable')
   }
 
-  const reader = createReader((json) => trim(resource.parse(json)), leaveOut)
+  const reader = createReader(resource.parse, leaveOut)
 
   /** What has come in is all there was at that version. */
   const settle = (snapshot: Snapshot<T>, resourceVersion: string): void => {
@@ -239,7 +236,7 @@ export const createReflector = <T extends KubeObject>(options: ReflectorOptions<
     note: (object) => {
       const isKnown = cache.get(keyOf(object)) !== undefined
       if (!isKnown && versionOf(object) <= cache.completeTo()) return
-      deliver(cache.put(trim(object)), 'note')
+      deliver(cache.put(object), 'note')
     },
     lastSync: () => lastSync,
   }

@@ -54,7 +54,7 @@ const bring = async (
     caches.daemonSets.note(daemonSet)
     return { kind: 'there', daemonSet, pods }
   } catch (error) {
-    if (!(error instanceof ApiError && hasReason(error, 'Forbidden', 'Invalid'))) throw error
+    if (!(error instanceof ApiError) || hasReason(error, 'Conflict')) throw error
     const message = `the API server does not take the DaemonSet ${desired.metadata.name}: ${error.words}`
     return { kind: 'refused', reason: 'PrefetchRefused', message }
   }

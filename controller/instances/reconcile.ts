@@ -21,6 +21,7 @@ import { waitsForMore } from './soon.ts'
 import { type Drift, statusAfter } from './status.ts'
 import { ofStranger } from './stranger.ts'
 import { tend } from './tend.ts'
+import { awaitsOverlay } from './waiting.ts'
 
 const isTold = ({ status }: Instance, { reason }: Rest): boolean =>
   conditionOf(status.conditions, 'Running')?.reason === reason
@@ -69,6 +70,9 @@ const reviewAfter = (context: Context, instance: Instance, before: Decision): nu
   return reviewAtMs === undefined ? undefined : Math.max(reviewAtMs - now.getTime(), 0)
 }
 
+/** What it begins to wait for may have come free before that was told: from then on its changes call for a pass. */
+const beginsToWait = (before: Instance, after: Instance): boolean => awaitsOverlay(after) && !awaitsOverlay(before)
+
 /** Of all that call for another pass by their time, the first. */
 const soonest = (...afterMs: (number | undefined)[]): Result => {
   const given = afterMs.flatMap((ms) => ms ?? [])
@@ -100,5 +104,7 @@ export const createInstanceReconciler =
     if (waitMs > 0) return { requeueAfterMs: Math.min(waitMs, requeueAfterMs ?? waitMs) }
     caches.instances.note(await writeStatus(client, instances, instance, { before, after }))
     announce(events, { kind: 'Instance', metadata: instance.metadata }, before.conditions, after.conditions)
-    return soonest(reviewAfter(context, { ...instance, status: after }, decision), requeueAfterMs, lookAgainMs(service))
+    const told = { ...instance, status: after }
+    if (beginsToWait(instance, told)) return { requeueAfterMs: 0 }
+    return soonest(reviewAfter(context, told, decision), requeueAfterMs, lookAgainMs(service))
   }

@@ -29,8 +29,9 @@ const isOnlyNode = ({ status }: Instance, after: InstanceStatus): boolean => {
 
 /** How many milliseconds the status may wait for more to tell; 0 when it is to be written now. */
 export const waitsForMore = (instance: Instance, after: InstanceStatus, pod: Pod | undefined, now: Date): number => {
+  // The API server's clock may be ahead of ours.
   const left = ({ creationTimestamp = '' }: Metadata): number =>
-    Math.max(0, Date.parse(creationTimestamp) + patienceMs - now.getTime()) || 0
+    Math.min(patienceMs, Math.max(0, Date.parse(creationTimestamp) + patienceMs - now.getTime())) || 0
   if (isFirstStep(instance, after)) return left(instance.metadata)
   return pod && isOnlyNode(instance, after) ? left(pod.metadata) : 0
 }

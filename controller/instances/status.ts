@@ -9,6 +9,7 @@ import { type AboutPod, bothReady, imageReady, not, notRunning, ofPod, type Verd
 import { isTerminal, processFields, type Trouble } from './pod-state.ts'
 import { serviceVerdicts, standingWith } from './service/condition.ts'
 import type { ServiceFinding } from './service/ensure.ts'
+import { waitingToRestartReason } from './waiting.ts'
 
 /** What a pass found out; the conditions follow from it alone. */
 export type Finding =
@@ -146,7 +147,7 @@ const upToDate = (finding: Finding, instance: Instance): ConditionVerdict => {
       return verdict(
         'UpToDate',
         'False',
-        'RestartRequired',
+        drift.waits === undefined ? 'RestartRequired' : waitingToRestartReason,
         (drift.waits ?? `the spec or its image has changed since the pod was made: ${remedyOf(finding, instance)}`) +
           followed(drift.leaves),
       )

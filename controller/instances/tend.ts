@@ -124,8 +124,8 @@ const unprovisionedOf = ({ caches }: Context, { metadata: { namespace }, spec }:
 const askWhetherIdle = async ({ client, caches, clock }: Context, instance: Instance, pod: Pod): Promise<void> => {
   const wanted = reportWanted(instance, pod, clock.now())
   if (wanted === pod.metadata.annotations[annotations.reportIdle]) return
-  const { uid } = pod.metadata
-  const patch = { metadata: { uid, annotations: { [annotations.reportIdle]: wanted ?? null } } }
+  const { uid, resourceVersion } = pod.metadata
+  const patch = { metadata: { uid, resourceVersion, annotations: { [annotations.reportIdle]: wanted ?? null } } }
   const patched = await client.mergePatch(pods, pod.metadata, patch)
   if (patched) caches.pods.note(patched)
 }

@@ -13,6 +13,13 @@ const waitsSince = ({ status }: Instance): string | undefined => {
 
 export const isWaiting = (instance: Instance): boolean => waitsSince(instance) !== undefined
 
+/** Reason of `UpToDate=False` of one that runs on, for another pod of it would wait. */
+export const waitingToRestartReason = 'WaitingForOverlay'
+
+/** Whether it is news to the instance who has its overlays. */
+export const awaitsOverlay = (instance: Instance): boolean =>
+  isWaiting(instance) || conditionOf(instance.status.conditions, 'UpToDate')?.reason === waitingToRestartReason
+
 /** The instance as a claimant: it comes after those who wait already, if it does not wait itself. */
 export const asClaimant = (instance: Instance, now: Date): Claimant => {
   const since = waitsSince(instance)

@@ -78,7 +78,7 @@ const observeClaim = (context: Context, overlay: PersistentOverlay): Promise<Cla
     : observeExistingClaim(context, overlay)
 
 /** What mends itself only by somebody's doing is worse than to have no place. */
-const isHopeless = ({ kind }: ClaimFinding): boolean =>
+const isOutOfUse = ({ kind }: ClaimFinding): boolean =>
   kind === 'notAllowed' || kind === 'unsuitable' || kind === 'lost'
 
 /** To be asked by one at a time for a claim: of two that come at once, the second must see the first. */
@@ -110,7 +110,7 @@ export const createOverlayReconciler =
     return serially([claimKeyOf(seen)], async () => {
       const overlay = caches.overlays.get(objectKey)
       if (overlay?.metadata.uid !== seen.metadata.uid) return {}
-      const finding = (isHopeless(observed) ? undefined : contested(context, overlay)) ?? observed
+      const finding = (isOutOfUse(observed) ? undefined : contested(context, overlay)) ?? observed
       const attachments = await currentAttachments(context, overlay)
       const overdue = await overdueOf(context, overlay, attachments)
       const base = baseOf(overlay, finding)

@@ -80,7 +80,7 @@ describe('updatePolicy', () => {
     await fixture.ready('instance', 'owner')
     const uid = await podUID('dev')
     await fixture.apply(dev({ overlays: ['other'], updatePolicy: 'Recreate' }))
-    await told('dev', 'UpToDate', /RestartRequired.*another pod would wait: overlay "other".*owner/)
+    await told('dev', 'UpToDate', /WaitingForOverlay.*another pod would wait: overlay "other".*owner/)
     expect(await podUID('dev')).toBe(uid)
     await fixture.end('owner')
     await fixture.ready('instance', 'rival')

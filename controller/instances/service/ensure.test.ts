@@ -37,6 +37,7 @@ const createCluster = (
 }
 const conflict = new ApiError('no', { status: 409, reason: 'Conflict' })
 const invalid = new ApiError('no', { status: 422, reason: 'Invalid', words: 'it must start with a letter' })
+const webhook = new ApiError('no', { status: 500, reason: 'InternalError', words: 'failed calling webhook' })
 const quota = new ApiError('no', { status: 403, reason: 'Forbidden', words: 'exceeded quota: services' })
 
 describe('the Service of an instance that asks for one', () => {
@@ -70,12 +71,19 @@ describe('the Service of an instance that asks for one', () => {
     ['a stranger came first', conflict, 'taken', /is not this instance's/],
     ['a name that no Service may have', invalid, 'invalid', /must start with a letter/],
     ['a quota', quota, 'refused', /exceeded quota: services/],
+    ['a webhook that is down, which must not keep the instance', webhook, 'refused', /failed calling webhook/],
   ])('is told when it cannot be: %s', async (_, answer, kind, message) => {
     const { context } = createCluster(undefined, { answer })
     expect(await ensureService(context, web)).toEqual({ kind, message: expect.stringMatching(message) })
   })
 
-  test('any other answer is tried again', async () => {
+  test('one of its own that changed in between is tried again', async () => {
+    const outdated = genInstance('web', { spec: { ...spec, service: { type: 'NodePort' } } })
+    const { context } = createCluster(own, { answer: conflict })
+    await expect(ensureService(context, outdated)).rejects.toThrow(conflict)
+  })
+
+  test('no answer is tried again', async () => {
     const { context } = createCluster(undefined, { answer: new Error('no answer') })
     await expect(ensureService(context, web)).rejects.toThrow('no answer')
   })

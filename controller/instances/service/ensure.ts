@@ -16,16 +16,17 @@ export type ServiceFinding =
   | { kind: 'there' }
   /** A Service that is not of this instance has the name: nothing tells when it goes. */
   | { kind: 'taken'; message: string }
-  /** The API server does not take it now: a quota, a policy. */
+  /** The API server does not take it now: a quota, a policy, a webhook that is down. The instance starts without it. */
   | { kind: 'refused'; message: string }
   /** It never will: a name that no Service may have. */
   | { kind: 'invalid'; message: string }
 
-const refusalOf = (error: unknown, instance: Instance): ServiceFinding => {
+const refusalOf = (error: unknown, instance: Instance, existing: Service | undefined): ServiceFinding => {
   if (!(error instanceof ApiError)) throw error
   const { name } = instance.metadata
+  // One of its own has gone or changed in between: the next pass sees it.
+  if (hasReason(error, 'Conflict') && existing) throw error
   if (hasReason(error, 'Conflict')) return taken(instance)
-  if (!hasReason(error, 'Forbidden', 'Invalid')) throw error
   const kind = hasReason(error, 'Invalid') ? 'invalid' : 'refused'
   return { kind, message: `the API server does not take the Service ${name}: ${error.words}` }
 }
@@ -67,7 +68,7 @@ export const ensureService = async (
     caches.services.note(await client.apply(services, { ...desired, metadata }, options))
     return { kind: 'there' }
   } catch (error) {
-    return refusalOf(error, instance)
+    return refusalOf(error, instance, existing)
   }
 }
 
