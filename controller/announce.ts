@@ -14,8 +14,8 @@ const passing = new Set([
   'Resolving',
   'ContainersNotReady',
   'ClaimPending',
-  // Its volume is made when an instance comes: that is told.
   'WaitingForFirstConsumer',
+  'Bound',
 ])
 
 /** Others are in front: nobody's trouble. */

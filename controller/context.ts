@@ -5,7 +5,7 @@ import type { KubeClient } from '../kube/client.ts'
 import type { Clock } from '../kube/clock.ts'
 import type { EventRecorder } from '../kube/events.ts'
 import type { Reflector } from '../kube/reflector.ts'
-import type { DaemonSet, PersistentVolumeClaim, Pod, Service } from '../kube/resources.ts'
+import type { DaemonSet, PersistentVolumeClaim, Pod, Service, StorageClass } from '../kube/resources.ts'
 import type { Settings } from './settings.ts'
 
 /** What every reconciler is handed. */
@@ -20,6 +20,7 @@ export interface Context {
     daemonSets: Reflector<DaemonSet>
     prefetchPods: Reflector<Pod>
     services: Reflector<Service>
+    storageClasses: Reflector<StorageClass>
   }
   events: EventRecorder
   clock: Clock

@@ -15,6 +15,7 @@ import {
   persistentOverlays,
   pods,
   services,
+  storageClasses,
 } from '../kube/resources.ts'
 import { createJointSerializer } from '../kube/serially.ts'
 import { createWorkQueue, type WorkQueueOptions } from '../kube/work-queue.ts'
@@ -56,7 +57,7 @@ const createCaches = ({ client, log, metrics }: Parts, triggers: ReturnType<type
       ...shared,
       resource: persistentOverlays,
       indexes: indexes.overlays,
-      onChange: (change) => triggers.overlay(change),
+      onChange: (change, origin) => triggers.overlay(change, origin),
     }),
     instances: createReflector({
       ...shared,
@@ -75,7 +76,7 @@ const createCaches = ({ client, log, metrics }: Parts, triggers: ReturnType<type
       ...shared,
       resource: claims,
       labelSelector: labels.overlay,
-      onChange: ({ object }) => triggers.claim(object),
+      onChange: (change, origin) => triggers.claim(change, origin),
     }),
     daemonSets: createReflector({
       ...shared,
@@ -97,6 +98,7 @@ const createCaches = ({ client, log, metrics }: Parts, triggers: ReturnType<type
       labelSelector: labels.instance,
       onChange: ({ object }) => triggers.service(object),
     }),
+    storageClasses: createReflector({ ...shared, resource: storageClasses }),
   }
 }
 

@@ -29,7 +29,10 @@ const createTriggers = (instance: Instance) => {
   const overlays = createCache<PersistentOverlay>(indexes.overlays)
   instances.put(instance)
   const queued: string[] = []
-  const queue = (name: string) => ({ add: (key: string) => queued.push(`${name} ${key}`) })
+  const queue = (name: string) => ({
+    add: (key: string) => queued.push(`${name} ${key}`),
+    addAfter: (key: string, ms: number) => queued.push(`${name} ${key} after ${ms}`),
+  })
   const queues = {
     ...{ images: queue('images'), overlays: queue('overlays') },
     ...{ instances: queue('instances'), pods: queue('pods') },
@@ -44,7 +47,7 @@ describe('an overlay that is let go', () => {
     ['is no news to who has what it asks for', content, false],
   ])('%s', (_, instance, isCalled) => {
     const { triggers, queued } = createTriggers(instance)
-    triggers.overlay({ type: 'updated', object: free, old: held })
+    triggers.overlay({ type: 'updated', object: free, old: held }, 'watch')
     const { namespace } = instance.metadata
     expect(queued).toEqual([`overlays ${namespace}/work`, ...(isCalled ? [`instances ${namespace}/dev`] : [])])
   })

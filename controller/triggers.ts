@@ -3,7 +3,7 @@ import type { ContainerImage } from '../crds/container-image.ts'
 import type { Instance } from '../crds/instance.ts'
 import type { PersistentOverlay } from '../crds/persistent-overlay.ts'
 import type { Change } from '../kube/cache.ts'
-import { labels } from '../kube/names.ts'
+import { annotations, labels } from '../kube/names.ts'
 import type { Origin } from '../kube/reflector.ts'
 import { formatKey, type KubeObject, keyOf } from '../kube/resource.ts'
 import type { DaemonSet, PersistentVolumeClaim, Pod, Service } from '../kube/resources.ts'
@@ -19,7 +19,7 @@ export type Queues = Record<'images' | 'overlays' | 'instances' | 'pods', WorkQu
 
 interface Current {
   caches: { [Kind in 'instances' | 'overlays']: Pick<Context['caches'][Kind], 'by'> }
-  queues: Record<keyof Queues, Pick<WorkQueue, 'add'>> | undefined
+  queues: Record<keyof Queues, Pick<WorkQueue, 'add' | 'addAfter'>> | undefined
 }
 
 const prefetchedImage = ({ metadata: { namespace, labels: labelled } }: KubeObject): string[] => {
@@ -72,6 +72,24 @@ const ofInterest = ({ metadata, spec, status }: PersistentOverlay) => {
   ]
 }
 
+/** What an overlay's pass reads of its claim. On its way to a volume a claim changes five times, which is told once. */
+const ofClaim = ({ metadata, spec, status }: PersistentVolumeClaim) => [
+  [metadata.uid, metadata.deletionTimestamp, metadata.labels, metadata.ownerReferences],
+  [metadata.annotations[annotations.base], spec?.resources?.requests],
+  [status?.phase, status?.capacity],
+]
+
+const hasNoStatus = ({ status }: Pick<Instance | PersistentOverlay, 'status'>): boolean =>
+  (status.conditions ?? []).length === 0
+
+const attachedTo = ({ status }: PersistentOverlay): string[] =>
+  (status.attachments ?? []).map(({ instanceUID }) => instanceUID)
+
+/** An instance that comes with its overlay does all for both. */
+const newOverlayMs = 200
+/** Who has taken an overlay has seen to all but what comes of it later. */
+const takenOverlayMs = 3_000
+
 /** Whether an instance's attachments may end with what has changed of it. */
 const mayLetGo = ({ type, object, old }: Change<Instance>): boolean =>
   type !== 'updated' ||
@@ -87,8 +105,11 @@ const mayLetGo = ({ type, object, old }: Change<Instance>): boolean =>
  */
 export const triggersOf = (current: () => Current) => {
   const add = (queue: keyof Queues, key: string): void => current().queues?.[queue].add(key)
-  const addInstances = (index: 'image' | 'overlay', key: string): void => {
-    for (const instance of current().caches.instances.by(index, key)) add('instances', keyOf(instance))
+  const addAfter = (queue: keyof Queues, key: string, ms: number): void => current().queues?.[queue].addAfter(key, ms)
+  const addInstances = (index: 'image' | 'overlay', key: string, but: readonly string[] = []): void => {
+    for (const instance of current().caches.instances.by(index, key)) {
+      if (!but.includes(instance.metadata.uid)) add('instances', keyOf(instance))
+    }
   }
   /** Attachments may end with an instance or its pod. */
   const addOverlaysHeldBy = (instance: string): void => {
@@ -103,22 +124,33 @@ export const triggersOf = (current: () => Current) => {
   const addWaitingBehind = ({ metadata: { namespace }, spec }: Instance): void => {
     for (const { name } of spec.overlays) addWaitingFor(formatKey({ namespace, name }))
   }
+  /** Those that an instance's first pass has left to their own. */
+  const addUnclaimed = (instance: Instance): void => {
+    const held = new Set(current().caches.overlays.by('holder', keyOf(instance)).map(keyOf))
+    const wanted = instance.spec.overlays.map(({ name }) => formatKey({ ...instance.metadata, name }))
+    for (const key of wanted) if (!held.has(key)) add('overlays', key)
+  }
   return {
     image: (image: ContainerImage, old: ContainerImage | undefined): void => {
       add('images', keyOf(image))
       if (!old || tellsInstances(old, image)) addInstances('image', keyOf(image))
     },
-    overlay: ({ type, object: overlay, old }: Change<PersistentOverlay>): void => {
-      add('overlays', keyOf(overlay))
-      // Who has it is news to those who wait for it alone.
+    overlay: ({ type, object: overlay, old }: Change<PersistentOverlay>, origin: Origin): void => {
+      const key = keyOf(overlay)
+      const taken = origin === 'note' && old ? attachedTo(overlay).filter((uid) => !attachedTo(old).includes(uid)) : []
+      if (type === 'added' && hasNoStatus(overlay)) addAfter('overlays', key, newOverlayMs)
+      else if (taken.length > 0) addAfter('overlays', key, takenOverlayMs)
+      else add('overlays', key)
+      // Who has it is news to those who wait for it alone; who takes it knows.
       const isNews = type !== 'updated' || !isDeepStrictEqual(ofInterest(old), ofInterest(overlay))
-      if (isNews) addInstances('overlay', keyOf(overlay))
-      else addWaitingFor(keyOf(overlay))
+      if (isNews) addInstances('overlay', key, taken)
+      else addWaitingFor(key)
     },
     instance: (change: Change<Instance>, origin: Origin): void => {
       const { type, object: instance, old } = change
       if (origin === 'watch') add('instances', keyOf(instance))
       if (mayLetGo(change)) addOverlaysHeldBy(keyOf(instance))
+      if (old && hasNoStatus(old) && !hasNoStatus(instance)) addUnclaimed(instance)
       const asksAnew = old !== undefined && old.metadata.generation !== instance.metadata.generation
       if (type === 'deleted' || asksAnew || !isWaiting(instance)) addWaitingBehind(old ?? instance)
     },
@@ -133,7 +165,10 @@ export const triggersOf = (current: () => Current) => {
     },
     /** It has its instance's name. */
     service: (service: Service): void => add('instances', keyOf(service)),
-    claim: ({ metadata: { namespace, labels: labelled } }: PersistentVolumeClaim): void => {
+    claim: ({ type, object, old }: Change<PersistentVolumeClaim>, origin: Origin): void => {
+      if (origin === 'note') return
+      if (type === 'updated' && isDeepStrictEqual(ofClaim(old), ofClaim(object))) return
+      const { namespace, labels: labelled } = object.metadata
       const name = labelled[labels.overlay]
       if (name !== undefined) add('overlays', formatKey({ namespace, name }))
     },

@@ -12,7 +12,7 @@ import { parseKey } from './resource.ts'
  */
 export interface WorkQueue {
   add(key: string): void
-  /** Adds the key after `ms`; of several such, the earliest counts. */
+  /** Adds the key after `ms`; of several such, the earliest counts. A turn that comes before that takes its place. */
   addAfter(key: string, ms: number): void
   /** Works until the signal is aborted; resolves when the work going on has ended. What waits then is dropped. */
   run(signal: AbortSignal): Promise<void>
@@ -113,6 +113,8 @@ export const createWorkQueue = (options: WorkQueueOptions): WorkQueue => {
   const work = async (key: string): Promise<void> => {
     const started = performance.now()
     processing.set(key, started)
+    delayed.get(key)?.cancel()
+    delayed.delete(key)
     const result = await attempt(key)
     const seconds = (performance.now() - started) / 1000
     metrics?.reconcileSeconds.observe(seconds, { controller: name })

@@ -12,7 +12,7 @@ export interface Claimant {
 }
 
 /** An overlay's attachments as they are to be written. */
-interface OverlayClaim {
+export interface OverlayClaim {
   overlay: PersistentOverlay
   attachments: Attachment[]
   writes: boolean

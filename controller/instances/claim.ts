@@ -5,10 +5,13 @@ import { formatKey, keyOf } from '../../kube/resource.ts'
 import { persistentOverlays, pods } from '../../kube/resources.ts'
 import type { Context } from '../context.ts'
 import { claimKeyOf } from '../overlays/claim.ts'
+import { isUntouched, isUsable } from '../overlays/first-claim.ts'
 import { mayHold } from '../overlays/holders.ts'
+import { type ClaimFinding, ensureClaim } from '../overlays/observe-claim.ts'
 import { controllerStatus, withAttachments } from '../overlays/status.ts'
+import { writeOverlay } from '../overlays/write.ts'
 import { writeStatus } from '../write-status.ts'
-import { type Allocation, allocate } from './allocate.ts'
+import { type Allocation, allocate, type OverlayClaim } from './allocate.ts'
 import { asClaimant, waitingOthers } from './waiting.ts'
 
 /** Those that the instance asks for, where they are there. */
@@ -80,25 +83,52 @@ export const obstacleOf = (
   return allocation.kind === 'granted' ? undefined : allocation
 }
 
+/** How the claims stand that are made along with this one, in the order of `wanted`; undefined of overlays that have theirs. */
+const firstClaims = async (
+  context: Context,
+  wanted: readonly OverlayClaim[],
+  base: OverlayBase,
+): Promise<(ClaimFinding | undefined)[]> => {
+  const findings: (ClaimFinding | undefined)[] = []
+  for (const { overlay, writes } of wanted) {
+    const isFirst = isUntouched(context, overlay)
+    findings.push(isFirst ? await ensureClaim(context, overlay, writes ? base : undefined) : undefined)
+  }
+  return findings
+}
+
 /**
- * Claims all overlays of the instance or none (DESIGN §4, step 2). The first
- * writer's image becomes the overlay's base.
+ * Claims all overlays of the instance or none (docs/overlays.md). The first
+ * writer's image becomes the overlay's base. An overlay that nobody has looked
+ * at yet gets its volume claim with that, and one status write for both.
  *
+ * @returns `unusable` when such a claim could not be made: the overlay's status says why
  * @throws ApiError with reason Conflict when an overlay changed in between; what was claimed is given back
  */
-export const claimOverlays = (context: Context, instance: Instance, base: OverlayBase): Promise<Allocation> => {
+export const claimOverlays = (
+  context: Context,
+  instance: Instance,
+  base: OverlayBase,
+): Promise<Allocation | { kind: 'unusable' }> => {
   const concerned = [...overlaysOf(context, instance).values(), ...heldBy(context, instance)]
   return context.serially(concerned.map(claimKeyOf), async () => {
     const allocation = allocationNow(context, instance)
     if (allocation.kind !== 'granted') return allocation
+    const { claims } = allocation
+    const findings = await firstClaims(context, claims, base)
+    const isGranted = findings.every((finding) => finding === undefined || isUsable(finding))
     try {
-      for (const { overlay, attachments, writes } of allocation.claims) {
-        await writeAttachments(context, overlay, attachments, writes ? base : undefined)
+      for (const [index, { overlay, attachments, writes }] of claims.entries()) {
+        const finding = findings[index]
+        const upon = isGranted && writes ? base : undefined
+        const granted = isGranted ? attachments : []
+        if (finding) await writeOverlay(context, overlay, { finding, attachments: granted, overdue: [], base: upon })
+        else if (isGranted) await writeAttachments(context, overlay, attachments, upon)
       }
     } catch (error) {
       await withdraw(context, instance)
       throw error
     }
-    return allocation
+    return isGranted ? allocation : { kind: 'unusable' }
   })
 }

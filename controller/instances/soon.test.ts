@@ -32,7 +32,7 @@ test('trouble is told at once', () => {
 
 test('the node of a pod that starts waits for the start', () => {
   const { status } = dev({ pod: { ...granted, nodeName: 'n' }, conditions: starting })
-  expect(waitsForMore(dev({ pod: granted, conditions: starting }), status, pod, at(2))).toBe(3_000)
+  expect(waitsForMore(dev({ pod: granted, conditions: starting }), status, pod, at(2))).toBe(13_000)
 })
 
 test('the pod itself is told at once: its node may not mount anything before', () => {

@@ -10,7 +10,7 @@ import { saysTheSame } from '../write-status.ts'
  */
 
 /** What is not over by then is worth its write. */
-const patienceMs = 5_000
+const patienceMs = { firstStep: 5_000, node: 15_000 }
 
 /** Somebody else's first pass is about to end these. */
 const firstSteps = new Set(['ClaimPending', 'Resolving'])
@@ -30,8 +30,8 @@ const isOnlyNode = ({ status }: Instance, after: InstanceStatus): boolean => {
 /** How many milliseconds the status may wait for more to tell; 0 when it is to be written now. */
 export const waitsForMore = (instance: Instance, after: InstanceStatus, pod: Pod | undefined, now: Date): number => {
   // The API server's clock may be ahead of ours.
-  const left = ({ creationTimestamp = '' }: Metadata): number =>
-    Math.min(patienceMs, Math.max(0, Date.parse(creationTimestamp) + patienceMs - now.getTime())) || 0
-  if (isFirstStep(instance, after)) return left(instance.metadata)
-  return pod && isOnlyNode(instance, after) ? left(pod.metadata) : 0
+  const left = ({ creationTimestamp = '' }: Metadata, patience: number): number =>
+    Math.min(patience, Math.max(0, Date.parse(creationTimestamp) + patience - now.getTime())) || 0
+  if (isFirstStep(instance, after)) return left(instance.metadata, patienceMs.firstStep)
+  return pod && isOnlyNode(instance, after) ? left(pod.metadata, patienceMs.node) : 0
 }

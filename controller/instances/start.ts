@@ -4,9 +4,12 @@ import type { PersistentOverlay } from '../../crds/persistent-overlay.ts'
 import { ApiError, hasReason } from '../../kube/client.ts'
 import { imageSourceOf } from '../../kube/image-source.ts'
 import { annotations } from '../../kube/names.ts'
+import type { ObjectKey } from '../../kube/resource.ts'
 import { type Pod, pods } from '../../kube/resources.ts'
 import { conditionOf } from '../conditions.ts'
 import type { Context } from '../context.ts'
+import { claimNameOf } from '../overlays/claim.ts'
+import { isUntouched } from '../overlays/first-claim.ts'
 import { mustGrow } from '../overlays/growth.ts'
 import { type ChosenImage, chooseImage, pullSecretsFor } from './base.ts'
 import { claimOverlays, obstacleOf } from './claim.ts'
@@ -43,14 +46,15 @@ const imageTrouble = (name: string, image: ContainerImage | undefined, namespace
 }
 
 const overlayTrouble = (
-  name: string,
+  context: Context,
   overlay: PersistentOverlay | undefined,
-  namespace: string,
+  { namespace, name }: ObjectKey,
 ): Trouble | undefined => {
   if (!overlay) {
     const message = `there is no PersistentOverlay "${name}" in namespace ${namespace}: create it, or correct spec.overlays`
     return { reason: 'OverlayNotFound', message }
   }
+  if (isUntouched(context, overlay)) return undefined
   const stalled = conditionOf(overlay.status.conditions, 'Stalled')
   if (stalled?.status === 'True') return { reason: stalled.reason, message: `overlay "${name}": ${stalled.message}` }
   const ready = conditionOf(overlay.status.conditions, 'Ready')
@@ -62,10 +66,13 @@ const overlayTrouble = (
 }
 
 /** Image and overlays together: the user mends both at once. */
-export const gather = ({ caches }: Context, { metadata: { namespace }, spec }: Instance): Ingredients => {
+export const gather = (context: Context, { metadata: { namespace }, spec }: Instance): Ingredients => {
+  const { caches } = context
   const image = caches.images.get({ namespace, name: spec.imageRef.name })
   const uses = spec.overlays.map((use) => ({ use, overlay: caches.overlays.get({ namespace, name: use.name }) }))
-  const troubles = uses.flatMap(({ use, overlay }) => overlayTrouble(use.name, overlay, namespace) ?? [])
+  const troubles = uses.flatMap(
+    ({ use, overlay }) => overlayTrouble(context, overlay, { namespace, name: use.name }) ?? [],
+  )
   const trouble = imageTrouble(spec.imageRef.name, image, namespace)
   const overlays = uses.flatMap(({ overlay }) => overlay ?? [])
   const [written] = uses.flatMap(({ use, overlay }) =>
@@ -115,7 +122,7 @@ export const partsOf = (
   instance,
   pullSecrets: pullSecretsFor(ingredients.image, ingredients.chosen),
   chosen: ingredients.chosen.base,
-  overlays: ingredients.overlays.map((overlay) => ({ overlay, claimName: overlay.status.claim?.name ?? '' })),
+  overlays: ingredients.overlays.map((overlay) => ({ overlay, claimName: claimNameOf(overlay) })),
   placeholderImage: context.settings.placeholderImage,
   prepare: needsPrepare(context, instance, ingredients),
 })
@@ -162,6 +169,11 @@ export const claimAll = async (context: Context, instance: Instance): Promise<Pr
   }
   const allocation = await claimOverlays(context, instance, ingredients.chosen.base)
   if (allocation.kind === 'granted') return { kind: 'claimed', parts: partsOf(context, instance, ingredients) }
+  if (allocation.kind === 'unusable') {
+    const after = gather(context, instance)
+    const overlays = after.kind === 'missing' ? after.overlays : undefined
+    return { kind: 'blocked', finding: { kind: 'blocked', overlays } }
+  }
   const overlays = blockedBy(allocation, nodesIn(context, instance))
   return { kind: 'blocked', finding: { kind: 'blocked', overlays } }
 }

@@ -57,14 +57,14 @@ const ownersOf = ({ metadata, spec }: PersistentOverlay): OwnerReference[] =>
 const baseAnnotation = (base: PersistentOverlayStatus['base']): Record<string, string> =>
   base ? { [annotations.base]: JSON.stringify(base) } : {}
 
-export const claimOf = (overlay: PersistentOverlay, size: string) => ({
+export const claimOf = (overlay: PersistentOverlay, size: string, base = overlay.status.base) => ({
   apiVersion: 'v1',
   kind: 'PersistentVolumeClaim',
   metadata: {
     name: claimName(overlay.metadata.name),
     namespace: overlay.metadata.namespace,
     labels: { [labels.overlay]: overlay.metadata.name, [labels.managedBy]: managedByValue },
-    annotations: baseAnnotation(overlay.status.base),
+    annotations: baseAnnotation(base),
     ownerReferences: ownersOf(overlay),
   },
   spec: {
@@ -96,9 +96,10 @@ export const claimPatch = (
   claim: PersistentVolumeClaim,
   overlay: PersistentOverlay,
   size: string,
+  upon = overlay.status.base,
 ): Record<string, unknown> | undefined => {
   const owners = ownersOf(overlay)
-  const base = baseAnnotation(overlay.status.base)[annotations.base]
+  const base = baseAnnotation(upon)[annotations.base]
   // Until it has a volume its spec cannot be changed.
   const grows = claim.status?.phase === 'Bound' && parseQuantity(size) > requestedBytes(claim)
   const reowned = !sameOwners(claim.metadata.ownerReferences, owners)

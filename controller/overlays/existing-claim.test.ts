@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { KubeClient } from '../../kube/client.ts'
+import { systemClock } from '../../kube/clock.ts'
 import type { PersistentVolumeClaim } from '../../kube/resources.ts'
 import { genClaim, genOverlay } from '../../test/gen/objects.ts'
 import { observeExistingClaim } from './existing-claim.ts'
@@ -16,7 +17,8 @@ const observed = (there: PersistentVolumeClaim | undefined, of = overlay(), exis
     list: async () => [],
   }
   const allowedSources = { file: [], volume: [], existingClaim, ext3Base: [] }
-  return observeExistingClaim({ client, settings: { allowedSources } }, of)
+  const caches = { storageClasses: { get: () => undefined } }
+  return observeExistingClaim({ client, caches, clock: systemClock, settings: { allowedSources } }, of)
 }
 
 describe('a claim that was there before', () => {

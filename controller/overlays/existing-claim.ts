@@ -5,6 +5,7 @@ import { claims, type PersistentVolumeClaim } from '../../kube/resources.ts'
 import type { Settings } from '../settings.ts'
 import { claimNameOf, volumeModeProblem } from './claim.ts'
 import { type ClaimFinding, standing } from './observe-claim.ts'
+import type { Provisioning } from './provisioning.ts'
 
 /** Why the claim cannot hold the overlay as the spec has it, which cannot be changed. */
 const problemOf = (claim: PersistentVolumeClaim, { spec, status }: PersistentOverlay): ClaimFinding | undefined => {
@@ -21,7 +22,7 @@ const problemOf = (claim: PersistentVolumeClaim, { spec, status }: PersistentOve
   return { kind: 'unsuitable', reason: 'AccessModeMismatch', message }
 }
 
-interface ExistingClaimContext {
+interface ExistingClaimContext extends Provisioning {
   client: Pick<KubeClient, 'get' | 'list'>
   settings: Pick<Settings, 'allowedSources'>
 }
@@ -48,5 +49,5 @@ export const observeExistingClaim = async (
       message: `PersistentVolumeClaim ${name}, which storage.existingClaimName names, ${state}: make it there, or make an overlay with a claim of its own`,
     }
   }
-  return problemOf(claim, overlay) ?? standing(context, claim)
+  return problemOf(claim, overlay) ?? standing(context, claim, overlay)
 }

@@ -3,12 +3,13 @@ import {
   type PersistentOverlay,
   type PersistentOverlayStatus,
 } from '../../crds/persistent-overlay.ts'
-import { ApiError, hasReason, type KubeClient } from '../../kube/client.ts'
+import { ApiError, hasReason } from '../../kube/client.ts'
 import { annotations, claimName, labels } from '../../kube/names.ts'
 import type { ObjectKey } from '../../kube/resource.ts'
-import { claims, events, type PersistentVolumeClaim, storageClasses } from '../../kube/resources.ts'
+import { claims, type PersistentVolumeClaim } from '../../kube/resources.ts'
 import type { Context } from '../context.ts'
 import { claimOf, claimPatch, claimSize, isClaimOf, volumeModeProblem } from './claim.ts'
+import { type Provisioning, provisioningTrouble, waitsForConsumer } from './provisioning.ts'
 
 /** How the claim that holds an overlay's data stands. */
 export type ClaimFinding =
@@ -48,37 +49,11 @@ const find = async (
   return cached || overlay.status.claim === undefined ? cached : client.get(claims, key)
 }
 
-interface Reading {
-  client: Pick<KubeClient, 'get' | 'list'>
-}
-
-/** The provisioner's last words on a claim that it could not serve. */
-const provisioningTrouble = async (
-  { client }: Reading,
-  { metadata }: PersistentVolumeClaim,
-): Promise<string | undefined> => {
-  const about = await client.list(events, {
-    namespace: metadata.namespace,
-    fieldSelector: `involvedObject.uid=${metadata.uid},type=Warning`,
-  })
-  return about.toSorted((a, b) => (String(a.lastTimestamp) < String(b.lastTimestamp) ? -1 : 1)).at(-1)?.message
-}
-
-const waitsForConsumer = async ({ client }: Reading, claim: PersistentVolumeClaim): Promise<boolean> => {
-  const { storageClassName: name } = claim.spec ?? {}
-  const storageClass = name ? await client.get(storageClasses, { namespace: '', name }) : undefined
-  return storageClass?.volumeBindingMode === 'WaitForFirstConsumer'
-}
-
-/**
- * How a claim stands that is the overlay's.
- *
- * @param isNew nobody can have had trouble with it yet
- */
+/** How a claim stands that is the overlay's. */
 export const standing = async (
-  context: Reading,
+  context: Provisioning,
   claim: PersistentVolumeClaim,
-  isNew = false,
+  overlay: PersistentOverlay,
 ): Promise<ClaimFinding> => {
   if (claim.status?.phase === 'Bound') return { kind: 'bound', claim }
   if (claim.status?.phase === 'Lost') {
@@ -87,8 +62,8 @@ export const standing = async (
       message: `the volume of PersistentVolumeClaim ${claim.metadata.name} is gone: restore it, or delete the claim and this overlay to begin anew`,
     }
   }
-  const trouble = isNew ? undefined : await provisioningTrouble(context, claim)
-  if (trouble === undefined && (await waitsForConsumer(context, claim))) return { kind: 'waitsForConsumer', claim }
+  const trouble = await provisioningTrouble(context, claim, overlay)
+  if (trouble === undefined && waitsForConsumer(context, claim)) return { kind: 'waitsForConsumer', claim }
   return { kind: 'pending', claim, trouble }
 }
 
@@ -100,13 +75,20 @@ const ending = ({ metadata: { name, uid } }: PersistentVolumeClaim, { status }: 
         message: `PersistentVolumeClaim ${name} from before this overlay is being deleted: the overlay's own is made when that is gone`,
       }
 
-/** Makes the claim, readopts the one with our label, brings it to the size asked; touches no other. */
-export const ensureClaim = async (context: Context, overlay: PersistentOverlay): Promise<ClaimFinding> => {
+/**
+ * Makes the claim, readopts the one with our label, brings it to the size asked; touches no other.
+ *
+ * @param base what the claim is to remember as the image that the overlay was first written upon
+ */
+export const ensureClaim = async (
+  context: Context,
+  overlay: PersistentOverlay,
+  base = overlay.status.base,
+): Promise<ClaimFinding> => {
   const { client, caches, settings } = context
   const { name, namespace } = overlay.metadata
   const size = claimSize(overlay, settings.storageOverhead)
   let claim = await find(context, overlay)
-  let isNew = false
   if (!claim) {
     const known = overlay.status.claim
     if (known?.uid !== undefined) {
@@ -116,8 +98,7 @@ export const ensureClaim = async (context: Context, overlay: PersistentOverlay):
       }
     }
     try {
-      claim = await client.create(claims, claimOf(overlay, size), namespace)
-      isNew = true
+      claim = await client.create(claims, claimOf(overlay, size, base), namespace)
       caches.claims.note(claim)
     } catch (error) {
       claim = await client.get(claims, keyOfClaim(overlay))
@@ -134,7 +115,7 @@ export const ensureClaim = async (context: Context, overlay: PersistentOverlay):
   }
   const unsuitable = volumeModeProblem(claim, overlay.spec.storage)
   if (unsuitable !== undefined) return { kind: 'unsuitable', reason: 'VolumeModeMismatch', message: unsuitable }
-  const patch = claimPatch(claim, overlay, size)
+  const patch = claimPatch(claim, overlay, size, base)
   if (patch) {
     try {
       claim = (await client.mergePatch(claims, { namespace, name: claim.metadata.name }, patch)) ?? claim
@@ -144,7 +125,7 @@ export const ensureClaim = async (context: Context, overlay: PersistentOverlay):
     }
     caches.claims.note(claim)
   }
-  return standing(context, claim, isNew)
+  return standing(context, claim, overlay)
 }
 
 /** What the claim remembers of the image that the overlay was first written upon. */

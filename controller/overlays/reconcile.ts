@@ -1,16 +1,16 @@
 import type { Attachment, PersistentOverlay, PersistentOverlayStatus } from '../../crds/persistent-overlay.ts'
 import { parseKey } from '../../kube/resource.ts'
-import { instances, persistentOverlays, pods } from '../../kube/resources.ts'
-import { announce } from '../announce.ts'
+import { instances, pods } from '../../kube/resources.ts'
 import type { Context, Result } from '../context.ts'
-import { writeStatus } from '../write-status.ts'
 import { claimKeyOf, claimNameOf } from './claim.ts'
 import { rivalOf } from './contest.ts'
 import { observeExistingClaim } from './existing-claim.ts'
 import { isWanted, mayHold, rebuiltAttachments } from './holders.ts'
 import { type ClaimFinding, ensureClaim, rememberedBase } from './observe-claim.ts'
 import { endingHolders, overdueOf } from './overdue.ts'
-import { controllerStatus, statusAfter } from './status.ts'
+import { lookForTroubleMs } from './provisioning.ts'
+import { waitsForInstance } from './soon.ts'
+import { writeOverlay } from './write.ts'
 
 /** Whether a pod may still have it mounted, read live: a cache may not have seen the pod that was made a moment ago. */
 const isHeld = async (
@@ -48,17 +48,12 @@ const currentAttachments = async (context: Context, overlay: PersistentOverlay):
   ]
 }
 
-/** Nothing tells when a provisioner gives up or tries again. */
+/** Nothing tells when what stands in a claim's way has gone. */
 const lookAgainMs = 3_000
 /** Nothing tells of changes of a claim that is not ours, nor of nodes. */
 const lookAgainSeldomMs = 60_000
 
-/** A claim that waits for its first consumer, and has one, is being provisioned. */
-const isCalm = ({ kind }: ClaimFinding, attachments: readonly Attachment[]): boolean =>
-  kind === 'bound' ||
-  kind === 'notAllowed' ||
-  kind === 'unsuitable' ||
-  (kind === 'waitsForConsumer' && attachments.length === 0)
+const isCalm = ({ kind }: ClaimFinding): boolean => ['bound', 'notAllowed', 'unsuitable'].includes(kind)
 
 const requeue = (
   context: Context,
@@ -66,9 +61,13 @@ const requeue = (
   finding: ClaimFinding,
   attachments: readonly Attachment[],
 ): Result => {
-  if (!isCalm(finding, attachments)) return { requeueAfterMs: lookAgainMs }
-  const mayChangeUnseen =
-    overlay.spec.storage.existingClaimName !== undefined || endingHolders(context, overlay, attachments).length > 0
+  const isUnseen = overlay.spec.storage.existingClaimName !== undefined
+  const isIdle = finding.kind === 'waitsForConsumer' && attachments.length === 0
+  if (!isUnseen && (finding.kind === 'pending' || (finding.kind === 'waitsForConsumer' && !isIdle))) {
+    return { requeueAfterMs: lookForTroubleMs(context, finding.claim, overlay) }
+  }
+  if (!isCalm(finding) && !isIdle) return { requeueAfterMs: lookAgainMs }
+  const mayChangeUnseen = isUnseen || endingHolders(context, overlay, attachments).length > 0
   return mayChangeUnseen ? { requeueAfterMs: lookAgainSeldomMs } : {}
 }
 
@@ -94,18 +93,21 @@ const contested = ({ caches }: Context, overlay: PersistentOverlay): ClaimFindin
 
 /** The image that the overlay was first written upon. A claim that is not ours is anybody's to annotate. */
 const baseOf = ({ spec, status }: PersistentOverlay, finding: ClaimFinding): PersistentOverlayStatus['base'] => {
-  const claim = 'claim' in finding ? finding.claim : undefined
-  return status.base ?? (claim && spec.storage.existingClaimName === undefined ? rememberedBase(claim) : undefined)
+  if (status.base || spec.storage.existingClaimName !== undefined) return status.base
+  // Without a volume it has been written upon none.
+  return finding.kind === 'bound' ? rememberedBase(finding.claim) : undefined
 }
 
 /** The claim as the spec asks, and attachments only of those who may still have it mounted. */
 export const createOverlayReconciler =
   (context: Context) =>
   async (key: string): Promise<Result> => {
-    const { caches, client, clock, events, serially } = context
+    const { caches, serially } = context
     const objectKey = parseKey(key)
     const seen = caches.overlays.get(objectKey)
     if (!seen || seen.metadata.deletionTimestamp) return {}
+    const waitMs = waitsForInstance(seen, caches.instances.by('overlay', key), context.clock.now())
+    if (waitMs > 0) return { requeueAfterMs: waitMs }
     const observed = await observeClaim(context, seen)
     return serially([claimKeyOf(seen)], async () => {
       const overlay = caches.overlays.get(objectKey)
@@ -114,10 +116,8 @@ export const createOverlayReconciler =
       const attachments = await currentAttachments(context, overlay)
       const overdue = await overdueOf(context, overlay, attachments)
       const base = baseOf(overlay, finding)
-      const after = statusAfter(overlay, { finding, attachments, overdue, base, now: clock.now() })
-      const before = controllerStatus(overlay.status)
-      caches.overlays.note(await writeStatus(client, persistentOverlays, overlay, { before, after }))
-      announce(events, { kind: 'PersistentOverlay', metadata: overlay.metadata }, before.conditions, after.conditions)
+      const laterMs = await writeOverlay(context, overlay, { finding, attachments, overdue, base })
+      if (laterMs > 0) return { requeueAfterMs: laterMs }
       return requeue(context, overlay, finding, attachments)
     })
   }

@@ -1,0 +1,63 @@
+import type { PersistentOverlay } from '../../crds/persistent-overlay.ts'
+import type { KubeClient } from '../../kube/client.ts'
+import type { Clock } from '../../kube/clock.ts'
+import type { Reflector } from '../../kube/reflector.ts'
+import { events, type PersistentVolumeClaim, type StorageClass } from '../../kube/resources.ts'
+
+/** What is needed to tell how a claim without a volume stands. */
+export interface Provisioning {
+  client: Pick<KubeClient, 'list'>
+  caches: { storageClasses: Pick<Reflector<StorageClass>, 'get'> }
+  clock: Pick<Clock, 'now'>
+}
+
+/** A provisioner that needs no longer has nothing to say. */
+const patienceMs = 10_000
+const seldomMs = 60_000
+
+/** Whether a volume is made for the claim only when a pod asks for it. */
+export const waitsForConsumer = (
+  { caches }: Pick<Provisioning, 'caches'>,
+  { spec: { storageClassName: name } = {} }: PersistentVolumeClaim,
+): boolean => {
+  const storageClass = name ? caches.storageClasses.get({ namespace: '', name }) : undefined
+  return storageClass?.volumeBindingMode === 'WaitForFirstConsumer'
+}
+
+/** Since when somebody has waited for the claim's volume, in ms; 0 when nobody does yet. */
+const waitedMs = (
+  context: Pick<Provisioning, 'caches' | 'clock'>,
+  claim: PersistentVolumeClaim,
+  { status: { attachments = [] } }: PersistentOverlay,
+): number => {
+  const since = waitsForConsumer(context, claim)
+    ? attachments.map(({ attachTime }) => attachTime)
+    : [claim.metadata.creationTimestamp ?? '']
+  const ages = since.map((time) => context.clock.now().getTime() - Date.parse(time))
+  return Math.max(0, ...ages)
+}
+
+/**
+ * The provisioner's last words on a claim that it could not serve, when it has
+ * had time for some: to look for them, the API server reads all Events of the namespace.
+ */
+export const provisioningTrouble = async (
+  context: Provisioning,
+  claim: PersistentVolumeClaim,
+  overlay: PersistentOverlay,
+): Promise<string | undefined> => {
+  if (waitedMs(context, claim, overlay) < patienceMs) return undefined
+  const { namespace, uid } = claim.metadata
+  const about = await context.client.list(events, {
+    namespace,
+    fieldSelector: `involvedObject.uid=${uid},type=Warning`,
+  })
+  return about.toSorted((a, b) => (String(a.lastTimestamp) < String(b.lastTimestamp) ? -1 : 1)).at(-1)?.message
+}
+
+/** When to look for such words again, for nothing tells of them: the longer it takes, the later. */
+export const lookForTroubleMs = (
+  context: Pick<Provisioning, 'caches' | 'clock'>,
+  claim: PersistentVolumeClaim,
+  overlay: PersistentOverlay,
+): number => Math.min(Math.max(waitedMs(context, claim, overlay), patienceMs), seldomMs)
