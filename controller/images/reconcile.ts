@@ -13,6 +13,7 @@ import type { PrefetchFinding } from './prefetch.ts'
 import { createRefreshSchedule, isFailure } from './refresh.ts'
 import { find, refusalOf } from './resolve.ts'
 import { statusAfter } from './status.ts'
+import { createUntold } from './untold.ts'
 
 /** Nothing tells when a thing of another's goes. */
 const lookAgainMs = 60_000
@@ -41,11 +42,15 @@ export const createImageReconciler = (context: Context): ((key: string) => Promi
     refusalOf: (image) => refusalOf(context, image),
     attempts: createAttempts(clock),
     schedule: createRefreshSchedule(clock),
+    untold: createUntold(),
     refreshing: createGate(refreshesAtOnce),
   }
   return async (key) => {
     const image = caches.images.get(parseKey(key))
-    if (!image) looking.schedule.forget(key)
+    if (!image) {
+      looking.schedule.forget(key)
+      looking.untold.forget(key)
+    }
     if (!image || image.metadata.deletionTimestamp) return {}
     const { finding, refresh, requeueAfterMs } = await look(looking, image)
     if (!finding) return requeue(requeueAfterMs, { kind: 'none' })
@@ -53,6 +58,7 @@ export const createImageReconciler = (context: Context): ((key: string) => Promi
     const before = image.status
     const after = statusAfter(image, { finding, refresh, prefetch }, clock.now())
     caches.images.note(await writeStatus(client, containerImages, image, { before, after }))
+    looking.untold.forget(key)
     announce(events, { kind: 'ContainerImage', metadata: image.metadata }, before.conditions, after.conditions)
     announceFailure(context, image, after)
     return requeue(requeueAfterMs, prefetch)
