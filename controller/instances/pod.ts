@@ -1,11 +1,9 @@
-import { createHash } from 'node:crypto'
 import type { V1Affinity, V1Container, V1EnvVar, V1Pod, V1PodSpec, V1SecurityContext } from '@kubernetes/client-node'
 import type { ImageConfig } from '../../crds/common.ts'
 import type { Instance, InstanceSpec } from '../../crds/instance.ts'
 import type { OverlayBase } from '../../crds/persistent-overlay.ts'
 import {
   annotations,
-  apiVersion,
   containers,
   idleCommand,
   labels,
@@ -13,6 +11,8 @@ import {
   releaseFinalizer,
   runtimeClassName,
 } from '../../kube/names.ts'
+import { ownerReferenceTo } from '../child.ts'
+import { shortHash } from '../short-hash.ts'
 import { prepareContainer } from '../unprivileged.ts'
 import type { PullSecret } from './base.ts'
 import { reportAtChanges } from './lifecycle/idle.ts'
@@ -160,7 +160,7 @@ const ourSpec = (parts: PodParts): V1PodSpec => {
 export const templateHash = (parts: PodParts): string => {
   const { affinity: _, ...spec } = ourSpec({ ...parts, prepare: false, placeholderImage: '' })
   const whole = { spec: applyTemplate(spec, parts.instance.spec.podTemplate), image: parts.chosen.digest }
-  return createHash('sha256').update(JSON.stringify(whole)).digest('hex').slice(0, 16)
+  return shortHash(whole)
 }
 
 /** The instance's pod: named as it is, so one name fences one pod. */
@@ -187,16 +187,7 @@ export const podOf = (parts: PodParts): V1Pod => {
         ...(stopSignal === undefined || idles(spec) ? {} : { [annotations.stopSignal]: stopSignal }),
       },
       finalizers: [releaseFinalizer],
-      ownerReferences: [
-        {
-          apiVersion,
-          kind: 'Instance',
-          name: metadata.name,
-          uid: metadata.uid,
-          controller: true,
-          blockOwnerDeletion: false,
-        },
-      ],
+      ownerReferences: [ownerReferenceTo('Instance', parts.instance)],
     },
     spec: applyTemplate(ourSpec(parts), template),
   }
