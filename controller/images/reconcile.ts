@@ -6,6 +6,7 @@ import { containerImages } from '../../kube/resources.ts'
 import { announce } from '../announce.ts'
 import { conditionOf } from '../conditions.ts'
 import type { Context, Result } from '../context.ts'
+import { soonest } from '../soonest.ts'
 import { writeStatus } from '../write-status.ts'
 import { ensurePrefetch } from './ensure-prefetch.ts'
 import { createGate, type Looking, look } from './look.ts'
@@ -21,10 +22,7 @@ const lookAgainMs = 60_000
 /** Images that are looked up again, of the four that are worked on at a time. */
 const refreshesAtOnce = 2
 
-const requeue = (requeueAfterMs: number | undefined, { kind }: PrefetchFinding): Result => {
-  const times = [requeueAfterMs, kind === 'refused' ? lookAgainMs : undefined].filter((time) => time !== undefined)
-  return times.length > 0 ? { requeueAfterMs: Math.min(...times) } : {}
-}
+const lookAgainAfter = ({ kind }: PrefetchFinding): number | undefined => (kind === 'refused' ? lookAgainMs : undefined)
 
 /** A refresh that fails leaves the image Ready: it has an Event of its own. */
 const announceFailure = ({ events }: Context, { metadata, status }: ContainerImage, after: ContainerImageStatus) => {
@@ -53,7 +51,7 @@ export const createImageReconciler = (context: Context): ((key: string) => Promi
     }
     if (!image || image.metadata.deletionTimestamp) return {}
     const { finding, refresh, requeueAfterMs } = await look(looking, image)
-    if (!finding) return requeue(requeueAfterMs, { kind: 'none' })
+    if (!finding) return soonest(requeueAfterMs)
     const prefetch = await ensurePrefetch(context, image, finding)
     const before = image.status
     const after = statusAfter(image, { finding, refresh, prefetch }, clock.now())
@@ -61,6 +59,6 @@ export const createImageReconciler = (context: Context): ((key: string) => Promi
     looking.untold.forget(key)
     announce(events, { kind: 'ContainerImage', metadata: image.metadata }, before.conditions, after.conditions)
     announceFailure(context, image, after)
-    return requeue(requeueAfterMs, prefetch)
+    return soonest(requeueAfterMs, lookAgainAfter(prefetch))
   }
 }
