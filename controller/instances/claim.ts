@@ -81,7 +81,7 @@ export const obstacleOf = (
 }
 
 /**
- * Claims all overlays of the instance or none (DESIGN §4, step 2). The first
+ * Claims all overlays of the instance or none, so that no two wait for each other. The first
  * writer's image becomes the overlay's base.
  *
  * @throws ApiError with reason Conflict when an overlay changed in between; what was claimed is given back
