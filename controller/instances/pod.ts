@@ -12,12 +12,12 @@ import {
   runtimeClassName,
 } from '../../kube/names.ts'
 import { ownerReferenceTo } from '../child.ts'
-import { shortHash } from '../short-hash.ts'
 import { prepareContainer } from '../unprivileged.ts'
 import type { PullSecret } from './base.ts'
 import { reportAtChanges } from './lifecycle/idle.ts'
 import { type ClaimedOverlay, ourMounts, ourVolumes, type VolumeParts } from './pod-volumes.ts'
 import { applyTemplate } from './template.ts'
+import { templateHash } from './template-hash.ts'
 
 export interface PodParts {
   instance: Instance
@@ -154,13 +154,6 @@ const ourSpec = (parts: PodParts): V1PodSpec => {
     containers: [mainContainer(parts)],
     volumes: [...ourVolumes(volumePartsOf(parts)), ...(spec.volumes ?? [])],
   }
-}
-
-/** Hash of what the user can change in the pod: not whether it needs `prepare`, where it runs, or the operator's own image. */
-export const templateHash = (parts: PodParts): string => {
-  const { affinity: _, ...spec } = ourSpec({ ...parts, prepare: false, placeholderImage: '' })
-  const whole = { spec: applyTemplate(spec, parts.instance.spec.podTemplate), image: parts.chosen.digest }
-  return shortHash(whole)
 }
 
 /** The instance's pod: named as it is, so one name fences one pod. */
