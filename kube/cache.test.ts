@@ -95,4 +95,13 @@ describe('a cache', () => {
     expect(cache.completeTo()).toBe(50)
     expect(names(cache.by('color', 'red'))).toEqual(['a'])
   })
+
+  test('of restored data that cannot be read nothing is known: what was there before would hide its next state', () => {
+    const cache = createCache<Widget>()
+    const before = widget('a', 90, 'blue')
+    cache.replace([before], 100, none)
+    expect(cache.replace([], 50, new Set(['ns/a']))).toEqual([{ type: 'deleted', object: before }])
+    const readable = widget('a', 51, 'red')
+    expect(cache.put(readable)).toEqual([{ type: 'added', object: readable }])
+  })
 })

@@ -23,7 +23,8 @@ export interface Cache<T> {
    * not newer is deleted. When versions have gone back, as after a restore of
    * the cluster's data, the list replaces all.
    *
-   * @param keep keys that are in the list although their object could not be read
+   * @param keep keys that are in the list although their object could not be read: what was read of them before stays.
+   *   Not when versions have gone back: it tells of what has never been, and newer than all that comes, would hide it
    */
   replace(objects: readonly T[], resourceVersion: number, keep: ReadonlySet<string>): Change<T>[]
   /** Up to here the cache knows all there was; 0 before the first list. */
@@ -98,8 +99,8 @@ export const createCache = <T extends KubeObject>(indexes: Indexes<T> = {}): Cac
       const present = new Set(listed.map(keyOf))
       const changes: Change<T>[] = []
       for (const [key, old] of objects) {
-        const isNewer = !wentBack && versionOf(old) > resourceVersion
-        if (!present.has(key) && !keep.has(key) && !isNewer) changes.push(drop(key, old))
+        const stays = !wentBack && (keep.has(key) || versionOf(old) > resourceVersion)
+        if (!present.has(key) && !stays) changes.push(drop(key, old))
       }
       for (const object of listed) {
         const old = wentBack ? objects.get(keyOf(object)) : undefined

@@ -10,7 +10,7 @@ export const apiVersion = `${group}/${version}`
 
 export const runtimeClassName = 'lamina'
 
-/** The finalizer that keeps an instance's pod until the node has proved its overlays free (DESIGN §4). */
+/** The finalizer that keeps an instance's pod until the node has proved its overlays free (docs/decisions/0003-lost-nodes.md: or another has). */
 export const releaseFinalizer = `${group}/release`
 
 export const labels = {

@@ -34,6 +34,7 @@ export const nodeReasons = {
   OverlayDamaged: 'hopeless',
   OverlayGone: 'retry',
   OverlayInUse: 'retry',
+  OverlayIncomplete: 'retry',
   OverlayMissing: 'retry',
   OverlayNoSpace: 'retry',
   OverlayNotBlank: 'hopeless',

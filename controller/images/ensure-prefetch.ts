@@ -4,9 +4,10 @@ import { prefetchName } from '../../kube/names.ts'
 import type { Reflector } from '../../kube/reflector.ts'
 import { keyOf } from '../../kube/resource.ts'
 import { type DaemonSet, daemonSets, type Pod } from '../../kube/resources.ts'
+import { isChildOf } from '../child.ts'
 import type { Settings } from '../settings.ts'
 import { fieldManager } from '../write-status.ts'
-import { isAsDesired, isOwnedBy, type PrefetchFinding, prefetchOf } from './prefetch.ts'
+import { isAsDesired, type PrefetchFinding, prefetchOf } from './prefetch.ts'
 import type { Finding, Resolved } from './resolve.ts'
 
 interface PrefetchContext {
@@ -31,7 +32,7 @@ const observe = async (
 const remove = async ({ client, caches }: PrefetchContext, image: ContainerImage): Promise<void> => {
   const { namespace, name } = image.metadata
   const existing = caches.daemonSets.get({ namespace, name: prefetchName(name) })
-  if (!existing || !isOwnedBy(existing, image)) return
+  if (!existing || !isChildOf(existing, image)) return
   await client.delete(daemonSets, existing.metadata, { uid: existing.metadata.uid })
 }
 
@@ -74,7 +75,7 @@ export const ensurePrefetch = async (
     return image.spec.prefetch ? { kind: 'waiting', daemonSet: undefined, pods: [] } : { kind: 'none' }
   }
   const existing = await observe(context, image)
-  if (existing && !isOwnedBy(existing, image)) {
+  if (existing && !isChildOf(existing, image)) {
     const message = `DaemonSet ${existing.metadata.name} is there and is not of this image: delete it`
     return { kind: 'refused', reason: 'PrefetchNameTaken', message }
   }

@@ -4,6 +4,7 @@ import { conditionOf } from '../conditions.ts'
 import { isRequested, type Refresh, type RefreshSchedule } from './refresh.ts'
 import type { Finding } from './resolve.ts'
 import { sourceHashOf } from './source-hash.ts'
+import type { Untold } from './untold.ts'
 
 /** Quick for a slip of the pen, kind to a registry. */
 const retryPace = { firstMs: 2_000, longestMs: 30_000 }
@@ -45,6 +46,7 @@ export interface Looking {
   refusalOf(image: ContainerImage): Finding | undefined
   attempts: Attempts
   schedule: RefreshSchedule
+  untold: Untold
   /** A registry that does not answer may not take the places of images that nobody has looked up yet. */
   refreshing: Gate
 }
@@ -112,12 +114,16 @@ const lookAgain = async (
 
 /** What the source stands for, looked up once, and again when it is time or somebody asks. */
 export const look = async (looking: Looking, image: ContainerImage): Promise<Looked> => {
-  const { schedule } = looking
+  const { schedule, untold } = looking
   const refused = looking.refusalOf(image)
   if (refused) return { finding: refused, refresh: notDue }
+  const before = untold.of(image)
+  if (before) return before
   const known = settled(image)
   const looked = await (known ? lookAgain(looking, image, known) : resolve(looking, image))
   if (looked.refresh.kind === 'notDue') return looked
   // An unchanged image brings no event that would call for another pass.
-  return { requeueAfterMs: schedule.note(image), ...looked }
+  const whole = { requeueAfterMs: schedule.note(image), ...looked }
+  untold.note(image, whole)
+  return whole
 }

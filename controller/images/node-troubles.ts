@@ -1,4 +1,5 @@
 import { annotations, preparedCondition } from '../../kube/names.ts'
+import { podCondition } from '../../kube/pod-condition.ts'
 import type { DaemonSet, Pod } from '../../kube/resources.ts'
 
 /** What keeps nodes from an image that they are to fetch, as their agents tell it in the conditions of the pods. */
@@ -21,13 +22,11 @@ const currentPods = (pods: readonly Pod[], { metadata: { uid }, spec }: DaemonSe
   )
 }
 
-const conditionOf = ({ status }: Pod, type: string) => status?.conditions?.find((condition) => condition.type === type)
-
-const isTroubled = (pod: Pod): boolean => conditionOf(pod, preparedCondition)?.status === 'False'
+const isTroubled = (pod: Pod): boolean => podCondition(pod, preparedCondition)?.status === 'False'
 
 /** Pods that count as ready, though their image had to leave the cache again. */
 export const countTroubledReady = (pods: readonly Pod[], daemonSet: DaemonSet): number =>
-  currentPods(pods, daemonSet).filter((pod) => isTroubled(pod) && conditionOf(pod, 'Ready')?.status === 'True').length
+  currentPods(pods, daemonSet).filter((pod) => isTroubled(pod) && podCondition(pod, 'Ready')?.status === 'True').length
 
 /** By reason, that of most nodes first. */
 export const troublesOf = (pods: readonly Pod[], daemonSet: DaemonSet): NodeTrouble[] => {
@@ -37,7 +36,7 @@ export const troublesOf = (pods: readonly Pod[], daemonSet: DaemonSet): NodeTrou
     .filter(isTroubled)
     .toSorted((a, b) => (nodeOf(a) < nodeOf(b) ? -1 : 1))
   for (const pod of troubled) {
-    const { reason = 'Unknown', message = '' } = conditionOf(pod, preparedCondition) ?? {}
+    const { reason = 'Unknown', message = '' } = podCondition(pod, preparedCondition) ?? {}
     const known = troubles.get(reason)
     if (known) known.nodes.push(nodeOf(pod))
     else troubles.set(reason, { reason, message, nodes: [nodeOf(pod)] })

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { daemonSets, pods } from '../../kube/resources.ts'
 import { genImage, genResolved } from '../../test/gen/objects.ts'
-import { countsOf, isAsDesired, isOwnedBy, prefetchedVerdict, prefetchOf } from './prefetch.ts'
+import { isChildOf } from '../child.ts'
+import { countsOf, isAsDesired, prefetchedVerdict, prefetchOf } from './prefetch.ts'
 
 const spec = {
   source: { registry: { image: 'x', pullSecrets: [{ name: 'registry' }] } },
@@ -24,8 +25,8 @@ describe('the DaemonSet of a prefetch', () => {
       labels: { 'lamina.dev/prefetch': 'tools' },
       ownerReferences: [{ kind: 'ContainerImage', name: 'tools', uid: 'uid-tools', controller: true }],
     })
-    expect(isOwnedBy(stored(), image)).toBe(true)
-    expect(isOwnedBy(stored(), genImage('tools', { metadata: { uid: 'uid-new' } }))).toBe(false)
+    expect(isChildOf(stored(), image)).toBe(true)
+    expect(isChildOf(stored(), genImage('tools', { metadata: { uid: 'uid-new' } }))).toBe(false)
   })
 
   test('has pods on the nodes asked, of the platform, where the handler works', () => {

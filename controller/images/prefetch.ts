@@ -1,9 +1,7 @@
-import { createHash } from 'node:crypto'
 import type { V1DaemonSet } from '@kubernetes/client-node'
 import { type ContainerImage, type ContainerImageStatus, pullSecretsOf } from '../../crds/container-image.ts'
 import {
   annotations,
-  apiVersion,
   holdContainer,
   labels,
   managedByValue,
@@ -13,6 +11,7 @@ import {
   runtimeClassName,
 } from '../../kube/names.ts'
 import type { DaemonSet, Pod } from '../../kube/resources.ts'
+import { childOf, markOf } from '../child.ts'
 import { type ConditionVerdict, verdict } from '../conditions.ts'
 import type { PullSecret } from '../instances/base.ts'
 import { pullSecretMounts, pullSecretVolumes } from '../instances/pod-volumes.ts'
@@ -63,7 +62,7 @@ const podTemplate = (image: ContainerImage, { reference, platform }: Resolved, o
  * pod that is labelled with the image's name, and `prepare` waits for it.
  */
 export const prefetchOf = (image: ContainerImage, resolved: Resolved, operatorImage: string) => {
-  const { name, namespace, uid } = image.metadata
+  const { name } = image.metadata
   const selector = { [labels.prefetch]: name }
   const spec = {
     selector: { matchLabels: selector },
@@ -71,21 +70,9 @@ export const prefetchOf = (image: ContainerImage, resolved: Resolved, operatorIm
     updateStrategy: { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: '100%' } },
     template: podTemplate(image, resolved, operatorImage),
   }
-  const hash = createHash('sha256').update(JSON.stringify(spec)).digest('hex').slice(0, 16)
-  return {
-    metadata: {
-      name: prefetchName(name),
-      namespace,
-      labels: { ...selector, [labels.managedBy]: managedByValue },
-      annotations: { [annotations.templateHash]: hash },
-      ownerReferences: [{ apiVersion, kind: 'ContainerImage', name, uid, controller: true, blockOwnerDeletion: false }],
-    },
-    spec,
-  } satisfies V1DaemonSet
+  const child = { name: prefetchName(name), labels: selector }
+  return childOf({ kind: 'ContainerImage', owner: image }, child, spec) satisfies V1DaemonSet
 }
-
-export const isOwnedBy = ({ metadata }: DaemonSet, image: ContainerImage): boolean =>
-  metadata.ownerReferences.some(({ uid, controller }) => controller === true && uid === image.metadata.uid)
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null
 
@@ -100,11 +87,9 @@ const isWithin = (part: unknown, whole: unknown): boolean => {
  * Whether the DaemonSet is what would be made now: by our own mark, so that what
  * others have changed in it stays; or by what it is, where they took the mark off.
  */
-export const isAsDesired = ({ metadata, spec }: DaemonSet, desired: ReturnType<typeof prefetchOf>): boolean => {
-  const mark = metadata.annotations[annotations.templateHash]
-  return mark === undefined
-    ? isWithin(desired.spec, spec)
-    : mark === desired.metadata.annotations[annotations.templateHash]
+export const isAsDesired = (daemonSet: DaemonSet, desired: ReturnType<typeof prefetchOf>): boolean => {
+  const mark = markOf(daemonSet)
+  return mark === undefined ? isWithin(desired.spec, daemonSet.spec) : mark === markOf(desired)
 }
 
 /** How far it is; nothing while the DaemonSet's controller has not looked at the newest template. */

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { ContainerImage } from '../../crds/container-image.ts'
 import { createAttempts } from '../../kube/attempts.ts'
+import { keyOf } from '../../kube/resource.ts'
 import { createManualClock } from '../../kube/testing/manual-clock.ts'
 import { digestOf, genImage, genResolved } from '../../test/gen/objects.ts'
 import { conditionOf } from '../conditions.ts'
@@ -9,6 +10,7 @@ import { createRefreshSchedule, isMovable, nextTurn } from './refresh.ts'
 import type { Finding } from './resolve.ts'
 import { sourceHashOf } from './source-hash.ts'
 import { statusAfter } from './status.ts'
+import { createUntold } from './untold.ts'
 
 const hour = 3_600_000
 const tag = { registry: { image: 'registry.example/debian:12' } }
@@ -30,6 +32,7 @@ const kept = (spec: object = everyHour, { places = 2, uid = 'uid-debian' } = {})
     status: { observedGeneration: 1, resolved: { ...genResolved(), sourceHash: sourceHashOf(image.spec) } },
   })
   let answer = found('a')
+  let isWritable = true
   const looking = {
     find: async ({ spec: asked }: ContainerImage): Promise<Finding> => {
       looks.push(clock.now().getTime())
@@ -39,12 +42,15 @@ const kept = (spec: object = everyHour, { places = 2, uid = 'uid-debian' } = {})
     refusalOf: () => undefined,
     attempts: createAttempts(clock),
     schedule: createRefreshSchedule(clock),
+    untold: createUntold(),
     refreshing: createGate(places),
   }
   const pass = async (): Promise<number | undefined> => {
     const { finding, refresh, requeueAfterMs } = await look(looking, image)
     if (!finding) return requeueAfterMs
     const status = statusAfter(image, { finding, refresh, prefetch: { kind: 'none' } }, clock.now())
+    if (!isWritable) return 0
+    looking.untold.forget(keyOf(image))
     const isNews = JSON.stringify(status) !== JSON.stringify(image.status)
     image = { ...image, status }
     // A write comes back as an event.
@@ -57,6 +63,12 @@ const kept = (spec: object = everyHour, { places = 2, uid = 'uid-debian' } = {})
     pass,
     says: (finding: Finding): void => {
       answer = finding
+    },
+    refuseWrites: (are: boolean): void => {
+      isWritable = !are
+    },
+    edit: (to: object): void => {
+      image = genImage('debian', { spec: to, metadata: { uid, generation: 2 }, status: image.status })
     },
     annotate: (token: string): void => {
       image = { ...image, metadata: { ...image.metadata, annotations: { 'lamina.dev/refresh-requested': token } } }
@@ -150,6 +162,58 @@ describe('a registry that does not answer', () => {
   })
 })
 
+describe('what was found while the status could not be written', () => {
+  const lost = async (answer: Finding) => {
+    const image = kept()
+    await image.run(0)
+    await image.clock.advance(hour)
+    image.says(answer)
+    image.refuseWrites(true)
+    await image.pass()
+    image.refuseWrites(false)
+    return image
+  }
+
+  test.each<[string, Finding, object]>([
+    ['a digest', found('b'), { status: 'True', reason: 'LookedUp' }],
+    ['that it failed', down, { status: 'False', reason: 'RegistryUnreachable' }],
+  ])('is told by the next pass, without another request: %s', async (_, answer, expected) => {
+    const { pass, looks, refreshed, status } = await lost(answer)
+    await pass()
+    expect(looks).toHaveLength(1)
+    expect(refreshed()).toMatchObject(expected)
+    expect(status().resolved?.digest).toBe(digestOf(answer.kind === 'resolved' ? 'b' : 'a'))
+  })
+
+  test('is told once: the next turn asks again', async () => {
+    const { pass, run, says, looks, status } = await lost(found('b'))
+    await pass()
+    says(found('c'))
+    await run(hour)
+    expect(looks).toHaveLength(2)
+    expect(status().resolved?.digest).toBe(digestOf('c'))
+  })
+
+  test('says nothing of another source, nor does it answer a later request', async () => {
+    const edited = await lost(found('b'))
+    edited.edit({ ...everyHour, source: { registry: { image: 'registry.example/debian:13' } } })
+    await edited.pass()
+    expect(edited.looks).toHaveLength(2)
+    const asked = await lost(found('b'))
+    asked.annotate('now')
+    await asked.pass()
+    expect(asked.looks).toHaveLength(2)
+  })
+
+  test('stays of use when something else of the spec has changed, which is why the write failed', async () => {
+    const { edit, pass, looks, status } = await lost(found('b'))
+    edit({ ...everyHour, prefetch: {} })
+    await pass()
+    expect(looks).toHaveLength(1)
+    expect(status().resolved?.digest).toBe(digestOf('b'))
+  })
+})
+
 describe('a request', () => {
   test('has it looked up at once, once for each token, which status repeats', async () => {
     const { pass, annotate, looks, status } = kept({ source: tag })
@@ -180,6 +244,7 @@ describe('a request', () => {
     const image = genImage('other', { status: {} })
     const failing = { ...looking, find: async () => down }
     await look(failing, image)
+    looking.untold.forget(keyOf(image))
     expect(await look(failing, image)).toMatchObject({ finding: undefined })
     const metadata = { ...image.metadata, annotations: { 'lamina.dev/refresh-requested': 'now' } }
     expect(await look(looking, { ...image, metadata })).toMatchObject({ finding: { kind: 'resolved' } })

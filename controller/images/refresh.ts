@@ -43,7 +43,8 @@ const failureOf = ({ status }: ContainerImage): Condition | undefined => {
 
 const longestToken = 256
 
-const requestOf = ({ metadata }: ContainerImage): string | undefined =>
+/** The token of a request for a look. */
+export const requestOf = ({ metadata }: ContainerImage): string | undefined =>
   metadata.annotations[annotations.refreshRequested]?.slice(0, longestToken)
 
 /** Whether somebody has asked for a look since the last one that was asked for. */

@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto'
 import type { ContainerImage } from '../../crds/container-image.ts'
 import { formatFileReference } from '../../kube/image-source.ts'
+import { shortHash } from '../short-hash.ts'
 
 type Spec = ContainerImage['spec']
 
@@ -21,8 +21,4 @@ const identityOf = ({ source: { registry, file, volume }, platform }: Spec) => (
 })
 
 /** The same as long as the spec names the same image, whatever else changes in it. */
-export const sourceHashOf = (spec: Spec): string =>
-  createHash('sha256')
-    .update(JSON.stringify(identityOf(spec)))
-    .digest('hex')
-    .slice(0, 16)
+export const sourceHashOf = (spec: Spec): string => shortHash(identityOf(spec))

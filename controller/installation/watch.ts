@@ -1,5 +1,5 @@
 import type { KubeClient } from '../../kube/client.ts'
-import { type Clock, systemClock, timestamp } from '../../kube/clock.ts'
+import { type Clock, pause, systemClock, timestamp } from '../../kube/clock.ts'
 import type { EventRecorder, EventSubject } from '../../kube/events.ts'
 import type { Logger } from '../../kube/log.ts'
 import type { Metrics } from '../../kube/metrics.ts'
@@ -10,7 +10,7 @@ import { changedCondition, deployments, type Finding, findingOf, guardedConditio
 import { admissionPolicies, admissionPolicyBindings, missingGuards } from './guards.ts'
 
 export interface InstallationOptions {
-  client: KubeClient
+  client: Pick<KubeClient, 'get' | 'apply' | 'listPage' | 'watch'>
   events: EventRecorder
   log: Logger
   metrics: Metrics
@@ -22,8 +22,11 @@ export interface InstallationOptions {
   guards: readonly string[]
 }
 
-/** A first list that is not in by then is refused, as a rule. */
-const patienceMs = 30_000
+/** How often it is looked at whether the policies can be read still: of that no watch tells. A first list that is not in by then is refused, as a rule. */
+const checkMs = 30_000
+
+/** The API server sends a bookmark about every minute, and a watch that is silent for three is begun anew: what has no word by then is refused. */
+const staleMs = 300_000
 
 const fieldManager = 'lamina-controller-installation'
 const labelSelector = 'app.kubernetes.io/name=lamina'
@@ -41,7 +44,9 @@ export const createInstallationWatch = (options: InstallationOptions): ((signal:
     'Admission policies of the chart that are not in force, or cannot be seen to be',
   )
 
-  const isRead = (): boolean => policies.lastSync() > 0 && bindings.lastSync() > 0
+  const isRead = (): boolean =>
+    [policies, bindings].every(({ lastSync }) => clock.now().getTime() - lastSync() < staleMs)
+  let shown: boolean | undefined
 
   const tell = (about: EventSubject, { status, reason, message }: Finding): void => {
     const isGood = status === 'True'
@@ -50,8 +55,10 @@ export const createInstallationWatch = (options: InstallationOptions): ((signal:
   }
 
   const show = async (): Promise<void> => {
-    const missing = isRead() ? missingGuards(guards, policies.list(), bindings.list()) : undefined
+    const canBeRead = isRead()
+    const missing = canBeRead ? missingGuards(guards, policies.list(), bindings.list()) : undefined
     gauge.set(missing?.length ?? guards.length)
+    shown = canBeRead
     const object = await client.get(deployments, key)
     if (!object) return
     const finding = findingOf(missing, guards.length)
@@ -69,19 +76,26 @@ export const createInstallationWatch = (options: InstallationOptions): ((signal:
     process: show,
     log,
     metrics,
+    clock,
     maxBackoffMs: 60_000,
   })
   /** Before both lists are in, everything would seem to be missing. */
   const look = (): void => {
     if (isRead()) queue.add(formatKey(key))
   }
-  const shared = { client, log, metrics, labelSelector, onChange: look }
+  const shared = { client, log, metrics, clock, labelSelector, onChange: look }
   const policies = createReflector({ ...shared, resource: admissionPolicies })
   const bindings = createReflector({ ...shared, resource: admissionPolicyBindings })
 
+  const checkReading = async (signal: AbortSignal): Promise<void> => {
+    while (!signal.aborted) {
+      await pause(clock, checkMs, signal)
+      if (isRead() !== shown) queue.add(formatKey(key))
+    }
+  }
+
   return async (signal) => {
     for (const { synced } of [policies, bindings]) void synced.then(look)
-    queue.addAfter(formatKey(key), patienceMs)
-    await Promise.all([policies.run(signal), bindings.run(signal), queue.run(signal)])
+    await Promise.all([policies.run(signal), bindings.run(signal), checkReading(signal), queue.run(signal)])
   }
 }

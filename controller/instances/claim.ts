@@ -98,9 +98,9 @@ const firstClaims = async (
 }
 
 /**
- * Claims all overlays of the instance or none (docs/overlays.md). The first
- * writer's image becomes the overlay's base. An overlay that nobody has looked
- * at yet gets its volume claim with that, and one status write for both.
+ * Claims all overlays of the instance or none, so that no two wait for each other. The first
+ * writer's image becomes the overlay's base. An overlay that nobody has looked at yet gets its
+ * volume claim with that, and one status write for both.
  *
  * @returns `unusable` when such a claim could not be made: the overlay's status says why
  * @throws ApiError with reason Conflict when an overlay changed in between; what was claimed is given back

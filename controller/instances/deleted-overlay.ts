@@ -33,7 +33,7 @@ const fateOf = ({ caches }: Lookups, overlay: string, namespace: string, claimNa
     : `PersistentVolumeClaim ${claimName} with the data goes when the pod ends: copy out what you need before that`
 }
 
-/** An overlay that was deleted under a pod, which keeps its mount. No finalizer holds overlays (DESIGN §2): so it is told. */
+/** An overlay that was deleted under a pod, which keeps its mount. No finalizer holds overlays, which a controller that is down could not take off: so it is told. */
 export const deletedOverlayOf = (context: Lookups, { status }: Instance, pod: Pod): Trouble | undefined => {
   const { namespace } = pod.metadata
   for (const [index, { name }] of (status.overlays ?? []).entries()) {

@@ -2,6 +2,7 @@ import type { V1ContainerState, V1ContainerStatus } from '@kubernetes/client-nod
 import type { Instance, InstanceStatus } from '../../crds/instance.ts'
 import { containers, preparedCondition } from '../../kube/names.ts'
 import { instanceOwnerOf } from '../../kube/owner.ts'
+import { podCondition } from '../../kube/pod-condition.ts'
 import type { Pod } from '../../kube/resources.ts'
 
 /** What a pod's status says, in the terms that an Instance is told in. */
@@ -84,8 +85,6 @@ export const ranForMs = (pod: Pod, now: Date): number => {
     ? 0
     : (finished === undefined ? now.getTime() : Date.parse(finished)) - Date.parse(started)
 }
-
-const podCondition = ({ status }: Pod, type: string) => status?.conditions?.find((condition) => condition.type === type)
 
 /** No node has been found for it yet. */
 export const isUnscheduled = ({ spec }: Pod): boolean => !spec?.nodeName

@@ -29,7 +29,8 @@ export interface VolumeParts {
   overlays: readonly ClaimedOverlay[]
 }
 
-const writes = (spec: InstanceSpec): boolean => spec.overlays.some(({ access }) => access === 'ReadWrite')
+/** Whether one of its overlays takes what is written; else it has a throw-away layer. */
+export const writes = (spec: InstanceSpec): boolean => spec.overlays.some(({ access }) => access === 'ReadWrite')
 
 /** As large as memory pages are anywhere. */
 const largestPage = 65_536

@@ -1,11 +1,9 @@
-import { createHash } from 'node:crypto'
 import type { V1Affinity, V1Container, V1EnvVar, V1Pod, V1PodSpec, V1SecurityContext } from '@kubernetes/client-node'
 import type { ImageConfig } from '../../crds/common.ts'
 import type { Instance, InstanceSpec } from '../../crds/instance.ts'
 import type { OverlayBase } from '../../crds/persistent-overlay.ts'
 import {
   annotations,
-  apiVersion,
   containers,
   idleCommand,
   labels,
@@ -13,11 +11,13 @@ import {
   releaseFinalizer,
   runtimeClassName,
 } from '../../kube/names.ts'
+import { ownerReferenceTo } from '../child.ts'
 import { prepareContainer } from '../unprivileged.ts'
 import type { PullSecret } from './base.ts'
 import { reportAtChanges } from './lifecycle/idle.ts'
 import { type ClaimedOverlay, ourMounts, ourVolumes, type VolumeParts } from './pod-volumes.ts'
 import { applyTemplate } from './template.ts'
+import { templateHash } from './template-hash.ts'
 
 export interface PodParts {
   instance: Instance
@@ -156,13 +156,6 @@ const ourSpec = (parts: PodParts): V1PodSpec => {
   }
 }
 
-/** Hash of what the user can change in the pod: not whether it needs `prepare`, where it runs, or the operator's own image. */
-export const templateHash = (parts: PodParts): string => {
-  const { affinity: _, ...spec } = ourSpec({ ...parts, prepare: false, placeholderImage: '' })
-  const whole = { spec: applyTemplate(spec, parts.instance.spec.podTemplate), image: parts.chosen.digest }
-  return createHash('sha256').update(JSON.stringify(whole)).digest('hex').slice(0, 16)
-}
-
 /** The instance's pod: named as it is, so one name fences one pod. */
 export const podOf = (parts: PodParts): V1Pod => {
   const { metadata, spec } = parts.instance
@@ -187,16 +180,7 @@ export const podOf = (parts: PodParts): V1Pod => {
         ...(stopSignal === undefined || idles(spec) ? {} : { [annotations.stopSignal]: stopSignal }),
       },
       finalizers: [releaseFinalizer],
-      ownerReferences: [
-        {
-          apiVersion,
-          kind: 'Instance',
-          name: metadata.name,
-          uid: metadata.uid,
-          controller: true,
-          blockOwnerDeletion: false,
-        },
-      ],
+      ownerReferences: [ownerReferenceTo('Instance', parts.instance)],
     },
     spec: applyTemplate(ourSpec(parts), template),
   }

@@ -6,6 +6,7 @@ import { instances, type Pod } from '../../kube/resources.ts'
 import { announce } from '../announce.ts'
 import { conditionOf } from '../conditions.ts'
 import type { Context, Result } from '../context.ts'
+import { soonest } from '../soonest.ts'
 import { writeStatus } from '../write-status.ts'
 import { begin } from './begin.ts'
 import { withdrawClaims } from './claim.ts'
@@ -73,12 +74,6 @@ const reviewAfter = (context: Context, instance: Instance, before: Decision): nu
 /** What it begins to wait for may have come free before that was told: from then on its changes call for a pass. */
 const beginsToWait = (before: Instance, after: Instance): boolean => awaitsOverlay(after) && !awaitsOverlay(before)
 
-/** Of all that call for another pass by their time, the first. */
-const soonest = (...afterMs: (number | undefined)[]): Result => {
-  const given = afterMs.flatMap((ms) => ms ?? [])
-  return given.length > 0 ? { requeueAfterMs: Math.min(...given) } : {}
-}
-
 /** One pass over an Instance: its pod as the spec asks, and one status write. */
 export const createInstanceReconciler =
   (context: Context, attempts: Attempts) =>
@@ -101,7 +96,7 @@ export const createInstanceReconciler =
     const after = statusAfter(instance, { ...outcome, service }, clock.now())
     const before = instance.status
     const waitMs = waitsForMore(instance, after, caches.pods.get(instance.metadata), clock.now())
-    if (waitMs > 0) return { requeueAfterMs: Math.min(waitMs, requeueAfterMs ?? waitMs) }
+    if (waitMs > 0) return soonest(waitMs, requeueAfterMs)
     caches.instances.note(await writeStatus(client, instances, instance, { before, after }))
     announce(events, { kind: 'Instance', metadata: instance.metadata }, before.conditions, after.conditions)
     const told = { ...instance, status: after }

@@ -15,9 +15,10 @@ import { type ChosenImage, chooseImage, pullSecretsFor } from './base.ts'
 import { claimOverlays, obstacleOf } from './claim.ts'
 import { blockedBy } from './contention.ts'
 import { followImage } from './follow.ts'
-import { type PodParts, podOf, templateHash } from './pod.ts'
+import { type PodParts, podOf } from './pod.ts'
 import { isRunning, type Trouble } from './pod-state.ts'
 import type { Finding, Grant } from './status.ts'
+import { templateHash } from './template-hash.ts'
 
 /** Everything that an instance's pod is made from, or what is missing. */
 export type Ingredients =
@@ -216,11 +217,5 @@ export const createPod = async ({ client, caches }: Context, parts: PodParts): P
 
 export const hashOf = ({ metadata }: Pod): string | undefined => metadata.annotations[annotations.templateHash]
 
-/**
- * Whether the pod is what would be made now, when that can be told. Whether it
- * could start without its secrets makes no difference to one that has them.
- */
-export const isAsSpecified = (hash: string | undefined, parts: PodParts): boolean => {
-  const needed = parts.pullSecrets.map(({ name }) => ({ name, optional: false }))
-  return [parts, { ...parts, pullSecrets: needed }].some((each) => templateHash(each) === hash)
-}
+/** Whether the pod was made from what one would be made from now. */
+export const isAsSpecified = (hash: string | undefined, parts: PodParts): boolean => templateHash(parts) === hash

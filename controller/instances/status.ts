@@ -38,7 +38,7 @@ export type Drift =
   /** No pod can be made of the spec as it is now; the one there is of an earlier one. */
   | { kind: 'invalid'; message: string }
 
-/** The grant: what the node agent may let the pod mount (DESIGN §4, step 4). */
+/** The grant: what the node agent may let the pod mount, and nothing before it is written. */
 export type Grant = Pick<InstanceStatus, 'pod' | 'image' | 'overlays'>
 
 const notLooked = {

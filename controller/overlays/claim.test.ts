@@ -98,14 +98,16 @@ describe('claimPatch', () => {
     })
     expect(claimPatch(owned, overlay, '1Gi')).toMatchObject({ metadata: { ownerReferences: [] } })
   })
-  test('the base is mirrored in an annotation', () => {
+  test('the base is mirrored in an annotation, once there is a volume', () => {
     const base = {
       reference: `r@${digestOf('a')}`,
       digest: digestOf('a'),
       platform: { os: 'linux', architecture: 'amd64' },
       config: {},
     }
-    const patch = claimPatch(genClaim('lamina-work'), genOverlay('work', { status: { base } }), '1Gi')
+    const overlay = genOverlay('work', { status: { base } })
+    expect(claimPatch(genClaim('lamina-work', { status: { phase: 'Pending' } }), overlay, '1Gi')).toBeUndefined()
+    const patch = claimPatch(genClaim('lamina-work', { status: { phase: 'Bound' } }), overlay, '1Gi')
     expect(patch).toMatchObject({ metadata: { annotations: { 'lamina.dev/base': JSON.stringify(base) } } })
   })
 })

@@ -100,10 +100,12 @@ export const claimPatch = (
 ): Record<string, unknown> | undefined => {
   const owners = ownersOf(overlay)
   const base = baseAnnotation(upon)[annotations.base]
-  // Until it has a volume its spec cannot be changed.
-  const grows = claim.status?.phase === 'Bound' && parseQuantity(size) > requestedBytes(claim)
+  // Until it has a volume its spec cannot be changed, nothing has been written upon a base, and a write would be in
+  // the way of the scheduler's: the pod would come to its turn again only later.
+  const hasVolume = claim.status?.phase === 'Bound'
+  const grows = hasVolume && parseQuantity(size) > requestedBytes(claim)
   const reowned = !sameOwners(claim.metadata.ownerReferences, owners)
-  const rebased = base !== undefined && claim.metadata.annotations[annotations.base] !== base
+  const rebased = hasVolume && base !== undefined && claim.metadata.annotations[annotations.base] !== base
   if (!grows && !reowned && !rebased) return undefined
   return {
     metadata: {

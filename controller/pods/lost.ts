@@ -21,7 +21,7 @@ export const keptBecause = ({ metadata: { name }, spec }: Pod, node: Node | unde
 
 /**
  * Why a pod that is being deleted holds nothing mounted although no agent says
- * so (DESIGN §4, step 8); undefined while that is not proven. A node that is
+ * so (docs/decisions/0003-lost-nodes.md); undefined while that is not proven. A node that is
  * gone may still run: only the detach of a volume that one node can have fences
  * it.
  *

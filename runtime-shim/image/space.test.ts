@@ -18,7 +18,8 @@ beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'lamina-space-'))
   server = await startWebServer(certificate, ({ url }, response) => {
     if (url === '/known') response.setHeader('content-length', 40 * mebi)
-    const sending = setInterval(() => response.write(Buffer.alloc(mebi, 1)), 20)
+    // What has not been taken yet is not added to: it would come all at once, faster than any look.
+    const sending = setInterval(() => response.writableNeedDrain || response.write(Buffer.alloc(mebi, 1)), 20)
     response.on('close', () => clearInterval(sending))
   })
 })
@@ -64,7 +65,7 @@ describe('a file without an end', () => {
 
 describe('a file of which the server tells the length', () => {
   test.each([
-    ['the disk has not above its reserve', { keepFree: freeBytes(tmpdir()) - mebi }, NoSpaceError],
+    ['the disk has not above its reserve', { keepFree: Number.MAX_SAFE_INTEGER }, NoSpaceError],
     ['the cache may not take', { most: 39 * mebi }, CacheFullError],
   ])('that %s is not begun', async (_, room, kind) => {
     await expect(fetch(dir, '/known', room)).rejects.toThrow(kind)

@@ -11,8 +11,8 @@ import { overlayImageName } from '../mount/names.ts'
 const access = z.enum(['ReadWrite', 'ReadOnly'])
 
 /**
- * Leave to mount, written by the agent after it has checked the whole chain of
- * DESIGN §4 and has the image in its cache. The runtime holds a shared flock on
+ * Leave to mount, written by the agent after it has checked the whole chain
+ * ({@link ../agent/pods/chain.ts}) and has the image in its cache. The runtime holds a shared flock on
  * the file, with link count above zero, until the mounts and their record exist:
  * whoever has it exclusively knows of every mount.
  */

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { execa } from 'execa'
 import type { Cluster, Report } from './cluster.ts'
+import { exclusively } from './exclusively.ts'
 import { debianImage, pushImage, registriesConfOf } from './images.ts'
 import { cacheDir } from './layout.ts'
 
@@ -40,9 +41,11 @@ const tagOf = async (debian: string): Promise<string> =>
     await readFile(join(debian, 'index.json')),
   )
 
-/** buildah with a storage of its own, which keeps the layers; what it mounts is gone when it ends. */
+/** Of buildah, for all clusters of this machine. */
+const storage = join(cacheDir, 'buildah')
+
+/** It has a storage of its own, which keeps the layers; what it mounts is gone when it ends. */
 const buildah = (cluster: Cluster, ...args: string[]) => {
-  const storage = join(cacheDir, 'buildah')
   const options = ['--root', join(storage, 'root'), '--runroot', join(storage, 'run'), '--storage-driver', 'overlay']
   return execa('unshare', ['--mount', 'buildah', ...options, ...args], {
     env: { CONTAINERS_REGISTRIES_CONF: registriesConfOf(cluster) },
@@ -50,6 +53,8 @@ const buildah = (cluster: Cluster, ...args: string[]) => {
 }
 
 const builtName = 'lamina.local/operator'
+/** Its stage of this name: a name keeps what is no part of the image for the next build. */
+const nodeStage = 'node'
 
 /** Runs `act` with a file that lets tools into the cluster's registry. */
 const withCredentials = async ({ registry }: Cluster, act: (authFile: string) => Promise<void>): Promise<void> => {
@@ -64,22 +69,25 @@ const withCredentials = async ({ registry }: Cluster, act: (authFile: string) =>
   }
 }
 
+/** Everything but this image, its stages and what they were made from: a layer that has changed leaves the one before. */
 const removeOlder = async (cluster: Cluster, tag: string): Promise<void> => {
   const { stdout } = await buildah(cluster, 'images', '--noheading', '--format', '{{.Name}}:{{.Tag}}')
   const older = stdout.split('\n').filter((name) => name.startsWith(`${builtName}:`) && !name.endsWith(`:${tag}`))
   if (older.length > 0) await buildah(cluster, 'rmi', ...older)
+  await buildah(cluster, 'rmi', '--prune')
 }
 
 const build = async (cluster: Cluster, tag: string, authFile: string, report: Report): Promise<void> => {
   const name = `${builtName}:${tag}`
   const { stdout: known } = await buildah(cluster, 'images', '--quiet', '--filter', `reference=${name}`)
   if (known !== '') return
-  report('building the image of the operator (the first time takes half a minute)')
-  await buildah(
-    cluster,
-    ...['bud', '--isolation', 'chroot', '--layers', '--quiet', '--authfile', authFile],
-    ...['--build-arg', `NODE_PACKAGE=${nodePackage}`, '--tag', name, root],
-  )
+  report('building the image of the operator (the first time takes a minute)')
+  // What builds have left that were killed.
+  await buildah(cluster, 'rm', '--all')
+  const flags = ['--isolation', 'chroot', '--layers', '--quiet', '--authfile', authFile]
+  const bud = ['bud', ...flags, '--build-arg', `NODE_PACKAGE=${nodePackage}`]
+  await buildah(cluster, ...bud, '--target', nodeStage, '--tag', `${builtName}-${nodeStage}`, root)
+  await buildah(cluster, ...bud, '--tag', name, root)
   await removeOlder(cluster, tag)
 }
 
@@ -103,6 +111,9 @@ export const ensureDebian = async (cluster: Cluster, report: Report): Promise<st
   return debian
 }
 
+/** Seconds that the build of another cluster may take. */
+const longestBuild = 900
+
 export interface ImageName {
   repository: string
   tag: string
@@ -121,12 +132,16 @@ export const ensureOperatorImage = async (cluster: Cluster, report: Report): Pro
   const image = `${repository}:${tag}`
   if ((await containerd(cluster, 'ls', '--quiet', `name==${image}`)) !== '') return { repository, tag }
 
-  await withCredentials(cluster, async (authFile) => {
-    await build(cluster, tag, authFile, report)
-    report('loading the image of the operator')
-    const flags = ['--quiet', '--disable-compression', '--authfile', authFile]
-    await buildah(cluster, 'push', ...flags, `${builtName}:${tag}`, `docker://${image}`)
-  })
+  await mkdir(storage, { recursive: true })
+  const alone = <T>(act: () => Promise<T>) => exclusively(join(storage, 'lock'), { waitSeconds: longestBuild }, act)
+  await withCredentials(cluster, (authFile) =>
+    alone(async () => {
+      await build(cluster, tag, authFile, report)
+      report('loading the image of the operator')
+      const flags = ['--quiet', '--disable-compression', '--authfile', authFile]
+      await buildah(cluster, 'push', ...flags, `${builtName}:${tag}`, `docker://${image}`)
+    }),
+  )
   await containerd(cluster, 'pull', '--local', '--plain-http', '--user', `${user}:${password}`, image)
   return { repository, tag }
 }

@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { imageReference, testCluster } from './support/cluster.ts'
 import { conditionOf } from './support/conditions.ts'
@@ -132,10 +134,13 @@ while (my $c = $s->accept) { print $c "HTTP/1.0 200 OK\\r\\n\\r\\nserved"; close
 END
 (setsid perl /srv/serve.pl >/dev/null 2>&1 &)`,
     )
-    const [program, ...args] = cluster.kube('kubectl', '-n', fixture.namespace, 'port-forward', 'dev', '18099:8099')
-    const forward = spawn(program, args, { stdio: 'ignore' })
+    const [program, ...args] = cluster.kube('kubectl', '-n', fixture.namespace, 'port-forward', 'dev', ':8099')
+    const forward = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
     try {
-      const body = await until('the server answers', async () => (await fetch('http://127.0.0.1:18099/')).text())
+      // "Forwarding from 127.0.0.1:PORT -> 8099": a port that was free.
+      const said = once(createInterface({ input: forward.stdout }), 'line', { signal: AbortSignal.timeout(30_000) })
+      const [, port] = /^Forwarding from 127\.0\.0\.1:(\d+) /.exec(String((await said)[0])) ?? []
+      const body = await until('the server answers', async () => (await fetch(`http://127.0.0.1:${port}/`)).text())
       expect(body).toBe('served')
     } finally {
       forward.kill()

@@ -129,3 +129,27 @@ describe('a quota on pods and what they ask for', () => {
     await until('only the other pod is counted', async () => (await used()).used.pods === '1')
   })
 })
+
+describe('a quota on Services', () => {
+  const limited = (services: string) => ({ ...hard, 'requests.storage': '2Gi', services })
+
+  test('holds up the Service alone: its instance runs, and says so', async () => {
+    await fixture.apply(quota(limited('0')))
+    await inForce({ services: '0' })
+    const web = { ports: [{ containerPort: 8080 }], service: {} }
+    await fixture.apply(instance('one', { ...asked('100m'), overlays: ['one'], ...web }))
+    const words = /exceeded quota: team, requested: services=1, used: services=0, limited: services=0/
+    await toldThat('instance', 'one', 'ServiceRefused', words)
+    const one = await fixture.get('instance', 'one')
+    expect(conditionOf(one, 'Running').status).toBe('True')
+    expect(conditionOf(one, 'ServiceReady')).toMatchObject({ status: 'False', reason: 'ServiceRefused' })
+    expect(conditionOf(one, 'Reconciling').status).toBe('True')
+  })
+
+  test('lets it pass once there is room: nobody has to touch the instance', async () => {
+    await fixture.apply(quota(limited('1')))
+    await fixture.ready('instance', 'one', 90)
+    expect(conditionOf(await fixture.get('instance', 'one'), 'ServiceReady').status).toBe('True')
+    await until('it is counted', async () => (await used()).used.services === '1')
+  })
+})

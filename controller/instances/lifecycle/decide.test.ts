@@ -91,6 +91,22 @@ describe('ttlSecondsAfterFinished: counted from the end', () => {
   })
 })
 
+describe('pods that ended before the one that runs', () => {
+  const backoff = { podUID: 'uid-before', count: 2, retryTime: '2026-01-01T11:40:00Z' }
+  const running = (startedAt: string) => ({
+    phase: 'Running',
+    containerStatuses: [{ name: 'main', state: { running: { startedAt } } }],
+  })
+  test.each<[string, object, object, number | undefined]>([
+    ['are forgotten when that has run for ten minutes', { backoff }, running('2026-01-01T11:50:01Z'), at('12:00:01')],
+    ['are forgotten by then', { backoff }, running('2026-01-01T11:50:00Z'), undefined],
+    ['stay while it has not begun', { backoff }, { phase: 'Pending' }, undefined],
+    ['were none', {}, running('2026-01-01T11:50:01Z'), undefined],
+  ])('%s', (_, status, pod, reviewAtMs) => {
+    expect(decided({}, status, pod)).toMatchObject({ is: 'run', reviewAtMs })
+  })
+})
+
 describe('the annotation start-requested', () => {
   const completedBefore = { restartPolicy: 'Never', ttlSecondsAfterFinished: 0 }
   const status = told('Completed', { finishTime: '2026-01-01T11:59:00Z', startRequest: { token: 'a', time: '' } })

@@ -3,12 +3,13 @@ import { expiry } from './expiry.ts'
 import { idle } from './idle.ts'
 import type { Decision, Policy, Situation } from './policy.ts'
 import { isStartRequested } from './start-request.ts'
+import { well } from './well.ts'
 
 const stoppedAsAsked: Policy = ({ instance: { spec } }) =>
   spec.state === 'Stopped' ? { decision: { kind: 'rest', rest: { reason: 'Stopped', message: '' } } } : {}
 
 /** In this order: the first that decides has the word. */
-const policies: readonly Policy[] = [stoppedAsAsked, expiry, deadline, idle]
+const policies: readonly Policy[] = [stoppedAsAsked, expiry, deadline, idle, well]
 
 /** What the policies come to together. */
 interface Lifecycle {

@@ -1,6 +1,7 @@
 import type { Instance } from '../../../crds/instance.ts'
 import { timestamp } from '../../../kube/clock.ts'
 import { idleCondition } from '../../../kube/names.ts'
+import { podCondition } from '../../../kube/pod-condition.ts'
 import type { Pod } from '../../../kube/resources.ts'
 import { type ConditionVerdict, verdict } from '../../conditions.ts'
 import { isRunning } from '../pod-state.ts'
@@ -11,7 +12,7 @@ const ofPod = (instance: Instance, pod: Pod): ConditionVerdict => {
   if (!isRunning(pod)) return verdict('Idle', 'Unknown', 'NotRunning')
   const idleness = idlenessOf(instance, pod)
   if (!idleness) {
-    const seen = pod.status?.conditions?.find(({ type }) => type === idleCondition)?.message
+    const seen = podCondition(pod, idleCondition)?.message
     return verdict('Idle', 'False', 'Used', seen ?? 'its node has not seen yet that nobody uses it')
   }
   const { since, dueMs, seen } = idleness

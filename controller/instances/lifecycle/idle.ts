@@ -1,6 +1,7 @@
 import type { Instance } from '../../../crds/instance.ts'
 import { timestamp } from '../../../kube/clock.ts'
 import { annotations, idleCondition } from '../../../kube/names.ts'
+import { podCondition } from '../../../kube/pod-condition.ts'
 import type { Pod } from '../../../kube/resources.ts'
 import { isRunning } from '../pod-state.ts'
 import { isIdleStopped } from './at-rest.ts'
@@ -23,7 +24,7 @@ export interface Idleness {
 
 export const idlenessOf = (instance: Instance, pod: Pod): Idleness | undefined => {
   const { idleTimeoutSeconds } = instance.spec
-  const told = pod.status?.conditions?.find(({ type }) => type === idleCondition)
+  const told = podCondition(pod, idleCondition)
   if (idleTimeoutSeconds === undefined || told?.status !== 'True' || !isRunning(pod)) return undefined
   const since = sinceStart(instance, String(told.lastTransitionTime))
   const dueMs = Date.parse(since) + idleTimeoutSeconds * 1000

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { services } from '../../../kube/resources.ts'
 import { genInstance } from '../../../test/gen/objects.ts'
-import { isAsDesired, isOwnedBy, serviceOf } from './desired.ts'
+import { isChildOf } from '../../child.ts'
+import { isAsDesired, serviceOf } from './desired.ts'
 
 const ports = [
   { name: 'http', containerPort: 8080 },
@@ -40,7 +41,7 @@ describe('the Service of an instance', () => {
   })
 
   test("is that of an instance of the same uid, not of another's of its name", () => {
-    expect(isOwnedBy(stored(), web())).toBe(true)
-    expect(isOwnedBy(stored(), genInstance('web', { metadata: { uid: 'later' } }))).toBe(false)
+    expect(isChildOf(stored(), web())).toBe(true)
+    expect(isChildOf(stored(), genInstance('web', { metadata: { uid: 'later' } }))).toBe(false)
   })
 })

@@ -2,8 +2,9 @@ import type { Instance } from '../../../crds/instance.ts'
 import { ApiError, hasReason, type KubeClient } from '../../../kube/client.ts'
 import type { Reflector } from '../../../kube/reflector.ts'
 import { type Service, services } from '../../../kube/resources.ts'
+import { isChildOf } from '../../child.ts'
 import { fieldManager } from '../../write-status.ts'
-import { isAsDesired, isOwnedBy, serviceOf } from './desired.ts'
+import { isAsDesired, serviceOf } from './desired.ts'
 
 interface ServiceContext {
   client: Pick<KubeClient, 'get' | 'apply' | 'delete'>
@@ -39,7 +40,7 @@ const taken = ({ metadata: { name } }: Instance): ServiceFinding => ({
 /** What the cache does not know yet comes by here again when it does. */
 const remove = async ({ client, caches }: ServiceContext, instance: Instance): Promise<void> => {
   const existing = caches.services.get(instance.metadata)
-  if (!existing || !isOwnedBy(existing, instance)) return
+  if (!existing || !isChildOf(existing, instance)) return
   await client.delete(services, existing.metadata, { uid: existing.metadata.uid })
 }
 
@@ -60,7 +61,7 @@ export const ensureService = async (
     return undefined
   }
   const existing = caches.services.get(instance.metadata) ?? (await client.get(services, instance.metadata))
-  if (existing && !isOwnedBy(existing, instance)) return taken(instance)
+  if (existing && !isChildOf(existing, instance)) return taken(instance)
   if (existing && isAsDesired(existing, desired)) return { kind: 'there' }
   const metadata = { ...desired.metadata, ...(existing ? { uid: existing.metadata.uid } : {}) }
   try {

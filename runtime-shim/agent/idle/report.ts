@@ -1,5 +1,6 @@
 import { timestamp } from '../../../kube/clock.ts'
 import { annotations, idleCondition } from '../../../kube/names.ts'
+import { podCondition } from '../../../kube/pod-condition.ts'
 import type { Pod } from '../../../kube/resources.ts'
 
 /** What the node knows of a pod's use. */
@@ -18,8 +19,6 @@ interface IdleCondition {
 /** Who stops for a moment is not told: each change is a write. */
 const settledAfterMs = 30_000
 
-const told = ({ status }: Pod) => status?.conditions?.find(({ type }) => type === idleCondition)
-
 /** A look not older than this is asked for, in ms since 1970. */
 const askedAtMs = ({ metadata }: Pod): number => {
   const atMs = Date.parse(metadata.annotations[annotations.reportIdle] ?? '')
@@ -28,7 +27,7 @@ const askedAtMs = ({ metadata }: Pod): number => {
 
 /** What is to be written of it; undefined when the pod says so already, or it is too early to say. */
 export const idleReport = (pod: Pod, use: Use, now: Date): IdleCondition | undefined => {
-  const before = told(pod)
+  const before = podCondition(pod, idleCondition)
   const common = { type: idleCondition, message: use.seen, lastProbeTime: timestamp(now) }
   if (use.kind === 'used') {
     if (before?.status !== 'True') return undefined

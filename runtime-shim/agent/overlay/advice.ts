@@ -13,6 +13,10 @@ export const insteadOfThis = ({ volume, existing, made }: Preparation): string =
     : 'move it away to have a new one made'
 }
 
+/** What may become an overlay yet: it is looked at again. */
+export const whileCopied = (preparation: Preparation): string =>
+  `and something has written to it a moment ago: an image that is being copied there is taken when it is whole. If nothing copies one: ${insteadOfThis(preparation)}`
+
 /** It was there, and is not any more. */
 export const insteadOfTheLost = ({ existing }: Preparation): string =>
   existing

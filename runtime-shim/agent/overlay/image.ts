@@ -7,8 +7,9 @@ import { LockHeldError, lockImage } from '../../mount/lock.ts'
 import { overlayImageName } from '../../mount/names.ts'
 import { type OpenFile, openFileOrDirectoryBelow } from '../../mount/open.ts'
 import type { ImageLayer } from '../../mount/parts.ts'
+import { NotExt3Error } from '../../mount/superblock.ts'
 import { Trouble } from '../trouble.ts'
-import { insteadOfTheLost } from './advice.ts'
+import { insteadOfTheLost, whileCopied } from './advice.ts'
 import { figuresOfDirectory, figuresOfSquashfs } from './figures.ts'
 import { format } from './format.ts'
 import { lockWithin, within } from './lock.ts'
@@ -86,15 +87,28 @@ const openOrMake = async (volume: Volume, preparation: Preparation): Promise<Fou
   return { ...open(), isNew }
 }
 
-/** The layer of a file, as the mount takes it; one that was made here may have lost its superblock, of which e2fsck knows copies. */
-const layerIn = (fd: number, { made, existing }: Preparation): ImageLayer => {
+const defaultStillAfterMs = 60_000
+
+/** By the time that nobody can set: copies get that of their original when they are done. */
+const isStill = (fd: number, { stillAfterMs = defaultStillAfterMs }: Preparation): boolean =>
+  Date.now() - fstatSync(fd).ctimeMs >= stillAfterMs
+
+/**
+ * The layer of a file, as the mount takes it; one that was made here may have lost its superblock, of which e2fsck
+ * knows copies, and one that a user brings may not be whole yet.
+ */
+const layerIn = (fd: number, preparation: Preparation): ImageLayer => {
+  const { overlay, path, made, existing } = preparation
   const { size } = fstatSync(fd)
   try {
     return overlayLayer(fd, size)
   } catch (error) {
+    if (!(error instanceof BadImageError || error instanceof NotExt3Error)) throw error
     if (error instanceof BadImageError && made && !existing && superblockCopy(fd))
       return { kind: 'ext3', extent: { offset: 0, size } }
-    throw error
+    if (made || isStill(fd, preparation)) throw error
+    const why = `${path} in its volume is not an overlay yet (${error.message}), ${whileCopied(preparation)}`
+    throw new Trouble('OverlayIncomplete', `overlay "${overlay}": ${why}`, { cause: error })
   }
 }
 

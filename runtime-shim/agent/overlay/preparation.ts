@@ -33,6 +33,8 @@ export interface Preparation {
   onProgress(line: string): void
   /** How long another's lock may last. */
   lockWaitMs?: number
+  /** A file to which nobody has written for so long is being copied by nobody. */
+  stillAfterMs?: number
 }
 
 export interface PreparedOverlay {

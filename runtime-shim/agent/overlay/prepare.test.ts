@@ -352,6 +352,42 @@ describe('an image that is gone', () => {
   })
 })
 
+describe('an image that a user copies to its place', () => {
+  const beginCopy = (bytes: number): Buffer => {
+    volumeWith(16)
+    const whole = readFileSync(image)
+    writeFileSync(image, whole.subarray(0, bytes))
+    return whole
+  }
+  const later = { made: false, existing: true, stillAfterMs: 60_000 }
+
+  test.each([
+    ['nothing', 0],
+    ['not its superblock', 1024],
+    ['half', 8 * MiB],
+  ])('is waited for while %s is there, and left as it is', async (_, bytes) => {
+    const whole = beginCopy(bytes)
+    await expect(prepare(16 * MiB, later)).rejects.toMatchObject({
+      reason: 'OverlayIncomplete',
+      message: expect.stringMatching(/is not an overlay yet .* taken when it is whole. If nothing copies one: name in/),
+    })
+    expect(readFileSync(image)).toEqual(whole.subarray(0, bytes))
+    writeFileSync(image, whole)
+    await prepare(16 * MiB, later)
+    expect(kept()).toBe(readFileSync('/etc/hostname', 'utf8'))
+  })
+
+  test('is waited for no more when nothing has been written to it for a while', async () => {
+    beginCopy(8 * MiB)
+    await expect(prepare(16 * MiB, { ...later, stillAfterMs: 0 })).rejects.toMatchObject({ reason: 'OverlayNotExt3' })
+  })
+
+  test('is lost, and not on its way, where it has been taken before', async () => {
+    beginCopy(8 * MiB)
+    await expect(prepare(16 * MiB, { ...later, made: true })).rejects.toMatchObject({ reason: 'OverlayNotExt3' })
+  })
+})
+
 describe('never formats what is there', () => {
   test.each([
     ['an empty file', () => writeFileSync(image, '')],

@@ -29,7 +29,7 @@ import { Trouble } from '../trouble.ts'
 import { hasDeviceOnly, mountsOnly, strangerToVolumes, volumeOf } from './pod-volumes.ts'
 import { healthOfStatus } from './report.ts'
 
-/** All that leave to mount rests on (DESIGN §4, step 5), each read live. */
+/** All that leave to mount rests on, each read live before a ticket is written. */
 export interface Chain {
   pod: Pod
   /** Of the name that the pod's owner reference has. */

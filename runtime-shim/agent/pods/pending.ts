@@ -2,6 +2,7 @@ import type { KubeClient } from '../../../kube/client.ts'
 import { type Clock, timestamp } from '../../../kube/clock.ts'
 import type { Logger } from '../../../kube/log.ts'
 import { pendingReason, preparedCondition } from '../../../kube/names.ts'
+import { podCondition } from '../../../kube/pod-condition.ts'
 import { type Pod, pods } from '../../../kube/resources.ts'
 import { fieldManager } from './report.ts'
 
@@ -20,9 +21,11 @@ const everyMs = 15_000
 
 export const createPendingTeller = (
   { client, clock, log }: { client: Pick<KubeClient, 'apply'>; clock: Pick<Clock, 'now'>; log: Logger },
-  { metadata: { namespace, name, uid }, status }: Pod,
+  pod: Pod,
 ): PendingTeller => {
-  const before = status?.conditions?.find(({ type, reason }) => type === preparedCondition && reason !== pendingReason)
+  const { namespace, name, uid } = pod.metadata
+  const condition = podCondition(pod, preparedCondition)
+  const before = condition?.reason === pendingReason ? undefined : condition
   const started = clock.now()
   let due = started.getTime() + firstAfterMs
   let last: Promise<void> | undefined

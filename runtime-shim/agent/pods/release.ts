@@ -111,7 +111,7 @@ export const isReleased = ({ layout }: NodeServices, { metadata }: Pod): boolean
 
 /**
  * Revokes the ticket, proves from the kernel that nothing of the pod is mounted,
- * tells how its overlays were left, and lets the pod go (DESIGN §4, step 7).
+ * tells how its overlays were left, and lets the pod go: takes its finalizer off.
  * What lies on the node goes with the pod itself: until then `exec` may need it.
  * The API server is asked for nothing until the proof is there.
  */

@@ -3,6 +3,7 @@ import { timestamp } from '../../../kube/clock.ts'
 import type { EventRecorder } from '../../../kube/events.ts'
 import { apiVersion, preparedCondition } from '../../../kube/names.ts'
 import { instanceOwnerOf } from '../../../kube/owner.ts'
+import { podCondition } from '../../../kube/pod-condition.ts'
 import { type Pod, pods } from '../../../kube/resources.ts'
 import type { Trouble } from '../trouble.ts'
 import { fieldManager } from './report.ts'
@@ -13,10 +14,8 @@ interface Told {
   message: string
 }
 
-const before = ({ status }: Pod) => status?.conditions?.find(({ type }) => type === preparedCondition)
-
 const writeCondition = async (client: KubeClient, pod: Pod, told: Told, now: Date): Promise<boolean> => {
-  const last = before(pod)
+  const last = podCondition(pod, preparedCondition)
   if (last?.status === told.status && last.reason === told.reason && last.message === told.message) return false
   const { namespace, name, uid } = pod.metadata
   const since = last?.status === told.status ? String(last.lastTransitionTime) : timestamp(now)
@@ -48,7 +47,7 @@ export const tellTrouble = async (
 }
 
 /** Whether the pod's condition says of a trouble. */
-export const isToldTrouble = (pod: Pod): boolean => before(pod)?.status === 'False'
+export const isToldTrouble = (pod: Pod): boolean => podCondition(pod, preparedCondition)?.status === 'False'
 
 /** Takes the trouble back, where one was told. */
 export const tellMended = async (client: KubeClient, pod: Pod, now: Date): Promise<void> => {

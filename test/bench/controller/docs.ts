@@ -84,7 +84,7 @@ const costTable = (bursts: readonly Burst[]): string => {
 
 const latencyTable = (latencies: readonly Latency[]): string =>
   table(
-    ['applied, 20 a second', `p50, ms (aim ${aims.latency.p50})`, 'p90', `p99 (aim ${aims.latency.p99})`, 'most'],
+    ['applied', `p50, ms (aim ${aims.latency.p50})`, 'p90', `p99 (aim ${aims.latency.p99})`, 'most'],
     latencies.map(({ what, quantiles: { p50, p90, p99, most } }) => [
       what,
       atMost(p50, aims.latency.p50),

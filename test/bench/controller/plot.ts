@@ -83,7 +83,7 @@ export const plotMemory = ({ memory, running }: Growth): string => {
   )
 }
 
-const scale = { left: 190, width: 360, from: 1, to: 10_000, row: 22, head: 14, foot: 36 } as const
+const scale = { left: 220, width: 360, from: 1, to: 10_000, row: 22, head: 14, foot: 36 } as const
 
 /** Median, p90 and p99 as dots on a logarithmic scale. */
 export const plotLatency = (latencies: readonly Latency[]): string => {

@@ -48,6 +48,7 @@ export const createWorkplace = (): Workplace => {
         worker: join(import.meta.dirname, '../worker/main.ts'),
         onProgress: (line) => lines.push(line),
         lockWaitMs: 100,
+        stillAfterMs: 0,
         ...changes,
       }
     },
