@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest'
 import type { Instance } from '../crds/instance.ts'
 import type { PersistentOverlay } from '../crds/persistent-overlay.ts'
 import { createCache } from '../kube/cache.ts'
-import { condition, genInstance, genOverlay } from '../test/gen/objects.ts'
+import { labels } from '../kube/names.ts'
+import { condition, genClaim, genInstance, genOverlay } from '../test/gen/objects.ts'
 import { indexes, triggersOf } from './triggers.ts'
 
 const attachment = {
@@ -64,5 +65,65 @@ describe("what an instance's own pass has written", () => {
     const { triggers, queued } = createTriggers(content)
     triggers.instance({ type: 'updated', object: content, old: content }, 'watch')
     expect(queued).toEqual([`instances ${content.metadata.namespace}/dev`])
+  })
+})
+
+describe('an overlay that comes', () => {
+  const isNew = genOverlay('work', { status: {} })
+
+  test('has its own pass a moment later: an instance that comes with it sees to it before', () => {
+    const { triggers, queued } = createTriggers(content)
+    triggers.overlay({ type: 'added', object: isNew }, 'watch')
+    expect(queued).toEqual(['overlays team/work after 200', 'instances team/dev'])
+  })
+
+  test('has it at once when it has been looked at before', () => {
+    const { triggers, queued } = createTriggers(content)
+    const known = genOverlay('work', { status: { conditions: [condition('Ready', 'True', 'Bound')] } })
+    triggers.overlay({ type: 'added', object: known }, 'watch')
+    expect(queued).toContain('overlays team/work')
+  })
+
+  test('and is taken, calls for no pass of who took it, and for its own when something may have come of that', () => {
+    const { triggers, queued } = createTriggers(content)
+    const { uid, name } = content.metadata
+    const mine = genOverlay('work', {
+      status: { attachments: [{ ...attachment, instanceUID: uid, instanceName: name }] },
+    })
+    triggers.overlay({ type: 'updated', object: mine, old: isNew }, 'note')
+    expect(queued).toEqual(['overlays team/work after 3000'])
+  })
+})
+
+describe("an instance's first pass", () => {
+  test('calls for those of the overlays that it has not taken', () => {
+    const { triggers, queued } = createTriggers(content)
+    const old = genInstance('dev', { spec: content.spec })
+    const blocked = genInstance('dev', {
+      spec: content.spec,
+      status: { conditions: [condition('Ready', 'False', 'ImageNotFound')] },
+    })
+    triggers.instance({ type: 'updated', object: blocked, old }, 'note')
+    expect(queued).toEqual(['overlays team/work'])
+  })
+})
+
+describe('a claim on its way to a volume', () => {
+  const claim = (given: Parameters<typeof genClaim>[1] = {}) =>
+    genClaim('lamina-work', { ...given, metadata: { labels: { [labels.overlay]: 'work' }, ...given.metadata } })
+
+  test('is news when the volume is there', () => {
+    const { triggers, queued } = createTriggers(content)
+    const bound = claim({ status: { phase: 'Bound' } })
+    triggers.claim({ type: 'updated', object: bound, old: claim({ status: { phase: 'Pending' } }) }, 'watch')
+    expect(queued).toEqual(['overlays team/work'])
+  })
+
+  test('is none when the scheduler notes its node, or we have written', () => {
+    const { triggers, queued } = createTriggers(content)
+    const selected = claim({ metadata: { annotations: { 'volume.kubernetes.io/selected-node': 'n' } } })
+    triggers.claim({ type: 'updated', object: selected, old: claim() }, 'watch')
+    triggers.claim({ type: 'added', object: claim() }, 'note')
+    expect(queued).toEqual([])
   })
 })

@@ -152,6 +152,15 @@ describe('a work queue', () => {
     expect(started).toEqual(['a'])
   })
 
+  test('a turn before its time takes the place of the later one', async () => {
+    const { queue, clock, started, end } = createBench()
+    queue.addAfter('a', 1000)
+    queue.add('a')
+    await end('a')
+    await clock.advance(5000)
+    expect(started).toEqual(['a'])
+  })
+
   test('a key that asks for it comes again after its time', async () => {
     const { queue, clock, started, end } = createBench()
     queue.add('a')

@@ -1,0 +1,77 @@
+import { describe, expect, test } from 'vitest'
+import type { StorageClass } from '../../kube/resources.ts'
+import { genClaim, genOverlay } from '../../test/gen/objects.ts'
+import { lookForTroubleMs, provisioningTrouble, waitsForConsumer } from './provisioning.ts'
+
+const created = '2026-01-01T00:00:00Z'
+const later = (seconds: number): Date => new Date(Date.parse(created) + seconds * 1000)
+const claimOfClass = (storageClassName: string) =>
+  genClaim('lamina-work', { metadata: { creationTimestamp: created }, spec: { storageClassName } })
+const free = genOverlay('work')
+const wanted = genOverlay('work', {
+  status: {
+    attachments: [{ instanceUID: 'u', instanceName: 'dev', access: 'ReadWrite', attachTime: created }],
+  },
+})
+
+/** What the provisioner has said of the claim, and how often that has been asked for. */
+const world = (seconds: number, words: string[] = []) => {
+  const asked: string[] = []
+  const classOf = (name: string, volumeBindingMode: string): StorageClass => ({
+    ...{ metadata: genClaim(name).metadata, provisioner: 'p' },
+    volumeBindingMode,
+  })
+  const classes = [classOf('lazy', 'WaitForFirstConsumer'), classOf('eager', 'Immediate')]
+  return {
+    asked,
+    context: {
+      client: {
+        list: async <T>(resource: { plural: string; parse(json: unknown): T }) => {
+          asked.push(resource.plural)
+          return words.map((message, index) =>
+            resource.parse({ metadata: { name: message }, message, lastTimestamp: later(index).toISOString() }),
+          )
+        },
+      },
+      caches: {
+        storageClasses: {
+          get: ({ name }: { name: string }) => classes.find(({ metadata }) => metadata.name === name),
+        },
+      },
+      clock: { now: () => later(seconds) },
+    },
+  }
+}
+
+test.each([
+  ['lazy', true],
+  ['eager', false],
+  ['unknown', false],
+])('a claim of class %s waits for its first consumer: %s', (name, waits) => {
+  expect(waitsForConsumer(world(0).context, claimOfClass(name))).toBe(waits)
+})
+
+describe('what keeps a volume from being made', () => {
+  test('is asked for when the provisioner has had time, and its last words count', async () => {
+    const { context } = world(10, ['first', 'last'])
+    expect(await provisioningTrouble(context, claimOfClass('eager'), free)).toBe('last')
+  })
+
+  test.each([
+    ['a moment after the claim was made', 9, 'eager', free],
+    ['while nobody wants the volume yet', 600, 'lazy', free],
+    ['a moment after somebody wants it', 9, 'lazy', wanted],
+  ])('is not asked for %s', async (_, seconds, name, overlay) => {
+    const { context, asked } = world(seconds, ['words'])
+    expect(await provisioningTrouble(context, claimOfClass(name), overlay)).toBeUndefined()
+    expect(asked).toEqual([])
+  })
+
+  test.each([
+    [0, 10_000],
+    [15, 15_000],
+    [600, 60_000],
+  ])('after %d s, is asked for again in %d ms', (seconds, ms) => {
+    expect(lookForTroubleMs(world(seconds).context, claimOfClass('eager'), free)).toBe(ms)
+  })
+})

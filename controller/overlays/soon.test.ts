@@ -1,0 +1,78 @@
+import { describe, expect, test } from 'vitest'
+import type { PersistentOverlayStatus } from '../../crds/persistent-overlay.ts'
+import { condition, genClaim, genInstance, genOverlay } from '../../test/gen/objects.ts'
+import type { ClaimFinding } from './observe-claim.ts'
+import { waitsForInstance, waitsForMore } from './soon.ts'
+import { statusAfter } from './status.ts'
+
+const at = (seconds: number): Date => new Date(Date.UTC(2026, 0, 1, 0, 0, seconds))
+const time = (seconds: number): string => `2026-01-01T00:00:${String(seconds).padStart(2, '0')}Z`
+const attachment = {
+  instanceUID: 'uid-dev',
+  instanceName: 'dev',
+  access: 'ReadWrite' as const,
+  attachTime: time(0),
+}
+const claim = genClaim('lamina-work')
+const bound: ClaimFinding = {
+  kind: 'bound',
+  claim: genClaim('lamina-work', { status: { phase: 'Bound', capacity: { storage: '1Gi' } } }),
+}
+const waiting: ClaimFinding = { kind: 'waitsForConsumer', claim }
+
+const says = (finding: ClaimFinding, attachments = [attachment], overdue: string[] = []): PersistentOverlayStatus =>
+  statusAfter(genOverlay('work'), { finding, attachments, overdue, base: undefined, now: at(0) })
+
+describe('while an instance starts with an overlay', () => {
+  test('its volume, and how large that is, may wait', () => {
+    expect(waitsForMore(says(waiting), says(bound), at(5))).toBe(15_000)
+  })
+
+  test('but not for ever', () => {
+    expect(waitsForMore(says(waiting), says(bound), at(20))).toBe(0)
+  })
+
+  test.each<[string, PersistentOverlayStatus, PersistentOverlayStatus]>([
+    ['that nobody has it any more', says(bound), says(bound, [])],
+    [
+      'that it has a volume, when it was not Ready without',
+      says({ kind: 'pending', claim, trouble: undefined }),
+      says(bound),
+    ],
+    ['trouble', says(waiting), says({ kind: 'pending', claim, trouble: 'no space' })],
+    ['the first word', {}, says(waiting)],
+  ])('%s is told at once', (_, before, after) => {
+    expect(waitsForMore(before, after, at(1))).toBe(0)
+  })
+})
+
+test('of an overlay that nobody has, all is told at once', () => {
+  expect(waitsForMore(says(waiting, []), says(bound, []), at(1))).toBe(0)
+})
+
+describe('an overlay that nobody has looked at', () => {
+  const coming = (given: Parameters<typeof genInstance>[1] = {}) =>
+    genInstance('dev', { ...given, metadata: { creationTimestamp: time(0), ...given.metadata } })
+
+  test('is left to the instance that is to have its first pass', () => {
+    expect(waitsForInstance(genOverlay('work'), [coming()], at(10))).toBe(20_000)
+  })
+
+  test.each([
+    ['there is none', []],
+    ['it has had its pass', [coming({ status: { conditions: [condition('Ready', 'False', 'ImageNotFound')] } })]],
+    ['it is to be stopped', [coming({ spec: { state: 'Stopped' } })]],
+    ['it is being deleted', [coming({ metadata: { deletionTimestamp: time(1) } })]],
+  ])('is not when %s', (_, instances) => {
+    expect(waitsForInstance(genOverlay('work'), instances, at(1))).toBe(0)
+  })
+
+  test('is not for ever', () => {
+    expect(waitsForInstance(genOverlay('work'), [coming()], at(30))).toBe(0)
+  })
+})
+
+test('an overlay that has been looked at has its own passes', () => {
+  const overlay = genOverlay('work', { status: { conditions: [condition('Ready', 'True', 'Bound')] } })
+  expect(waitsForInstance(overlay, [genInstance('dev', { metadata: { creationTimestamp: time(0) } })], at(1))).toBe(0)
+})
