@@ -31,6 +31,10 @@ export const mergeConditions = (
 export const conditionOf = (conditions: readonly Condition[] | undefined, type: string): Condition | undefined =>
   conditions?.find((condition) => condition.type === type)
 
+/** Nothing has been said of it yet. */
+export const isUntold = ({ status }: { status: { conditions?: readonly Condition[] | undefined } }): boolean =>
+  (status.conditions ?? []).length === 0
+
 /** How an object stands, in the three words that kstatus reads. */
 export type Standing =
   | { kind: 'ready'; reason: string; message?: string }

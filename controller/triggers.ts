@@ -8,7 +8,7 @@ import type { Origin } from '../kube/reflector.ts'
 import { formatKey, type KubeObject, keyOf } from '../kube/resource.ts'
 import type { DaemonSet, PersistentVolumeClaim, Pod, Service } from '../kube/resources.ts'
 import type { WorkQueue } from '../kube/work-queue.ts'
-import { conditionOf } from './conditions.ts'
+import { conditionOf, isUntold } from './conditions.ts'
 import type { Context } from './context.ts'
 import { isAtRest } from './instances/lifecycle/at-rest.ts'
 import { awaitsOverlay, isWaiting } from './instances/waiting.ts'
@@ -79,9 +79,6 @@ const ofClaim = ({ metadata, spec, status }: PersistentVolumeClaim) => [
   [status?.phase, status?.capacity],
 ]
 
-const hasNoStatus = ({ status }: Pick<Instance | PersistentOverlay, 'status'>): boolean =>
-  (status.conditions ?? []).length === 0
-
 const attachedTo = ({ status }: PersistentOverlay): string[] =>
   (status.attachments ?? []).map(({ instanceUID }) => instanceUID)
 
@@ -138,7 +135,7 @@ export const triggersOf = (current: () => Current) => {
     overlay: ({ type, object: overlay, old }: Change<PersistentOverlay>, origin: Origin): void => {
       const key = keyOf(overlay)
       const taken = origin === 'note' && old ? attachedTo(overlay).filter((uid) => !attachedTo(old).includes(uid)) : []
-      if (type === 'added' && hasNoStatus(overlay)) addAfter('overlays', key, newOverlayMs)
+      if (type === 'added' && isUntold(overlay)) addAfter('overlays', key, newOverlayMs)
       else if (taken.length > 0) addAfter('overlays', key, takenOverlayMs)
       else add('overlays', key)
       // Who has it is news to those who wait for it alone; who takes it knows.
@@ -150,8 +147,9 @@ export const triggersOf = (current: () => Current) => {
       const { type, object: instance, old } = change
       if (origin === 'watch') add('instances', keyOf(instance))
       if (mayLetGo(change)) addOverlaysHeldBy(keyOf(instance))
-      if (old && hasNoStatus(old) && !hasNoStatus(instance)) addUnclaimed(instance)
       const asksAnew = old !== undefined && old.metadata.generation !== instance.metadata.generation
+      const hasSpoken = type === 'deleted' || asksAnew || !isUntold(instance)
+      if (isUntold(old ?? instance) && hasSpoken && type !== 'added') addUnclaimed(old ?? instance)
       if (type === 'deleted' || asksAnew || !isWaiting(instance)) addWaitingBehind(old ?? instance)
     },
     pod: ({ type, object: pod }: Change<Pod>, origin: Origin): void => {

@@ -40,7 +40,7 @@ export const createImageReconciler = (context: Context): ((key: string) => Promi
     refusalOf: (image) => refusalOf(context, image),
     attempts: createAttempts(clock),
     schedule: createRefreshSchedule(clock),
-    untold: createUntold(),
+    untold: createUntold(clock),
     refreshing: createGate(refreshesAtOnce),
   }
   return async (key) => {

@@ -42,7 +42,7 @@ const kept = (spec: object = everyHour, { places = 2, uid = 'uid-debian' } = {})
     refusalOf: () => undefined,
     attempts: createAttempts(clock),
     schedule: createRefreshSchedule(clock),
-    untold: createUntold(),
+    untold: createUntold(clock),
     refreshing: createGate(places),
   }
   const pass = async (): Promise<number | undefined> => {

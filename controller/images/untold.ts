@@ -1,4 +1,5 @@
 import type { ContainerImage } from '../../crds/container-image.ts'
+import type { Clock } from '../../kube/clock.ts'
 import { keyOf } from '../../kube/resource.ts'
 import type { Looked } from './look.ts'
 import { requestOf } from './refresh.ts'
@@ -20,15 +21,18 @@ export interface Untold {
 const askedBy = (image: ContainerImage): string =>
   JSON.stringify([image.metadata.uid, sourceHashOf(image.spec), requestOf(image)])
 
-export const createUntold = (): Untold => {
-  const untold = new Map<string, { asked: string; looked: Looked }>()
+/** The world goes on: an answer that could not be told for so long is asked for anew. */
+const goodForMs = 60_000
+
+export const createUntold = (clock: Pick<Clock, 'monotonicMs'>): Untold => {
+  const untold = new Map<string, { asked: string; looked: Looked; until: number }>()
   return {
     of: (image) => {
       const found = untold.get(keyOf(image))
-      return found?.asked === askedBy(image) ? found.looked : undefined
+      return found?.asked === askedBy(image) && clock.monotonicMs() < found.until ? found.looked : undefined
     },
     note: (image, looked) => {
-      untold.set(keyOf(image), { asked: askedBy(image), looked })
+      untold.set(keyOf(image), { asked: askedBy(image), looked, until: clock.monotonicMs() + goodForMs })
     },
     forget: (key) => {
       untold.delete(key)

@@ -1,13 +1,13 @@
 import type { Instance } from '../../crds/instance.ts'
 import type { Attachment, OverlayBase, PersistentOverlay } from '../../crds/persistent-overlay.ts'
 import { timestamp } from '../../kube/clock.ts'
-import { formatKey, keyOf } from '../../kube/resource.ts'
+import { formatKey, keyOf, parseKey } from '../../kube/resource.ts'
 import { persistentOverlays, pods } from '../../kube/resources.ts'
 import type { Context } from '../context.ts'
 import { claimKeyOf } from '../overlays/claim.ts'
-import { isUntouched, isUsable } from '../overlays/first-claim.ts'
+import { isUntouched, isUsable, makeFirstClaim } from '../overlays/first-claim.ts'
 import { mayHold } from '../overlays/holders.ts'
-import { type ClaimFinding, ensureClaim } from '../overlays/observe-claim.ts'
+import { rememberedBase } from '../overlays/observe-claim.ts'
 import { controllerStatus, withAttachments } from '../overlays/status.ts'
 import { writeOverlay } from '../overlays/write.ts'
 import { writeStatus } from '../write-status.ts'
@@ -42,8 +42,9 @@ const writeAttachments = async (
   attachments: Attachment[],
   base: OverlayBase | undefined,
 ): Promise<void> => {
+  const claim = overlay.spec.storage.existingClaimName ? undefined : caches.claims.get(parseKey(claimKeyOf(overlay)))
   const before = controllerStatus(overlay.status)
-  const after = withAttachments(overlay, attachments, base, clock.now())
+  const after = withAttachments(overlay, attachments, { base, remembered: claim && rememberedBase(claim) }, clock.now())
   caches.overlays.note(await writeStatus(client, persistentOverlays, overlay, { before, after }))
 }
 
@@ -83,18 +84,22 @@ export const obstacleOf = (
   return allocation.kind === 'granted' ? undefined : allocation
 }
 
-/** How the claims stand that are made along with this one, in the order of `wanted`; undefined of overlays that have theirs. */
-const firstClaims = async (
+/** Writes who has the overlay; of one without a claim, also how that stands. @returns false when no pod can be made with it */
+const writeClaim = async (
   context: Context,
-  wanted: readonly OverlayClaim[],
-  base: OverlayBase,
-): Promise<(ClaimFinding | undefined)[]> => {
-  const findings: (ClaimFinding | undefined)[] = []
-  for (const { overlay, writes } of wanted) {
-    const isFirst = isUntouched(context, overlay)
-    findings.push(isFirst ? await ensureClaim(context, overlay, writes ? base : undefined) : undefined)
+  { overlay, attachments, writes }: OverlayClaim,
+  image: OverlayBase,
+): Promise<boolean> => {
+  const base = writes ? image : undefined
+  if (!isUntouched(context, overlay)) {
+    await writeAttachments(context, overlay, attachments, base)
+    return true
   }
-  return findings
+  const finding = await makeFirstClaim(context, overlay)
+  if (!finding) return false
+  const granted = isUsable(finding) ? { attachments, base } : { attachments: [], base: undefined }
+  await writeOverlay(context, overlay, { finding, overdue: [], ...granted })
+  return isUsable(finding)
 }
 
 /**
@@ -102,33 +107,28 @@ const firstClaims = async (
  * writer's image becomes the overlay's base. An overlay that nobody has looked at yet gets its
  * volume claim with that, and one status write for both.
  *
- * @returns `unusable` when such a claim could not be made: the overlay's status says why
+ * @returns `unready` when an overlay has no claim to use: its own passes see to that
  * @throws ApiError with reason Conflict when an overlay changed in between; what was claimed is given back
  */
 export const claimOverlays = (
   context: Context,
   instance: Instance,
   base: OverlayBase,
-): Promise<Allocation | { kind: 'unusable' }> => {
+): Promise<Allocation | { kind: 'unready'; overlay: string }> => {
   const concerned = [...overlaysOf(context, instance).values(), ...heldBy(context, instance)]
   return context.serially(concerned.map(claimKeyOf), async () => {
     const allocation = allocationNow(context, instance)
     if (allocation.kind !== 'granted') return allocation
-    const { claims } = allocation
-    const findings = await firstClaims(context, claims, base)
-    const isGranted = findings.every((finding) => finding === undefined || isUsable(finding))
     try {
-      for (const [index, { overlay, attachments, writes }] of claims.entries()) {
-        const finding = findings[index]
-        const upon = isGranted && writes ? base : undefined
-        const granted = isGranted ? attachments : []
-        if (finding) await writeOverlay(context, overlay, { finding, attachments: granted, overdue: [], base: upon })
-        else if (isGranted) await writeAttachments(context, overlay, attachments, upon)
+      for (const claim of allocation.claims) {
+        if (await writeClaim(context, claim, base)) continue
+        await withdraw(context, instance)
+        return { kind: 'unready', overlay: claim.overlay.metadata.name }
       }
     } catch (error) {
       await withdraw(context, instance)
       throw error
     }
-    return isGranted ? allocation : { kind: 'unusable' }
+    return allocation
   })
 }

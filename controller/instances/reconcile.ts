@@ -96,7 +96,9 @@ export const createInstanceReconciler =
     const after = statusAfter(instance, { ...outcome, service }, clock.now())
     const before = instance.status
     const waitMs = waitsForMore(instance, after, caches.pods.get(instance.metadata), clock.now())
-    if (waitMs > 0) return soonest(waitMs, requeueAfterMs)
+    if (waitMs > 0) {
+      return soonest(waitMs, requeueAfterMs, reviewAfter(context, instance, decision), lookAgainMs(service))
+    }
     caches.instances.note(await writeStatus(client, instances, instance, { before, after }))
     announce(events, { kind: 'Instance', metadata: instance.metadata }, before.conditions, after.conditions)
     const told = { ...instance, status: after }

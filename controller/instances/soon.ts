@@ -1,7 +1,7 @@
 import type { Instance, InstanceStatus } from '../../crds/instance.ts'
 import type { Metadata } from '../../kube/resource.ts'
 import type { Pod } from '../../kube/resources.ts'
-import { conditionOf } from '../conditions.ts'
+import { conditionOf, isUntold } from '../conditions.ts'
 import { saysTheSame } from '../write-status.ts'
 
 /**
@@ -16,7 +16,7 @@ const patienceMs = { firstStep: 5_000, node: 15_000 }
 const firstSteps = new Set(['ClaimPending', 'Resolving'])
 
 const isFirstStep = ({ status }: Instance, after: InstanceStatus): boolean =>
-  (status.conditions ?? []).length === 0 && firstSteps.has(conditionOf(after.conditions, 'Ready')?.reason ?? '')
+  isUntold({ status }) && firstSteps.has(conditionOf(after.conditions, 'Ready')?.reason ?? '')
 
 /** The node alone is new: it will be told with the process's start. */
 const isOnlyNode = ({ status }: Instance, after: InstanceStatus): boolean => {

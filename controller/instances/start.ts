@@ -46,6 +46,11 @@ const imageTrouble = (name: string, image: ContainerImage | undefined, namespace
   }
 }
 
+const claimPending = (overlay: string): Trouble => ({
+  reason: 'ClaimPending',
+  message: `overlay "${overlay}": its volume claim is about to be made`,
+})
+
 const overlayTrouble = (
   context: Context,
   overlay: PersistentOverlay | undefined,
@@ -63,7 +68,7 @@ const overlayTrouble = (
   if (hasClaim) return undefined
   return ready?.status === 'False'
     ? { reason: ready.reason, message: `overlay "${name}": ${ready.message}` }
-    : { reason: 'ClaimPending', message: `overlay "${name}": its volume claim is about to be made` }
+    : claimPending(name)
 }
 
 /** Image and overlays together: the user mends both at once. */
@@ -164,18 +169,15 @@ export type Preparation = { kind: 'claimed'; parts: PodParts } | { kind: 'blocke
 
 /** Gathers and claims all that the instance's pod is made from. */
 export const claimAll = async (context: Context, instance: Instance): Promise<Preparation> => {
-  const ingredients = gather(context, instance)
-  if (ingredients.kind === 'missing') {
-    return { kind: 'blocked', finding: { kind: 'blocked', image: ingredients.image, overlays: ingredients.overlays } }
-  }
-  const allocation = await claimOverlays(context, instance, ingredients.chosen.base)
-  if (allocation.kind === 'granted') return { kind: 'claimed', parts: partsOf(context, instance, ingredients) }
-  if (allocation.kind === 'unusable') {
-    const after = gather(context, instance)
-    const overlays = after.kind === 'missing' ? after.overlays : undefined
-    return { kind: 'blocked', finding: { kind: 'blocked', overlays } }
-  }
-  const overlays = blockedBy(allocation, nodesIn(context, instance))
+  const wanted = gather(context, instance)
+  if (wanted.kind === 'missing') return { kind: 'blocked', finding: { ...wanted, kind: 'blocked' } }
+  const allocation = await claimOverlays(context, instance, wanted.chosen.base)
+  // As the claim has left them: somebody else may have told an overlay's base before it was ours.
+  const claimed = gather(context, instance)
+  if (claimed.kind === 'missing') return { kind: 'blocked', finding: { ...claimed, kind: 'blocked' } }
+  if (allocation.kind === 'granted') return { kind: 'claimed', parts: partsOf(context, instance, claimed) }
+  const overlays =
+    allocation.kind === 'unready' ? claimPending(allocation.overlay) : blockedBy(allocation, nodesIn(context, instance))
   return { kind: 'blocked', finding: { kind: 'blocked', overlays } }
 }
 

@@ -52,6 +52,6 @@ export const templateHash = ({ instance: { spec }, pullSecrets, chosen, overlays
     pullSecrets: pullSecrets.map(({ name }) => name),
     overlays: overlays.map(({ overlay, claimName }, index) => ({
       ...{ claimName, volumeMode: overlay.spec.storage.volumeMode },
-      access: spec.overlays[index]?.access,
+      ...{ access: spec.overlays[index]?.access, name: overlay.metadata.name, path: overlay.spec.storage.path },
     })),
   })

@@ -98,16 +98,17 @@ describe('claimPatch', () => {
     })
     expect(claimPatch(owned, overlay, '1Gi')).toMatchObject({ metadata: { ownerReferences: [] } })
   })
-  test('the base is mirrored in an annotation, once there is a volume', () => {
+  test('the base is mirrored in an annotation, once the node says that it has been used', () => {
     const base = {
       reference: `r@${digestOf('a')}`,
       digest: digestOf('a'),
       platform: { os: 'linux', architecture: 'amd64' },
       config: {},
     }
-    const overlay = genOverlay('work', { status: { base } })
-    expect(claimPatch(genClaim('lamina-work', { status: { phase: 'Pending' } }), overlay, '1Gi')).toBeUndefined()
-    const patch = claimPatch(genClaim('lamina-work', { status: { phase: 'Bound' } }), overlay, '1Gi')
+    const usage = { usedBytes: 1, usedInodes: 1, capacityBytes: 2, capacityInodes: 2, observedTime: 't' }
+    const claim = genClaim('lamina-work', { status: { phase: 'Bound' } })
+    expect(claimPatch(claim, genOverlay('work', { status: { base } }), '1Gi')).toBeUndefined()
+    const patch = claimPatch(claim, genOverlay('work', { status: { base, usage } }), '1Gi')
     expect(patch).toMatchObject({ metadata: { annotations: { 'lamina.dev/base': JSON.stringify(base) } } })
   })
 })

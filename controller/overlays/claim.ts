@@ -1,4 +1,4 @@
-import type { PersistentOverlay, PersistentOverlayStatus } from '../../crds/persistent-overlay.ts'
+import type { PersistentOverlay } from '../../crds/persistent-overlay.ts'
 import { annotations, apiVersion, claimName, labels, managedByValue } from '../../kube/names.ts'
 import { parseQuantity } from '../../kube/quantity.ts'
 import { formatKey, type OwnerReference } from '../../kube/resource.ts'
@@ -54,17 +54,13 @@ const ownersOf = ({ metadata, spec }: PersistentOverlay): OwnerReference[] =>
     ? [{ apiVersion, kind: 'PersistentOverlay', name: metadata.name, uid: metadata.uid }]
     : []
 
-const baseAnnotation = (base: PersistentOverlayStatus['base']): Record<string, string> =>
-  base ? { [annotations.base]: JSON.stringify(base) } : {}
-
-export const claimOf = (overlay: PersistentOverlay, size: string, base = overlay.status.base) => ({
+export const claimOf = (overlay: PersistentOverlay, size: string) => ({
   apiVersion: 'v1',
   kind: 'PersistentVolumeClaim',
   metadata: {
     name: claimName(overlay.metadata.name),
     namespace: overlay.metadata.namespace,
     labels: { [labels.overlay]: overlay.metadata.name, [labels.managedBy]: managedByValue },
-    annotations: baseAnnotation(base),
     ownerReferences: ownersOf(overlay),
   },
   spec: {
@@ -96,22 +92,23 @@ export const claimPatch = (
   claim: PersistentVolumeClaim,
   overlay: PersistentOverlay,
   size: string,
-  upon = overlay.status.base,
 ): Record<string, unknown> | undefined => {
   const owners = ownersOf(overlay)
-  const base = baseAnnotation(upon)[annotations.base]
-  // Until it has a volume its spec cannot be changed, nothing has been written upon a base, and a write would be in
-  // the way of the scheduler's: the pod would come to its turn again only later.
-  const hasVolume = claim.status?.phase === 'Bound'
-  const grows = hasVolume && parseQuantity(size) > requestedBytes(claim)
+  const { base, usage } = overlay.status
+  const remembered = JSON.stringify(base)
+  // Until it has a volume its spec cannot be changed.
+  const grows = claim.status?.phase === 'Bound' && parseQuantity(size) > requestedBytes(claim)
   const reowned = !sameOwners(claim.metadata.ownerReferences, owners)
-  const rebased = hasVolume && base !== undefined && claim.metadata.annotations[annotations.base] !== base
+  // The node's word is the proof that something may have been written upon it. Before that, a write would also be in
+  // the way of the scheduler's, and the pod would come to its turn again only later.
+  const rebased =
+    base !== undefined && usage !== undefined && claim.metadata.annotations[annotations.base] !== remembered
   if (!grows && !reowned && !rebased) return undefined
   return {
     metadata: {
       resourceVersion: claim.metadata.resourceVersion,
       ...(reowned ? { ownerReferences: owners } : {}),
-      ...(rebased ? { annotations: { [annotations.base]: base } } : {}),
+      ...(rebased ? { annotations: { [annotations.base]: remembered } } : {}),
     },
     ...(grows ? { spec: { resources: { requests: { storage: size } } } } : {}),
   }

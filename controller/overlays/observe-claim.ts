@@ -75,16 +75,34 @@ const ending = ({ metadata: { name, uid } }: PersistentVolumeClaim, { status }: 
         message: `PersistentVolumeClaim ${name} from before this overlay is being deleted: the overlay's own is made when that is gone`,
       }
 
+/** @throws what is no refusal of the API server's */
+export const refusalOf = (error: unknown, claim?: PersistentVolumeClaim): ClaimFinding => {
+  if (!hasReason(error, 'Forbidden', 'Invalid')) throw error
+  return { kind: 'refused', claim, message: message(error) }
+}
+
 /**
- * Makes the claim, readopts the one with our label, brings it to the size asked; touches no other.
+ * The claim that the overlay asks for, made; undefined when there is one of the name.
  *
- * @param base what the claim is to remember as the image that the overlay was first written upon
+ * @throws ApiError with reason Forbidden or Invalid when the API server does not let us
  */
-export const ensureClaim = async (
-  context: Context,
+export const createClaim = async (
+  { client, caches, settings }: Context,
   overlay: PersistentOverlay,
-  base = overlay.status.base,
-): Promise<ClaimFinding> => {
+): Promise<PersistentVolumeClaim | undefined> => {
+  const size = claimSize(overlay, settings.storageOverhead)
+  try {
+    const claim = await client.create(claims, claimOf(overlay, size), overlay.metadata.namespace)
+    caches.claims.note(claim)
+    return claim
+  } catch (error) {
+    if (hasReason(error, 'AlreadyExists')) return undefined
+    throw error
+  }
+}
+
+/** Makes the claim, readopts the one with our label, brings it to the size asked; touches no other. */
+export const ensureClaim = async (context: Context, overlay: PersistentOverlay): Promise<ClaimFinding> => {
   const { client, caches, settings } = context
   const { name, namespace } = overlay.metadata
   const size = claimSize(overlay, settings.storageOverhead)
@@ -98,13 +116,11 @@ export const ensureClaim = async (
       }
     }
     try {
-      claim = await client.create(claims, claimOf(overlay, size, base), namespace)
-      caches.claims.note(claim)
+      claim = (await createClaim(context, overlay)) ?? (await client.get(claims, keyOfClaim(overlay)))
     } catch (error) {
-      claim = await client.get(claims, keyOfClaim(overlay))
-      if (!claim && !hasReason(error, 'Forbidden', 'Invalid')) throw error
-      if (!claim) return { kind: 'refused', claim, message: message(error) }
+      return refusalOf(error)
     }
+    if (!claim) throw new Error(`PersistentVolumeClaim ${claimName(name)} was there, and has gone since`)
   }
   if (claim.metadata.deletionTimestamp) return ending(claim, overlay)
   if (!isClaimOf(claim, overlay)) {
@@ -115,13 +131,12 @@ export const ensureClaim = async (
   }
   const unsuitable = volumeModeProblem(claim, overlay.spec.storage)
   if (unsuitable !== undefined) return { kind: 'unsuitable', reason: 'VolumeModeMismatch', message: unsuitable }
-  const patch = claimPatch(claim, overlay, size, base)
+  const patch = claimPatch(claim, overlay, size)
   if (patch) {
     try {
       claim = (await client.mergePatch(claims, { namespace, name: claim.metadata.name }, patch)) ?? claim
     } catch (error) {
-      if (!hasReason(error, 'Forbidden', 'Invalid')) throw error
-      return { kind: 'refused', claim, message: message(error) }
+      return refusalOf(error, claim)
     }
     caches.claims.note(claim)
   }

@@ -1,10 +1,12 @@
 import type { Attachment, PersistentOverlay, PersistentOverlayStatus } from '../../crds/persistent-overlay.ts'
 import { parseKey } from '../../kube/resource.ts'
 import { instances, pods } from '../../kube/resources.ts'
+import { conditionOf } from '../conditions.ts'
 import type { Context, Result } from '../context.ts'
 import { claimKeyOf, claimNameOf } from './claim.ts'
 import { rivalOf } from './contest.ts'
 import { observeExistingClaim } from './existing-claim.ts'
+import { isUntouched } from './first-claim.ts'
 import { isWanted, mayHold, rebuiltAttachments } from './holders.ts'
 import { type ClaimFinding, ensureClaim, rememberedBase } from './observe-claim.ts'
 import { endingHolders, overdueOf } from './overdue.ts'
@@ -48,8 +50,12 @@ const currentAttachments = async (context: Context, overlay: PersistentOverlay):
   ]
 }
 
-/** Nothing tells when what stands in a claim's way has gone. */
-const lookAgainMs = 3_000
+/** Nothing tells when what stands in a claim's way has gone: the longer it has, the later it is looked for. */
+const lookAgainMs = ({ clock }: Context, { status }: PersistentOverlay): number => {
+  const since = conditionOf(status.conditions, 'Ready')?.lastTransitionTime
+  const stoodMs = since === undefined ? 0 : clock.now().getTime() - Date.parse(since)
+  return Math.min(Math.max(stoodMs, 3_000), lookAgainSeldomMs)
+}
 /** Nothing tells of changes of a claim that is not ours, nor of nodes. */
 const lookAgainSeldomMs = 60_000
 
@@ -66,7 +72,7 @@ const requeue = (
   if (!isUnseen && (finding.kind === 'pending' || (finding.kind === 'waitsForConsumer' && !isIdle))) {
     return { requeueAfterMs: lookForTroubleMs(context, finding.claim, overlay) }
   }
-  if (!isCalm(finding) && !isIdle) return { requeueAfterMs: lookAgainMs }
+  if (!isCalm(finding) && !isIdle) return { requeueAfterMs: lookAgainMs(context, overlay) }
   const mayChangeUnseen = isUnseen || endingHolders(context, overlay, attachments).length > 0
   return mayChangeUnseen ? { requeueAfterMs: lookAgainSeldomMs } : {}
 }
@@ -93,9 +99,8 @@ const contested = ({ caches }: Context, overlay: PersistentOverlay): ClaimFindin
 
 /** The image that the overlay was first written upon. A claim that is not ours is anybody's to annotate. */
 const baseOf = ({ spec, status }: PersistentOverlay, finding: ClaimFinding): PersistentOverlayStatus['base'] => {
-  if (status.base || spec.storage.existingClaimName !== undefined) return status.base
-  // Without a volume it has been written upon none.
-  return finding.kind === 'bound' ? rememberedBase(finding.claim) : undefined
+  const claim = 'claim' in finding ? finding.claim : undefined
+  return status.base ?? (claim && spec.storage.existingClaimName === undefined ? rememberedBase(claim) : undefined)
 }
 
 /** The claim as the spec asks, and attachments only of those who may still have it mounted. */
@@ -106,7 +111,9 @@ export const createOverlayReconciler =
     const objectKey = parseKey(key)
     const seen = caches.overlays.get(objectKey)
     if (!seen || seen.metadata.deletionTimestamp) return {}
-    const waitMs = waitsForInstance(seen, caches.instances.by('overlay', key), context.clock.now())
+    const waitMs = isUntouched(context, seen)
+      ? waitsForInstance(caches.instances.by('overlay', key), context.clock.now())
+      : 0
     if (waitMs > 0) return { requeueAfterMs: waitMs }
     const observed = await observeClaim(context, seen)
     return serially([claimKeyOf(seen)], async () => {

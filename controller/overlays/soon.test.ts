@@ -13,6 +13,7 @@ const attachment = {
   access: 'ReadWrite' as const,
   attachTime: time(0),
 }
+const reader = { ...attachment, instanceUID: 'uid-reader', instanceName: 'reader' }
 const claim = genClaim('lamina-work')
 const bound: ClaimFinding = {
   kind: 'bound',
@@ -41,6 +42,12 @@ describe('while an instance starts with an overlay', () => {
     ],
     ['trouble', says(waiting), says({ kind: 'pending', claim, trouble: 'no space' })],
     ['the first word', {}, says(waiting)],
+    ['that a holder does not let go', says(waiting), says(bound, [attachment], ['pod dev should have ended'])],
+    [
+      'all, when others come too, for each would put it off,',
+      says(waiting, [attachment, reader]),
+      says(bound, [attachment, reader]),
+    ],
   ])('%s is told at once', (_, before, after) => {
     expect(waitsForMore(before, after, at(1))).toBe(0)
   })
@@ -55,7 +62,7 @@ describe('an overlay that nobody has looked at', () => {
     genInstance('dev', { ...given, metadata: { creationTimestamp: time(0), ...given.metadata } })
 
   test('is left to the instance that is to have its first pass', () => {
-    expect(waitsForInstance(genOverlay('work'), [coming()], at(10))).toBe(20_000)
+    expect(waitsForInstance([coming()], at(10))).toBe(20_000)
   })
 
   test.each([
@@ -64,15 +71,10 @@ describe('an overlay that nobody has looked at', () => {
     ['it is to be stopped', [coming({ spec: { state: 'Stopped' } })]],
     ['it is being deleted', [coming({ metadata: { deletionTimestamp: time(1) } })]],
   ])('is not when %s', (_, instances) => {
-    expect(waitsForInstance(genOverlay('work'), instances, at(1))).toBe(0)
+    expect(waitsForInstance(instances, at(1))).toBe(0)
   })
 
   test('is not for ever', () => {
-    expect(waitsForInstance(genOverlay('work'), [coming()], at(30))).toBe(0)
+    expect(waitsForInstance([coming()], at(30))).toBe(0)
   })
-})
-
-test('an overlay that has been looked at has its own passes', () => {
-  const overlay = genOverlay('work', { status: { conditions: [condition('Ready', 'True', 'Bound')] } })
-  expect(waitsForInstance(overlay, [genInstance('dev', { metadata: { creationTimestamp: time(0) } })], at(1))).toBe(0)
 })

@@ -1,7 +1,9 @@
 import type { Condition } from '../../crds/common.ts'
 import type { Instance } from '../../crds/instance.ts'
-import type { PersistentOverlay, PersistentOverlayStatus } from '../../crds/persistent-overlay.ts'
+import type { PersistentOverlayStatus } from '../../crds/persistent-overlay.ts'
+import { isUntold } from '../conditions.ts'
 import { saysTheSame } from '../write-status.ts'
+import { notReleased } from './status.ts'
 
 /**
  * While an instance starts with an overlay, its volume is made: one word of that
@@ -13,7 +15,7 @@ const patienceMs = 20_000
 const essence = ({ capacity: _, size: __, conditions = [], ...rest }: PersistentOverlayStatus) => ({
   ...rest,
   conditions: conditions.flatMap(({ type, ...told }): Condition[] => {
-    if (type === 'Attached') return []
+    if (type === 'Attached' && told.reason !== notReleased) return []
     const { reason, message } = type === 'Ready' && told.status === 'True' ? { reason: '', message: '' } : told
     return [{ ...told, type, reason, message }]
   }),
@@ -21,8 +23,10 @@ const essence = ({ capacity: _, size: __, conditions = [], ...rest }: Persistent
 
 /** How many milliseconds the status may wait for more to tell; 0 when it is to be written now. */
 export const waitsForMore = (before: PersistentOverlayStatus, after: PersistentOverlayStatus, now: Date): number => {
-  const attached = (after.attachments ?? []).map(({ attachTime }) => Date.parse(attachTime))
-  const left = Math.max(0, ...attached) + patienceMs - now.getTime()
+  const [attachment, ...others] = after.attachments ?? []
+  // Of many that come one after the other, each would put it off.
+  if (!attachment || others.length > 0) return 0
+  const left = Date.parse(attachment.attachTime) + patienceMs - now.getTime()
   if (left <= 0 || saysTheSame(before, after)) return 0
   // The API server's clock is not ours.
   return saysTheSame(essence(before), essence(after)) ? Math.min(left, patienceMs) : 0
@@ -31,19 +35,16 @@ export const waitsForMore = (before: PersistentOverlayStatus, after: PersistentO
 /** What the instance has not done by then, the overlay's own pass does. */
 const instancePatienceMs = 30_000
 
-const hasNoStatus = ({ status }: Pick<Instance | PersistentOverlay, 'status'>): boolean =>
-  (status.conditions ?? []).length === 0
-
 /**
- * How many milliseconds an overlay's pass leaves it to an instance whose first
+ * How many milliseconds an overlay's pass leaves an untouched overlay to an instance whose first
  * pass is to come, and makes the claim and tells of it with its own; 0 when there is none.
  */
-export const waitsForInstance = (overlay: PersistentOverlay, instances: readonly Instance[], now: Date): number => {
+export const waitsForInstance = (instances: readonly Instance[], now: Date): number => {
   const left = ({ metadata: { creationTimestamp = '' } }: Instance): number =>
     Math.min(Date.parse(creationTimestamp) + instancePatienceMs - now.getTime(), instancePatienceMs)
   const coming = instances.filter(
     (instance) =>
-      hasNoStatus(instance) && instance.spec.state === 'Running' && instance.metadata.deletionTimestamp === undefined,
+      isUntold(instance) && instance.spec.state === 'Running' && instance.metadata.deletionTimestamp === undefined,
   )
-  return hasNoStatus(overlay) ? Math.max(0, ...coming.map(left)) : 0
+  return Math.max(0, ...coming.map(left))
 }

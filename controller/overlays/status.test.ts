@@ -123,6 +123,8 @@ describe('Resizing', () => {
   })
 })
 
+const none = { base: undefined, remembered: undefined }
+
 test('Attached is not yet known while the volume is not made, whoever the overlay is kept for', () => {
   const claim = genClaim('lamina-work')
   const attachments = [attachment('dev', 'ReadWrite')]
@@ -135,7 +137,7 @@ test('Attached is not yet known while the volume is not made, whoever the overla
     const attached = conditions?.find(({ type }) => type === 'Attached')
     expect(attached).toMatchObject({ status: 'Unknown', reason: 'VolumePending' })
     const overlay = genOverlay('work', { status: { conditions, observedGeneration: 1 } })
-    const claimed = withAttachments(overlay, attachments, undefined, now)
+    const claimed = withAttachments(overlay, attachments, none, now)
     expect(claimed.conditions?.find(({ type }) => type === 'Attached')).toEqual(attached)
   }
 })
@@ -170,7 +172,7 @@ describe('the image that an overlay lies upon', () => {
   const usage = { usedBytes: 1, usedInodes: 1, capacityBytes: 2, capacityInodes: 2, observedTime: at }
   const written = (status: object) => genOverlay('work', { status: { usage, ...status } })
   const claimed = (status: object, by: ReturnType<typeof base> | undefined) =>
-    withAttachments(written(status), [attachment('dev', 'ReadWrite')], by, now).base
+    withAttachments(written(status), [attachment('dev', 'ReadWrite')], { ...none, base: by }, now).base
 
   test('is the first that is written, and stays, with the secrets that it is read with now', () => {
     expect(claimed({}, base('a', 'one'))).toEqual(base('a', 'one'))
@@ -181,7 +183,12 @@ describe('the image that an overlay lies upon', () => {
 
   test('is forgotten with the claim of who never wrote', () => {
     const unmade = genOverlay('work', { status: { base: base('a') } })
-    expect(withAttachments(unmade, [], undefined, now).base).toBeUndefined()
+    expect(withAttachments(unmade, [], none, now).base).toBeUndefined()
+  })
+
+  test('is what the claim remembers, when the node has not told yet whether anything was written', () => {
+    const restored = genOverlay('work', { status: { base: base('a') } })
+    expect(withAttachments(restored, [], { ...none, remembered: base('a') }, now).base).toEqual(base('a'))
   })
 
   test('is remembered when it follows to another, by later passes too', () => {

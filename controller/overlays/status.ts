@@ -31,6 +31,8 @@ export const controllerStatus = ({ usage: _, lastCheckTime: __, ...status }: Per
 const waitsForConsumer = 'WaitingForFirstConsumer'
 const provisioning = 'Provisioning'
 const provisioningFailed = 'ProvisioningFailed'
+/** Reason of `Attached` of a pod that should have ended. */
+export const notReleased = 'NotReleased'
 /** Reasons of `Ready` while there is no volume. */
 const unmade: readonly (string | undefined)[] = [waitsForConsumer, provisioning, provisioningFailed]
 
@@ -57,7 +59,7 @@ const attachedVerdict = (
       : ['Readers', `for reading: ${readers.join(', ')}`]
   return overdue.length === 0
     ? verdict('Attached', 'True', reason, who)
-    : verdict('Attached', 'True', 'NotReleased', [who, ...overdue].join('; '))
+    : verdict('Attached', 'True', notReleased, [who, ...overdue].join('; '))
 }
 
 /** Of plain directories it is their volume's. */
@@ -194,11 +196,15 @@ export const withBase = (
   return { ...controllerStatus(status), base, ...(previousBase ? { previousBase } : {}) }
 }
 
-/** The same status with other attachments, and with `base` when the overlay has none yet. */
+/**
+ * The same status with other attachments, and with `base` when the overlay has none yet.
+ *
+ * @param remembered what the overlay's claim knows of its base
+ */
 export const withAttachments = (
   overlay: PersistentOverlay,
   attachments: Attachment[],
-  base: PersistentOverlayStatus['base'],
+  { base, remembered }: Record<'base' | 'remembered', PersistentOverlayStatus['base']>,
   now: Date,
 ): PersistentOverlayStatus => {
   const { attachments: _, base: before, conditions, ...rest } = controllerStatus(overlay.status)
@@ -206,7 +212,7 @@ export const withAttachments = (
   const isUnwritten = attachments.length === 0 && overlay.status.usage === undefined
   // The same image may be read with other secrets by now.
   const current = before === undefined || before.digest === base?.digest ? base : before
-  const keptBase = isUnwritten ? undefined : current
+  const keptBase = isUnwritten ? remembered : current
   const standing = conditionOf(conditions, 'Ready')?.reason
   const attached = mergeConditions(conditions, [attachedVerdict(attachments, standing)], {
     generation: rest.observedGeneration ?? -1,
