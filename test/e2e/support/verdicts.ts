@@ -46,10 +46,12 @@ export const expectRefused = async (verdict: Promise<Outcome>, message: string):
 
 /** @param namespace asked at each request, so that a test file's fixture can come later */
 export const verdictsIn = (kubectl: Kubectl, namespace: () => string) => {
-  const judge = (verb: 'create' | 'replace', object: Judged): Promise<Outcome> =>
-    kubectl.try([verb, '--dry-run=server', '-o', 'json', '-f', '-'], {
-      input: JSON.stringify(inNamespace(namespace(), object)),
-    })
+  const judge = async (verb: 'create' | 'replace', object: Judged): Promise<Outcome> => {
+    const input = JSON.stringify(inNamespace(namespace(), object))
+    const outcome = await kubectl.try([verb, '--dry-run=server', '-o', 'json', '-f', '-'], { input })
+    // kubectl reads the object first, and the controller may write its status in between.
+    return outcome.stderr.includes('the object has been modified') ? judge(verb, object) : outcome
+  }
   /** Of an object that is there, as the controller would write it. */
   const judgeStatus = (resource: string, name: string, status: object): Promise<Outcome> =>
     kubectl.try([
