@@ -5,6 +5,11 @@ import { mainOf as main, verdictOn as verdict, verdictAfter, volumeOf as volume 
 const flip = (change: (whole: Whole) => void, access: 'ReadWrite' | 'ReadOnly' = 'ReadWrite') =>
   verdictAfter({ access }, change)
 
+const heldByOther = (access: 'ReadWrite' | 'ReadOnly') => ({
+  ...{ instanceUID: 'uid-other', instanceName: 'other', access },
+  attachTime: '2026-01-01T00:00:00Z',
+})
+
 describe('a genuine pod', () => {
   test('may mount what was granted', () => {
     expect(verdict(genuine())).toMatchObject({
@@ -34,6 +39,14 @@ describe('a genuine pod', () => {
       overlays: [{ access: 'ReadOnly' }],
       ephemeral: true,
     })
+  })
+
+  test('may read beside other readers, and not beside a writer', () => {
+    const beside = (access: 'ReadWrite' | 'ReadOnly') =>
+      flip(({ overlay }) => overlay?.status.attachments?.push(heldByOther(access)), 'ReadOnly')
+    expect(beside('ReadOnly')).toMatchObject({ overlays: [{ access: 'ReadOnly' }] })
+    const message = expect.stringMatching(/instance "dev" \(ReadOnly\) and to instance "other" \(ReadWrite\)/)
+    expect(beside('ReadWrite')).toEqual({ reason: 'OverlayNotHeld', final: false, message })
   })
 
   test('has its overlay looked over anew where errors were left in it', () => {
@@ -243,6 +256,12 @@ describe('not as it must be, and may mend', () => {
       ({ overlay }) => Object.assign(overlay?.status.attachments?.[0] ?? {}, { access: 'ReadOnly' }),
       'OverlayNotHeld',
       /not attached/,
+    ],
+    [
+      'another instance has the overlay too',
+      ({ overlay }) => overlay?.status.attachments?.push(heldByOther('ReadOnly')),
+      'OverlayNotHeld',
+      /instance "dev" \(ReadWrite\) and to instance "other" \(ReadOnly\), .*: stop one of the two/,
     ],
     ['the claim is gone', (whole) => Object.assign(whole, { claim: undefined }), 'OverlayClaimGone', /is gone/],
     [

@@ -126,6 +126,24 @@ const checkClaim = (
     : forged(`container ${containers.main} does not mount ${volume} at ${path} alone`)
 }
 
+/** Whether the instance holds the overlay, and nobody holds it as well who must not: a status may have been restored. */
+const checkHeld = (
+  { metadata: { uid, name: instanceName } }: Instance,
+  { name, access }: GrantOfOverlay,
+  { status: { attachments = [] } }: PersistentOverlay,
+): Trouble | undefined => {
+  if (!attachments.some((attachment) => attachment.instanceUID === uid && attachment.access === access))
+    return new Trouble('OverlayNotHeld', `overlay "${name}" is not attached to instance "${instanceName}"`)
+  const other = attachments.find(
+    (attachment) => attachment.instanceUID !== uid && (access === 'ReadWrite' || attachment.access === 'ReadWrite'),
+  )
+  if (!other) return undefined
+  return new Trouble(
+    'OverlayNotHeld',
+    `overlay "${name}" is attached to instance "${instanceName}" (${access}) and to instance "${other.instanceName}" (${other.access}), and who writes must be alone with it: stop one of the two`,
+  )
+}
+
 /** The superblock need not tell. */
 const toBeChecked: readonly string[] = [unhealthy.damaged, unhealthy.checkNeeded]
 
@@ -144,11 +162,8 @@ const checkOverlay = (
       `overlay "${name}" is no longer the one that the instance was granted: delete the pod`,
     )
   }
-  const held = (overlay.status.attachments ?? []).some(
-    (attachment) => attachment.instanceUID === instance.metadata.uid && attachment.access === access,
-  )
-  if (!held)
-    return new Trouble('OverlayNotHeld', `overlay "${name}" is not attached to instance "${instance.metadata.name}"`)
+  const unheld = checkHeld(instance, grant, overlay)
+  if (unheld) return unheld
   const { storage, format, ext3 = {}, size } = overlay.spec
   const existing = storage.existingClaimName !== undefined
   if (existing && !isAllowed(allowed, 'existingClaim', namespace)) {
