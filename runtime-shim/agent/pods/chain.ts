@@ -144,6 +144,22 @@ const checkHeld = (
   )
 }
 
+/**
+ * Whether the overlay that is written lies upon the image of the grant: the controller writes that first. A status that
+ * was lost has no base; then `lamina.json` in the overlay tells ({@link ../../mount/root.ts}).
+ */
+const checkUpon = (
+  { status: { image } }: Instance,
+  { name, access }: GrantOfOverlay,
+  { status: { base } }: PersistentOverlay,
+): Trouble | undefined =>
+  access === 'ReadOnly' || base === undefined || base.digest === image?.digest
+    ? undefined
+    : new Trouble(
+        'OverlayBaseMismatch',
+        `overlay "${name}" lies upon ${base.reference}, and the pod was granted ${image?.reference}: the controller replaces a pod that has not run; if this one stays, delete it`,
+      )
+
 /** The superblock need not tell. */
 const toBeChecked: readonly string[] = [unhealthy.damaged, unhealthy.checkNeeded]
 
@@ -162,8 +178,8 @@ const checkOverlay = (
       `overlay "${name}" is no longer the one that the instance was granted: delete the pod`,
     )
   }
-  const unheld = checkHeld(instance, grant, overlay)
-  if (unheld) return unheld
+  const unfit = checkHeld(instance, grant, overlay) ?? checkUpon(instance, grant, overlay)
+  if (unfit) return unfit
   const { storage, format, ext3 = {}, size } = overlay.spec
   const existing = storage.existingClaimName !== undefined
   if (existing && !isAllowed(allowed, 'existingClaim', namespace)) {
