@@ -51,6 +51,18 @@ describe('a genuine pod', () => {
     expect(found).toMatchObject({ overlays: [{ access }] })
   })
 
+  test('takes its overlay over from any image when it follows, else from the one that it has just left', () => {
+    const follow = { spec: { overlays: [{ name: 'work', access: 'ReadWrite', base: 'Follow' }] } }
+    const left = { previousBase: { reference: 'r@other', digest: otherDigest } }
+    expect(flip(() => {})).toMatchObject({ overlays: [{ leaves: [] }] })
+    expect(flip(({ instance }) => Object.assign(instance ?? {}, follow))).toMatchObject({
+      overlays: [{ leaves: 'any' }],
+    })
+    expect(flip(({ overlay }) => Object.assign(overlay?.status ?? {}, left))).toMatchObject({
+      overlays: [{ leaves: [otherDigest] }],
+    })
+  })
+
   test('may read beside other readers, and not beside a writer', () => {
     const beside = (access: 'ReadWrite' | 'ReadOnly') =>
       flip(({ overlay }) => overlay?.status.attachments?.push(heldByOther(access)), 'ReadOnly')

@@ -59,6 +59,8 @@ export interface GrantedOverlay {
   made: boolean
   /** Whether its status says that e2fsck left errors in it to a person, who may have mended them since, or that it could not be mounted. */
   wasDamaged: boolean
+  /** Upon which other images it may be found, and is taken over from: digests, or any where it follows its image. */
+  leaves: 'any' | string[]
 }
 
 export interface GrantedImage {
@@ -160,6 +162,12 @@ const checkUpon = (
         `overlay "${name}" lies upon ${base.reference}, and the pod was granted ${image?.reference}: the controller replaces a pod that has not run; if this one stays, delete it`,
       )
 
+/** An overlay that has followed may not have been mounted since, and `base: Follow` be taken out again. */
+const leavesOf = ({ spec }: Instance, { name }: GrantOfOverlay, { status }: PersistentOverlay): 'any' | string[] => {
+  const follows = spec.overlays.some((use) => use.name === name && use.base === 'Follow')
+  return follows ? 'any' : status.previousBase ? [status.previousBase.digest] : []
+}
+
 /** The superblock need not tell. */
 const toBeChecked: readonly string[] = [unhealthy.damaged, unhealthy.checkNeeded]
 
@@ -195,6 +203,7 @@ const checkOverlay = (
     size: parseQuantity(size),
     made: overlay.status.usage !== undefined,
     wasDamaged: toBeChecked.includes(healthOfStatus(overlay)?.reason ?? ''),
+    leaves: leavesOf(instance, grant, overlay),
   }
 }
 
