@@ -35,6 +35,8 @@ export interface Preparation {
   lockWaitMs?: number
   /** A file to which nobody has written for so long is being copied by nobody. */
   stillAfterMs?: number
+  /** Milliseconds since 1970 up to which writes to it may be our own ({@link ./own-writes.ts}). */
+  ownWritesUntil?: number | undefined
 }
 
 export interface PreparedOverlay {
