@@ -8,6 +8,7 @@ import { overlayImageName } from '../../mount/names.ts'
 import { type OpenFile, openFileOrDirectoryBelow } from '../../mount/open.ts'
 import type { ImageLayer } from '../../mount/parts.ts'
 import { NotExt3Error } from '../../mount/superblock.ts'
+import { undertakingName } from '../../mount/undertaking.ts'
 import { Trouble } from '../trouble.ts'
 import { insteadOfTheLost, whileCopied } from './advice.ts'
 import { figuresOfDirectory, figuresOfSquashfs } from './figures.ts'
@@ -28,8 +29,6 @@ interface Volume {
   /** Of the directory. */
   dirfd: number
 }
-
-const undertakingName = `.${overlayImageName}.undertaking`
 
 /** @returns whether the image that is there now is ours: another node may have made one meanwhile */
 const make = async ({ dirfd, directory }: Volume, preparation: Preparation): Promise<boolean> => {

@@ -1,5 +1,6 @@
 import type { PersistentOverlay } from '../../../crds/persistent-overlay.ts'
 import type { Extent, OverlayVolume } from '../../mount/parts.ts'
+import type { Undertaking } from '../../mount/undertaking.ts'
 import type { Figures } from '../../node/ticket.ts'
 
 /** What is to become of an overlay before it is mounted. */
@@ -73,9 +74,6 @@ export interface Target extends LockedFile {
   growsTo: number | undefined
   undertaking: UndertakingNote
 }
-
-/** What may be cut off in the middle, and must then be known. */
-export type Undertaking = 'making' | 'growing'
 
 /** A note beside the file system of what is under way on it; written and removed under its lock, and on disk when the promise is fulfilled. */
 export interface UndertakingNote {
