@@ -30,6 +30,7 @@ export const nodeReasons = {
   MountUnderWay: 'retry',
   NotAnInstance: 'hopeless',
   NotGranted: 'retry',
+  OverlayBaseMismatch: 'retry',
   OverlayClaimGone: 'retry',
   OverlayDamaged: 'hopeless',
   OverlayGone: 'retry',

@@ -1,8 +1,10 @@
 import type {
   CoreV1Event,
+  V1CSIDriver,
   V1DaemonSet,
   V1Lease,
   V1Node,
+  V1PersistentVolume,
   V1PersistentVolumeClaim,
   V1Pod,
   V1Secret,
@@ -25,6 +27,7 @@ import { type KubeObject, objectMetadataSchema, type Resource } from './resource
 export type Stored<T> = Omit<T, 'metadata'> & KubeObject
 
 export type Pod = Stored<V1Pod>
+export type PersistentVolume = Stored<V1PersistentVolume>
 export type PersistentVolumeClaim = Stored<V1PersistentVolumeClaim>
 export type Secret = Stored<V1Secret>
 export type Service = Stored<V1Service>
@@ -33,6 +36,7 @@ export type DaemonSet = Stored<V1DaemonSet>
 export type Event = Stored<CoreV1Event>
 export type Lease = Stored<V1Lease>
 export type StorageClass = Stored<V1StorageClass>
+export type CSIDriver = Stored<V1CSIDriver>
 
 const withMetadata = z.looseObject({ metadata: objectMetadataSchema })
 
@@ -49,6 +53,12 @@ export const claims = builtIn<PersistentVolumeClaim>({
   ...core,
   plural: 'persistentvolumeclaims',
   kind: 'PersistentVolumeClaim',
+})
+export const volumes = builtIn<PersistentVolume>({
+  ...core,
+  plural: 'persistentvolumes',
+  kind: 'PersistentVolume',
+  namespaced: false,
 })
 export const secrets = builtIn<Secret>({ ...core, plural: 'secrets', kind: 'Secret' })
 export const services = builtIn<Service>({ ...core, plural: 'services', kind: 'Service' })
@@ -73,6 +83,14 @@ export const storageClasses = builtIn<StorageClass>({
   version: 'v1',
   plural: 'storageclasses',
   kind: 'StorageClass',
+  namespaced: false,
+})
+
+export const csiDrivers = builtIn<CSIDriver>({
+  group: 'storage.k8s.io',
+  version: 'v1',
+  plural: 'csidrivers',
+  kind: 'CSIDriver',
   namespaced: false,
 })
 

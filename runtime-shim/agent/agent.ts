@@ -21,6 +21,7 @@ import type { CacheLimits } from './cache/policy.ts'
 import { tellCorrupt } from './cache/tell.ts'
 import { createIdle } from './idle/idle.ts'
 import { isDeviceMountedApart, prepareApart } from './overlay/apart.ts'
+import { knowingOwnWrites } from './overlay/own-writes.ts'
 import { workerProgram } from './overlay/run-worker.ts'
 import { createDeviceAsker } from './pods/ask-devices.ts'
 import { createEndings } from './pods/endings.ts'
@@ -127,7 +128,7 @@ export const createAgent = (parts: Parts): NodeAgent => {
   }
   const askDevices = createDeviceAsker(systemClock, isDeviceMountedApart)
   const reconcile = createPodReconciler({
-    ...{ ...node, report, onePerOverlay, prepareOverlay: prepareApart },
+    ...{ ...node, report, onePerOverlay, prepareOverlay: knowingOwnWrites(prepareApart) },
     ...{ readFigures: createFiguresReader(systemClock), askDevices },
   })
   const prefetch = createPrefetchReconciler(node)

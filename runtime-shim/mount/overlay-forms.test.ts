@@ -22,7 +22,7 @@ import {
   packSquashfs,
 } from '../../test/node/images.ts'
 import { createOverlayForms, type OverlayForms, onDevice } from '../../test/node/overlay-forms.ts'
-import { createRootBench, type RootBench } from '../../test/node/roots.ts'
+import { createRootBench, type OverlaySpec, type RootBench } from '../../test/node/roots.ts'
 import { makeWhiteout, setXattr } from './syscalls.ts'
 
 /** What is particular to each form of an overlay; what holds for all is in overlays.test.ts. */
@@ -40,6 +40,49 @@ afterEach(() => bench.close())
 
 const path = (name: string): string => join(bench.dir, name)
 const device = (): BlockDevice => forms.attach(makeExt3(path(`device-${forms.devices.length}`), 16))
+
+describe('an overlay whose growth was cut off', () => {
+  const note = (uid: string): Buffer => {
+    const block = Buffer.alloc(4096)
+    block.write(`lamina.dev/undertaking growing ${uid}\n`)
+    return block
+  }
+  const inVolume = (uid?: string): OverlaySpec => {
+    const volume = makeVolume(path('volume'))
+    writeFileSync(join(volume, '.overlay.img.undertaking'), note(uid ?? volume))
+    return volume
+  }
+  const onBlockVolume = (uid?: string): OverlaySpec => {
+    const file = makeExt3(path('grown'), 16)
+    truncateSync(file, 16 * 2 ** 20 + 4096)
+    const made = forms.attach(file)
+    execFileSync('dd', [`of=${made.mapPath}`, 'bs=4096', 'seek=4096', 'conv=fsync'], {
+      input: note(uid ?? made.mapPath),
+      stdio: ['pipe', 'ignore', 'ignore'],
+    })
+    return onDevice(made)
+  }
+  const places: [string, (uid?: string) => OverlaySpec][] = [
+    ['in a volume', inVolume],
+    ['on a block volume', onBlockVolume],
+  ]
+
+  test.each(places)('%s is left to a writer, whom e2fsck precedes', async (_, make) => {
+    const spec = make()
+    expect((await bench.run({ readOnly: [spec] })).error).toMatch(
+      /^OverlayError: .*its growth was cut off, and only a writer mends that: start an instance that has it ReadWrite/,
+    )
+    expect((await bench.run({ readWrite: spec })).error).toMatch(
+      /^OverlayDamagedError: .*its growth was cut off, and it is to be checked first/,
+    )
+  })
+
+  test.each(places)('%s may be another overlay that lay there before', async (_, make) => {
+    const spec = make('uid-before')
+    expect((await bench.run({ readOnly: [spec] })).error).toBeUndefined()
+    expect((await bench.run({ readWrite: spec })).error).toBeUndefined()
+  })
+})
 
 describe('a SIF', () => {
   test('is written in its overlay partition alone', async () => {

@@ -27,6 +27,7 @@ import {
 } from './parts.ts'
 import { assertExt3, NotExt3Error, readSuperblock, type Superblock } from './superblock.ts'
 import { O_PATH } from './syscalls.ts'
+import { deviceSize, type Undertaking, undertakingIn, undertakingName, undertakingOn } from './undertaking.ts'
 import { retrySync } from './wait.ts'
 
 type DirectoryVolume = Extract<OverlayVolume, { kind: 'directory' }>
@@ -55,6 +56,19 @@ const assertNoErrors = ({ errorCount }: Superblock): void => {
     throw new BadImageError(`the kernel noted ${errorCount} errors in its file system, which is to be checked first`)
 }
 
+/** To be called under the lock, which whoever lets it grow has. A writer's pod is made again, and e2fsck mends it before. */
+const assertNotCutOff = ({ access }: OverlaySource, undertaking: Undertaking | undefined): void => {
+  if (undertaking !== 'growing') return
+  const what = 'its growth was cut off'
+  if (access === 'ReadWrite') throw new BadImageError(`${what}, and it is to be checked first`)
+  throw new OverlayError(
+    `${what}, and only a writer mends that: start an instance that has it ReadWrite first, and stop that again`,
+  )
+}
+
+const undertakingOf = ({ uid }: OverlaySource, volume: DirectoryVolume): Undertaking | undefined =>
+  withDirectory(volume.path, (dirfd) => undertakingIn(dirfd, undertakingName, uid))
+
 const openForWriting = (source: OverlaySource, volume: DirectoryVolume): OpenOverlay => {
   const [path, shown] = [join(volume.path, source.path), shownOf(source)]
   const file = openPath(volume, source, 'write')
@@ -64,6 +78,7 @@ const openForWriting = (source: OverlaySource, volume: DirectoryVolume): OpenOve
     const { kind, extent } = layerIn(file.fd)
     if (kind === 'squashfs') throw notWritable(shown, 'squashfs')
     assertNoErrors(readSuperblock(file.fd, extent.offset))
+    assertNotCutOff(source, undertakingOf(source, volume))
     return { source, path, shown, ...file, content: { kind, extent, journal: { kind: 'none' } } }
   })
 }
@@ -101,6 +116,7 @@ const openForReading = (source: OverlaySource, volume: DirectoryVolume): OpenOve
   if (file.stats.isDirectory()) return { source, path, shown, ...file, content: { kind: 'plainDirectory' } }
   const { kind, extent, superblock } = holding(file.fd, () => {
     lockImage(file.fd, 'shared', shown)
+    assertNotCutOff(source, undertakingOf(source, volume))
     const layer = layerIn(file.fd)
     return { ...layer, superblock: layer.kind === 'ext3' ? readSuperblock(file.fd, layer.extent.offset) : undefined }
   })
@@ -164,6 +180,7 @@ const openBlock = (source: OverlaySource, { mapPath: path, major, minor }: Devic
       throw new LockHeldError(`${shown} is in use for writing by another mount on this node`)
     assertExt3(superblock)
     if (source.access === 'ReadWrite') assertNoErrors(superblock)
+    assertNotCutOff(source, undertakingOn(device.fd, deviceSize({ major, minor }), source.uid))
     return { source, path, shown, ...device, content: { kind: 'device', major, minor } }
   })
 }

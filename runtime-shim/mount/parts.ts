@@ -29,6 +29,8 @@ export interface OverlaySource {
   format: 'Image' | 'Directory'
   /** In a directory volume, relative to it and never followed through a link; `.` is the volume itself. Of no meaning on a device. */
   path: string
+  /** For a writer: upon which other images its `lamina.json` may say that it lies, by their digests; none when left out. */
+  leaves?: 'any' | string[] | undefined
 }
 
 /** A part of an open file that is a file system by itself; `size` reaches to what follows it in the file. Bytes. */

@@ -1,4 +1,6 @@
+import { execFileSync } from 'node:child_process'
 import {
+  copyFileSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -11,6 +13,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { makeExt3 } from '../../test/node/images.ts'
 import { mountSmallDisk } from '../../test/node/small-disk.ts'
 import { UnsafePathError, withDirectory } from './open.ts'
 import { type OverlayRecord, readOverlayRecord, writeOverlayRecord } from './record.ts'
@@ -72,6 +75,32 @@ test('a full file system keeps the one before', () => {
   } finally {
     unmount()
   }
+})
+
+test('a power cut right after it was written takes it away no more', () => {
+  const [disk, found, at] = [join(dir, 'disk'), join(dir, 'found'), join(dir, 'mounted')]
+  makeExt3(disk)
+  mkdirSync(at)
+  /** What of the disk has been written to it by the end of `act`, as the next start finds it. */
+  const cutAfter = (act: () => void): OverlayRecord | undefined => {
+    // As overlays are mounted: data come to the disk later than names.
+    execFileSync('mount', ['-t', 'ext4', '-o', 'loop', disk, at])
+    try {
+      act()
+      copyFileSync(disk, found)
+    } finally {
+      execFileSync('umount', [at])
+    }
+    execFileSync('mount', ['-t', 'ext4', '-o', 'loop', found, at])
+    try {
+      return withDirectory(at, readOverlayRecord)
+    } finally {
+      execFileSync('umount', [at])
+    }
+  }
+  const writeThere = (record: OverlayRecord) => () => withDirectory(at, (top) => writeOverlayRecord(top, record))
+  expect(cutAfter(writeThere({ normalised: true }))).toEqual({ normalised: true })
+  expect(cutAfter(writeThere(onBase))).toEqual(onBase)
 })
 
 test('a link in its place is not followed', () => {

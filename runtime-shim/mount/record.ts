@@ -1,4 +1,14 @@
-import { closeSync, constants, fstatSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import * as z from 'zod/mini'
 import { hasCode } from './error-code.ts'
 import { overlayRecordName } from './names.ts'
@@ -44,13 +54,22 @@ export const readOverlayRecord = (top: number): OverlayRecord | undefined => {
   }
 }
 
+/** The descriptor may be one that only names it (O_PATH). */
+const syncDirectory = (dirfd: number): void => {
+  const fd = openSync(descriptorPath(dirfd), constants.O_RDONLY | constants.O_DIRECTORY)
+  try {
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
+}
+
 /** On its way to its name. */
 const stagingName = `.${overlayRecordName}.new`
 
 /**
- * Puts the record in the place of the one before, whole or not at all: a file
- * system may be full. An overlay whose record a crash has emptied all the same is
- * looked through once more.
+ * Puts the record in the place of the one before, whole or not at all, and on disk:
+ * a file system may be full, and the power may fail.
  *
  * @throws UnsafePathError
  */
@@ -61,7 +80,9 @@ export const writeOverlayRecord = (top: number, record: OverlayRecord): void => 
   const fd = openBelow(top, stagingName, flags, stagingName, 0o644)
   try {
     writeFileSync(fd, `${JSON.stringify(record)}\n`)
+    fsyncSync(fd)
     renameSync(staging, `${descriptorPath(top)}/${overlayRecordName}`)
+    syncDirectory(top)
   } catch (error) {
     rmSync(staging, { force: true })
     throw error

@@ -78,11 +78,26 @@ describe('a persistent overlay', () => {
     await bench.run({ readWrite: work, script: 'echo kept > foo' })
     const base = { reference: 'example/base@sha256:0', digest: 'sha256:0' }
     expect(recorded()).toEqual({ base, normalised: true })
-    const followed = { reference: 'example/base@sha256:1', digest: 'sha256:1' }
-    expect(await bench.run({ readWrite: work, digest: 'sha256:1', script: 'cat foo' })).toMatchObject({
-      output: 'kept\n',
-    })
-    expect(recorded()).toEqual({ base: followed, normalised: true })
+    const followTo = (digest: string, leaves: 'any' | string[]) =>
+      bench.run({ readWrite: { volume: work, leaves }, digest, script: 'cat foo' })
+    expect(await followTo('sha256:1', 'any')).toMatchObject({ output: 'kept\n' })
+    expect(recorded()).toEqual({ base: { reference: 'example/base@sha256:1', digest: 'sha256:1' }, normalised: true })
+    expect(await followTo('sha256:2', ['sha256:1'])).toMatchObject({ output: 'kept\n' })
+    expect(recorded()).toMatchObject({ base: { digest: 'sha256:2' } })
+  })
+
+  test('is not mounted upon another image than it was written upon, and stays as it is', async () => {
+    const work = volume('work')
+    await bench.run({ readWrite: work, script: 'echo kept > foo' })
+    const other = { digest: 'sha256:1', script: 'cat foo' }
+    for (const leaves of [undefined, ['sha256:2']]) {
+      const spec = leaves ? { volume: work, leaves } : work
+      expect((await bench.run({ readWrite: spec, ...other })).error).toBe(
+        'OverlayError: overlay "work" was written upon example/base@sha256:0, and would lie upon example/base@sha256:1: run it on that image, or set base: Follow for it in spec.overlays of the Instance to take it over to this one',
+      )
+    }
+    expect(editExt3(join(work, 'overlay.img'), 'cat lamina.json')).toContain('sha256:0')
+    expect((await bench.run({ readOnly: [work], ...other })).output).toBe('kept\n')
   })
 })
 

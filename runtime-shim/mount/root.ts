@@ -111,6 +111,19 @@ const judging = <T>(mounted: Mounted, act: (mounted: Mounted) => T): T => {
   }
 }
 
+/** Files of an overlay lie over those of the image that it was written upon: over another they would hide and mix. */
+const assertUpon = (
+  { reference, digest }: RootParts['base'],
+  { source: { name, leaves = [] } }: OpenOverlay,
+  record: OverlayRecord | undefined,
+): void => {
+  const written = record?.base
+  if (written === undefined || written.digest === digest || leaves === 'any' || leaves.includes(written.digest)) return
+  throw new OverlayError(
+    `overlay "${name}" was written upon ${written.reference}, and would lie upon ${reference}: run it on that image, or set base: Follow for it in spec.overlays of the Instance to take it over to this one`,
+  )
+}
+
 const persistentUpper = (
   { overlay, top: path }: Mounted,
   base: RootParts['base'],
@@ -120,6 +133,7 @@ const persistentUpper = (
   withDirectory(path, (top) => {
     const name = nameOf(overlay)
     const record = readOverlayRecord(top)
+    assertUpon(base, overlay, record)
     const upper =
       openNativeUpper(top, overlay, record, { name, remedy: importFirst, writer: overlay.source, deadline }) ??
       makeLayerDirectory(top, 'upper', `upper/ of ${name}`, statSync(baseRoot))

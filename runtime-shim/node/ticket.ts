@@ -44,6 +44,8 @@ export const ticketSchema = z.object({
       format: z._default(z.enum(['Image', 'Directory']), 'Image'),
       /** In a volume with a file system: of the image, or of the directory. */
       path: z._default(z.string(), overlayImageName),
+      /** Upon which other images than `image` it may be found: digests, or any of one that follows its image. */
+      leaves: z._default(z.union([z.literal('any'), z.array(z.string())]), []),
     }),
   ),
   /** The throw-away overlay, present exactly when no overlay is ReadWrite. */

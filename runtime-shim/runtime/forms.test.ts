@@ -94,6 +94,18 @@ describe('an overlay in a volume', () => {
     ])
   })
 
+  test('that was written upon another image is mounted only where the ticket lets it leave that', () => {
+    const directory = makeDirectoryOverlay(newDirectory(), installedPaths(bench.layout).skeleton)
+    const base = { reference: 'example/other@sha256:1', digest: 'sha256:1' }
+    mkdirSync(join(directory, 'upper'))
+    writeFileSync(join(directory, 'lamina.json'), JSON.stringify({ base, normalised: true }))
+    const refused = bench.create(onVolume(directory, { format: 'Directory', path: '.' }))
+    expect(refused.stderr).toMatch(/overlay "work" was written upon example\/other@sha256:1, and would lie upon/)
+    const follower = onVolume(directory, { format: 'Directory', path: '.', leaves: ['sha256:1'] })
+    write(follower)
+    bench.ended(follower)
+  })
+
   test('in a SIF: its figures are read where its partition is', () => {
     const directory = newDirectory()
     const content = readFileSync(makeExt3(join(bench.dir, `partition-${count}`)))

@@ -75,12 +75,13 @@ export const sourcesOf = (layout: NodeLayout, ticket: Ticket, config: OciConfig)
         }
       : { kind: 'file', path: imagePaths(layout, image.digest).file },
     overlays: ticket.overlays.map((overlay) => {
-      const { name, uid, access, format, path } = overlay
+      const { name, uid, access, format, path, leaves } = overlay
       return {
         name,
         uid,
         access,
         format,
+        leaves,
         path: orWholeVolume(path),
         volume: volumeOf(layout, { pod, overlay }, config),
       }

@@ -32,6 +32,7 @@ const specSchema = z.object({
       ]),
       format: z.enum(['Image', 'Directory']),
       path: z.string(),
+      leaves: z.optional(z.union([z.literal('any'), z.array(z.string())])),
     }),
   ),
   ephemeral: z.optional(z.string()),

@@ -15,7 +15,9 @@ export interface Root extends HeldRoot {
 }
 
 /** A folder of a volume whose `overlay.img` is meant, or an overlay of another form. */
-export type OverlaySpec = string | { volume: string | OverlayVolume; path?: string; format?: 'Directory' }
+export type OverlaySpec =
+  | string
+  | { volume: string | OverlayVolume; path?: string; format?: 'Directory'; leaves?: 'any' | string[] }
 
 export interface RootRequest {
   readWrite?: OverlaySpec | undefined
@@ -46,10 +48,15 @@ export interface RootBench {
 }
 
 const overlaySource = (spec: OverlaySpec, access: 'ReadWrite' | 'ReadOnly'): OverlaySource => {
-  const { volume: named, path = 'overlay.img', format = 'Image' } = typeof spec === 'string' ? { volume: spec } : spec
+  const {
+    volume: named,
+    path = 'overlay.img',
+    format = 'Image',
+    leaves,
+  } = typeof spec === 'string' ? { volume: spec } : spec
   const volume = typeof named === 'string' ? { kind: 'directory' as const, path: named } : named
   const host = volume.kind === 'directory' ? volume.path : volume.mapPath
-  return { name: basename(host), uid: host, access, volume, format, path }
+  return { name: basename(host), uid: host, access, volume, format, path, leaves }
 }
 
 const ended = (child: ChildProcess): Promise<void> =>

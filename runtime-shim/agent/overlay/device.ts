@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { closeSync, fsync, openSync, readFileSync, readSync, unlinkSync } from 'node:fs'
+import { closeSync, fsync, openSync, readSync, unlinkSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { mebibytes } from '../../../kube/quantity.ts'
 import { isClaimed, openDevice } from '../../mount/device.ts'
-import type { DeviceNumbers, OverlayVolume } from '../../mount/parts.ts'
+import type { OverlayVolume } from '../../mount/parts.ts'
 import { assertExt3, figuresOf, readSuperblock } from '../../mount/superblock.ts'
+import { deviceSize, usableBytes } from '../../mount/undertaking.ts'
 import { Trouble } from '../trouble.ts'
 import { insteadOfTheLost, insteadOfThis } from './advice.ts'
 import { format } from './format.ts'
@@ -14,7 +15,7 @@ import type { LockedFile, Preparation, PreparedOverlay, Target, UndertakingNote 
 import { hasSuperblock, superblockCopy } from './superblock-copy.ts'
 import { tend } from './tend.ts'
 import { runTool } from './tools.ts'
-import { noNote, noteOnDevice, usableBytes } from './undertaking.ts'
+import { noNote, noteOnDevice } from './undertaking.ts'
 
 /** Overlays on block volumes: ext3 on the device itself. */
 
@@ -38,10 +39,6 @@ const openPrivately = async ({ major, minor, mapPath }: DeviceVolume): Promise<n
     unlinkSync(node)
   }
 }
-
-/** Bytes; sysfs counts sectors of 512. */
-export const deviceSize = ({ major, minor }: DeviceNumbers): number =>
-  Number(readFileSync(`/sys/dev/block/${major}:${minor}/size`, 'utf8')) * 512
 
 const mebibyte = 2 ** 20
 

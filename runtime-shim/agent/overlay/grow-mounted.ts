@@ -6,12 +6,11 @@ import { isAttached } from '../../mount/loop.ts'
 import { openFileIn } from '../../mount/open.ts'
 import { readSuperblock } from '../../mount/superblock.ts'
 import { ioctl } from '../../mount/syscalls.ts'
+import { deviceSize, usableBytes } from '../../mount/undertaking.ts'
 import type { RecordedOverlay } from '../../node/ticket.ts'
-import { deviceSize } from './device.ts'
 import { type Geometry, growthLimit, metadataBytes, reachableBlocks, readGeometry } from './geometry.ts'
 import { ensureRoom, reserve } from './reserve.ts'
 import { runWorker } from './run-worker.ts'
-import { usableBytes } from './undertaking.ts'
 
 export interface MountedGrowth {
   /** A writer's mount, of an overlay that Lamina made (format Image). */

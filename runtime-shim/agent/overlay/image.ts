@@ -8,6 +8,7 @@ import { overlayImageName } from '../../mount/names.ts'
 import { type OpenFile, openFileOrDirectoryBelow } from '../../mount/open.ts'
 import type { ImageLayer } from '../../mount/parts.ts'
 import { NotExt3Error } from '../../mount/superblock.ts'
+import { undertakingName } from '../../mount/undertaking.ts'
 import { Trouble } from '../trouble.ts'
 import { insteadOfTheLost, whileCopied } from './advice.ts'
 import { figuresOfDirectory, figuresOfSquashfs } from './figures.ts'
@@ -28,8 +29,6 @@ interface Volume {
   /** Of the directory. */
   dirfd: number
 }
-
-const undertakingName = `.${overlayImageName}.undertaking`
 
 /** @returns whether the image that is there now is ours: another node may have made one meanwhile */
 const make = async ({ dirfd, directory }: Volume, preparation: Preparation): Promise<boolean> => {
@@ -90,15 +89,23 @@ const openOrMake = async (volume: Volume, preparation: Preparation): Promise<Fou
 const defaultStillAfterMs = 60_000
 
 /** By the time that nobody can set: copies get that of their original when they are done. */
-const isStill = (fd: number, { stillAfterMs = defaultStillAfterMs }: Preparation): boolean =>
-  Date.now() - fstatSync(fd).ctimeMs >= stillAfterMs
+const isStill = (fd: number, { stillAfterMs = defaultStillAfterMs, ownWritesUntil = 0 }: Preparation): boolean => {
+  const { ctimeMs } = fstatSync(fd)
+  return ctimeMs <= ownWritesUntil || Date.now() - ctimeMs >= stillAfterMs
+}
+
+const incomplete = (preparation: Preparation, what: string, options?: ErrorOptions): Trouble => {
+  const { overlay, path } = preparation
+  const why = `${path} in its volume ${what}, ${whileCopied(preparation)}`
+  return new Trouble('OverlayIncomplete', `overlay "${overlay}": ${why}`, options)
+}
 
 /**
  * The layer of a file, as the mount takes it; one that was made here may have lost its superblock, of which e2fsck
  * knows copies, and one that a user brings may not be whole yet.
  */
 const layerIn = (fd: number, preparation: Preparation): ImageLayer => {
-  const { overlay, path, made, existing } = preparation
+  const { made, existing } = preparation
   const { size } = fstatSync(fd)
   try {
     return overlayLayer(fd, size)
@@ -107,9 +114,18 @@ const layerIn = (fd: number, preparation: Preparation): ImageLayer => {
     if (error instanceof BadImageError && made && !existing && superblockCopy(fd))
       return { kind: 'ext3', extent: { offset: 0, size } }
     if (made || isStill(fd, preparation)) throw error
-    const why = `${path} in its volume is not an overlay yet (${error.message}), ${whileCopied(preparation)}`
-    throw new Trouble('OverlayIncomplete', `overlay "${overlay}": ${why}`, { cause: error })
+    throw incomplete(preparation, `is not an overlay yet (${error.message})`, { cause: error })
   }
+}
+
+/**
+ * What a user brings is written to only when nobody else does: to an image that is being copied over another one, or
+ * with its blocks set aside beforehand, the superblock comes first.
+ */
+const assertCopied = (fd: number, preparation: Preparation): void => {
+  const { existing, made } = preparation
+  if (existing && !made && !isStill(fd, preparation))
+    throw incomplete(preparation, 'looks like an overlay, but may not be whole yet')
 }
 
 /** Readers share it: what another instance reads has been prepared, and what Apptainer reads can wait. */
@@ -140,6 +156,7 @@ const prepareFile = async (file: Found, volume: Volume, preparation: Preparation
     if (access === 'ReadOnly') return { figures: figuresOfSquashfs(fd, extent), checked: false }
     throw readOnly(preparation, 'a squashfs, which cannot be written: use it with access ReadOnly')
   }
+  assertCopied(fd, preparation)
   giveBack(fd)
   const grows = !existing && extent.offset === 0 && extent.size === fstatSync(fd).size
   const target: Target = {

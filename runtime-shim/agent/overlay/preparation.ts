@@ -1,5 +1,6 @@
 import type { PersistentOverlay } from '../../../crds/persistent-overlay.ts'
 import type { Extent, OverlayVolume } from '../../mount/parts.ts'
+import type { Undertaking } from '../../mount/undertaking.ts'
 import type { Figures } from '../../node/ticket.ts'
 
 /** What is to become of an overlay before it is mounted. */
@@ -35,6 +36,8 @@ export interface Preparation {
   lockWaitMs?: number
   /** A file to which nobody has written for so long is being copied by nobody. */
   stillAfterMs?: number
+  /** Milliseconds since 1970 up to which writes to it may be our own ({@link ./own-writes.ts}). */
+  ownWritesUntil?: number | undefined
 }
 
 export interface PreparedOverlay {
@@ -71,9 +74,6 @@ export interface Target extends LockedFile {
   growsTo: number | undefined
   undertaking: UndertakingNote
 }
-
-/** What may be cut off in the middle, and must then be known. */
-export type Undertaking = 'making' | 'growing'
 
 /** A note beside the file system of what is under way on it; written and removed under its lock, and on disk when the promise is fulfilled. */
 export interface UndertakingNote {

@@ -373,8 +373,33 @@ describe('an image that a user copies to its place', () => {
     })
     expect(readFileSync(image)).toEqual(whole.subarray(0, bytes))
     writeFileSync(image, whole)
-    await prepare(16 * MiB, later)
+    await prepare(16 * MiB, { ...later, stillAfterMs: 0 })
     expect(kept()).toBe(readFileSync('/etc/hostname', 'utf8'))
+  })
+
+  test.each(['ReadWrite', 'ReadOnly'] as const)(
+    'is left as it is, to the byte and the inode, while it is written to although its superblock is right (%s)',
+    async (access) => {
+      volumeWith(16)
+      chownSync(image, 65_534, 65_534)
+      editExt3(image, 'set_super_value error_count 3', 'set_super_value state 2')
+      const [before, { ctimeMs }] = [readFileSync(image), statSync(image)]
+      await expect(prepare(16 * MiB, { ...later, access })).rejects.toMatchObject({
+        reason: 'OverlayIncomplete',
+        message: expect.stringMatching(
+          /looks like an overlay, but may not be whole yet, and something has written to it/,
+        ),
+      })
+      expect(readFileSync(image).equals(before)).toBe(true)
+      expect(statSync(image).ctimeMs).toBe(ctimeMs)
+      expect(await prepare(16 * MiB, { ...later, access, stillAfterMs: 0 })).toMatchObject({ checked: true })
+    },
+  )
+
+  test('is written to at once where it has been taken before', async () => {
+    volumeWith(16)
+    editExt3(image, 'set_super_value error_count 3', 'set_super_value state 2')
+    expect(await prepare(16 * MiB, { ...later, made: true })).toMatchObject({ checked: true })
   })
 
   test('is waited for no more when nothing has been written to it for a while', async () => {

@@ -1,9 +1,16 @@
 import { describe, expect, test } from 'vitest'
+import { genResolved } from '../../../test/gen/objects.ts'
 import { genuine, grantedImage, type Whole } from '../testing/genuine.ts'
 import { mainOf as main, verdictOn as verdict, verdictAfter, volumeOf as volume } from '../testing/judged.ts'
 
 const flip = (change: (whole: Whole) => void, access: 'ReadWrite' | 'ReadOnly' = 'ReadWrite') =>
   verdictAfter({ access }, change)
+
+const otherDigest = `sha256:${'b'.repeat(64)}`
+const heldByOther = (access: 'ReadWrite' | 'ReadOnly') => ({
+  ...{ instanceUID: 'uid-other', instanceName: 'other', access },
+  attachTime: '2026-01-01T00:00:00Z',
+})
 
 describe('a genuine pod', () => {
   test('may mount what was granted', () => {
@@ -34,6 +41,34 @@ describe('a genuine pod', () => {
       overlays: [{ access: 'ReadOnly' }],
       ephemeral: true,
     })
+  })
+
+  test.each([
+    ['reads', 'ReadOnly', { ...genResolved(), digest: otherDigest }],
+    ['writes, when its status was lost', 'ReadWrite', undefined],
+  ] as const)('may mount whatever base the status has, or none, of an overlay that it %s', (_, access, base) => {
+    const found = flip(({ overlay }) => Object.assign(overlay?.status ?? {}, { base }), access)
+    expect(found).toMatchObject({ overlays: [{ access }] })
+  })
+
+  test('takes its overlay over from any image when it follows, else from the one that it has just left', () => {
+    const follow = { spec: { overlays: [{ name: 'work', access: 'ReadWrite', base: 'Follow' }] } }
+    const left = { previousBase: { reference: 'r@other', digest: otherDigest } }
+    expect(flip(() => {})).toMatchObject({ overlays: [{ leaves: [] }] })
+    expect(flip(({ instance }) => Object.assign(instance ?? {}, follow))).toMatchObject({
+      overlays: [{ leaves: 'any' }],
+    })
+    expect(flip(({ overlay }) => Object.assign(overlay?.status ?? {}, left))).toMatchObject({
+      overlays: [{ leaves: [otherDigest] }],
+    })
+  })
+
+  test('may read beside other readers, and not beside a writer', () => {
+    const beside = (access: 'ReadWrite' | 'ReadOnly') =>
+      flip(({ overlay }) => overlay?.status.attachments?.push(heldByOther(access)), 'ReadOnly')
+    expect(beside('ReadOnly')).toMatchObject({ overlays: [{ access: 'ReadOnly' }] })
+    const message = expect.stringMatching(/instance "dev" \(ReadOnly\) and to instance "other" \(ReadWrite\)/)
+    expect(beside('ReadWrite')).toEqual({ reason: 'OverlayNotHeld', final: false, message })
   })
 
   test('has its overlay looked over anew where errors were left in it', () => {
@@ -243,6 +278,18 @@ describe('not as it must be, and may mend', () => {
       ({ overlay }) => Object.assign(overlay?.status.attachments?.[0] ?? {}, { access: 'ReadOnly' }),
       'OverlayNotHeld',
       /not attached/,
+    ],
+    [
+      'another instance has the overlay too',
+      ({ overlay }) => overlay?.status.attachments?.push(heldByOther('ReadOnly')),
+      'OverlayNotHeld',
+      /instance "dev" \(ReadWrite\) and to instance "other" \(ReadOnly\), .*: stop one of the two/,
+    ],
+    [
+      'the overlay lies upon another image than the one that was granted',
+      ({ overlay }) => Object.assign(overlay?.status.base ?? {}, { reference: 'r@other', digest: otherDigest }),
+      'OverlayBaseMismatch',
+      /"work" lies upon r@other, and the pod was granted .*@sha256:[0-9a-f]{64}: .*delete it/,
     ],
     ['the claim is gone', (whole) => Object.assign(whole, { claim: undefined }), 'OverlayClaimGone', /is gone/],
     [

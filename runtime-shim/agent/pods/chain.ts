@@ -59,6 +59,8 @@ export interface GrantedOverlay {
   made: boolean
   /** Whether its status says that e2fsck left errors in it to a person, who may have mended them since, or that it could not be mounted. */
   wasDamaged: boolean
+  /** Upon which other images it may be found, and is taken over from: digests, or any where it follows its image. */
+  leaves: 'any' | string[]
 }
 
 export interface GrantedImage {
@@ -126,6 +128,46 @@ const checkClaim = (
     : forged(`container ${containers.main} does not mount ${volume} at ${path} alone`)
 }
 
+/** Whether the instance holds the overlay, and nobody holds it as well who must not: a status may have been restored. */
+const checkHeld = (
+  { metadata: { uid, name: instanceName } }: Instance,
+  { name, access }: GrantOfOverlay,
+  { status: { attachments = [] } }: PersistentOverlay,
+): Trouble | undefined => {
+  if (!attachments.some((attachment) => attachment.instanceUID === uid && attachment.access === access))
+    return new Trouble('OverlayNotHeld', `overlay "${name}" is not attached to instance "${instanceName}"`)
+  const other = attachments.find(
+    (attachment) => attachment.instanceUID !== uid && (access === 'ReadWrite' || attachment.access === 'ReadWrite'),
+  )
+  if (!other) return undefined
+  return new Trouble(
+    'OverlayNotHeld',
+    `overlay "${name}" is attached to instance "${instanceName}" (${access}) and to instance "${other.instanceName}" (${other.access}), and who writes must be alone with it: stop one of the two`,
+  )
+}
+
+/**
+ * Whether the overlay that is written lies upon the image of the grant: the controller writes that first. A status that
+ * was lost has no base; then `lamina.json` in the overlay tells ({@link ../../mount/root.ts}).
+ */
+const checkUpon = (
+  { status: { image } }: Instance,
+  { name, access }: GrantOfOverlay,
+  { status: { base } }: PersistentOverlay,
+): Trouble | undefined =>
+  access === 'ReadOnly' || base === undefined || base.digest === image?.digest
+    ? undefined
+    : new Trouble(
+        'OverlayBaseMismatch',
+        `overlay "${name}" lies upon ${base.reference}, and the pod was granted ${image?.reference}: the controller replaces a pod that has not run; if this one stays, delete it`,
+      )
+
+/** An overlay that has followed may not have been mounted since, and `base: Follow` be taken out again. */
+const leavesOf = ({ spec }: Instance, { name }: GrantOfOverlay, { status }: PersistentOverlay): 'any' | string[] => {
+  const follows = spec.overlays.some((use) => use.name === name && use.base === 'Follow')
+  return follows ? 'any' : status.previousBase ? [status.previousBase.digest] : []
+}
+
 /** The superblock need not tell. */
 const toBeChecked: readonly string[] = [unhealthy.damaged, unhealthy.checkNeeded]
 
@@ -144,11 +186,8 @@ const checkOverlay = (
       `overlay "${name}" is no longer the one that the instance was granted: delete the pod`,
     )
   }
-  const held = (overlay.status.attachments ?? []).some(
-    (attachment) => attachment.instanceUID === instance.metadata.uid && attachment.access === access,
-  )
-  if (!held)
-    return new Trouble('OverlayNotHeld', `overlay "${name}" is not attached to instance "${instance.metadata.name}"`)
+  const unfit = checkHeld(instance, grant, overlay) ?? checkUpon(instance, grant, overlay)
+  if (unfit) return unfit
   const { storage, format, ext3 = {}, size } = overlay.spec
   const existing = storage.existingClaimName !== undefined
   if (existing && !isAllowed(allowed, 'existingClaim', namespace)) {
@@ -164,6 +203,7 @@ const checkOverlay = (
     size: parseQuantity(size),
     made: overlay.status.usage !== undefined,
     wasDamaged: toBeChecked.includes(healthOfStatus(overlay)?.reason ?? ''),
+    leaves: leavesOf(instance, grant, overlay),
   }
 }
 

@@ -41,7 +41,7 @@ const damagedVolume = (): void => {
 const overlay: GrantedOverlay = {
   ...{ name: 'work', uid: 'uid-work', access: 'ReadWrite', mountPath: '/.lamina/overlays/0' },
   ...{ volumeMode: 'Filesystem', format: 'Image', path: 'overlay.img', size: 16 * 2 ** 20, ext3: {} },
-  ...{ existing: false, made: true, wasDamaged: false },
+  ...{ existing: false, made: true, wasDamaged: false, leaves: [] },
 }
 
 const prepare = (changes: Partial<GrantedOverlay> = {}) => {

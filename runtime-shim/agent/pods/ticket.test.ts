@@ -18,7 +18,7 @@ const granted: Granted = {
     {
       ...{ name: 'work', uid: 'uid-work', access: 'ReadWrite', mountPath: '/.lamina/overlays/0' },
       ...{ volumeMode: 'Filesystem', format: 'Image', path: 'overlay.img' },
-      ...{ size: 1, ext3: {}, existing: false, made: true, wasDamaged: false },
+      ...{ size: 1, ext3: {}, existing: false, made: true, wasDamaged: false, leaves: [] },
     },
   ],
   ephemeral: false,
@@ -40,7 +40,7 @@ describe('what a ticket says', () => {
       overlays: [
         {
           ...{ name: 'work', uid: 'uid-work', access: 'ReadWrite', mountPath: '/.lamina/overlays/0' },
-          ...{ volumeMode: 'Filesystem', format: 'Image', path: 'overlay.img' },
+          ...{ volumeMode: 'Filesystem', format: 'Image', path: 'overlay.img', leaves: [] },
         },
       ],
       ephemeral: null,

@@ -38,9 +38,9 @@ export const ticketOf = (
     instance: { name: instance.metadata.name, uid: instance.metadata.uid },
     bootID: node.bootID,
     image,
-    overlays: overlays.map(({ name, uid, access, mountPath, volumeMode, format, path }) => ({
+    overlays: overlays.map(({ name, uid, access, mountPath, volumeMode, format, path, leaves }) => ({
       ...{ name, uid, access },
-      ...{ mountPath, volumeMode, format, path },
+      ...{ mountPath, volumeMode, format, path, leaves },
     })),
     ephemeral: ephemeral ? { mountPath: ephemeralMountPath } : null,
     user: userOf(pod, node.imageUser),

@@ -60,7 +60,11 @@ export const genuine = ({
   const attachment = { instanceUID: 'uid-dev', instanceName: 'dev', access, attachTime: '2026-01-01T00:00:00Z' }
   const overlay = genOverlay('work', {
     spec: { size, ...overlaySpec },
-    status: { attachments: [attachment], claim: { name: claimName, uid: `uid-${claimName}` } },
+    status: {
+      ...(access === 'ReadWrite' ? { base: chosen } : {}),
+      attachments: [attachment],
+      claim: { name: claimName, uid: `uid-${claimName}` },
+    },
   })
   const made = podOf({
     instance,
