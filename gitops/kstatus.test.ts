@@ -93,6 +93,7 @@ const ends: Record<State['kind'], Record<string, string>> = {
   },
   Instance: {
     Starting: 'the kubelet',
+    Restarting: 'the kubelet',
     ImagePending: 'the node, which fetches it',
     Unschedulable: 'room on a node',
     ContainersNotReady: 'the probe',

@@ -122,6 +122,7 @@ const registryReasons: Record<RegistryError['kind'], string> = {
   NoPlatform: 'PlatformNotFound',
   NoSpace: 'NoSpace',
   Refused: 'ImageRefusedByPolicy',
+  Invalid: 'ImageReferenceInvalid',
   Other: 'ResolveFailed',
 }
 
@@ -149,7 +150,9 @@ const reasonOf = (error: unknown): string | undefined => {
 const failureOf = (error: Error): 'failed' | 'unsuitable' | 'notAllowed' => {
   if (error instanceof RegistryError && error.kind === 'Refused') return 'notAllowed'
   const isUnsuitable =
-    error instanceof DigestMismatchError || (error instanceof ClaimError && error.reason === 'ClaimUnsuitable')
+    (error instanceof RegistryError && error.kind === 'Invalid') ||
+    error instanceof DigestMismatchError ||
+    (error instanceof ClaimError && error.reason === 'ClaimUnsuitable')
   return isUnsuitable ? 'unsuitable' : 'failed'
 }
 

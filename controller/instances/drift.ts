@@ -1,4 +1,5 @@
 import type { Instance } from '../../crds/instance.ts'
+import { conditionOf } from '../conditions.ts'
 import type { Context } from '../context.ts'
 import { gather, isAsSpecified, partsOf } from './start.ts'
 import type { Drift } from './status.ts'
@@ -11,6 +12,12 @@ export const problemOf = ({ caches }: Context, { metadata: { namespace }, spec }
     spec.overlays.flatMap(({ name }) => caches.overlays.get({ namespace, name }) ?? []),
   )
 
+/** Of the spec as it is now: what goes missing later does not make another pod of the one there is. */
+const isToldUpToDate = ({ metadata: { generation }, status }: Instance): boolean => {
+  const told = conditionOf(status.conditions, 'UpToDate')
+  return told?.status === 'True' && told.observedGeneration === generation
+}
+
 /**
  * How a pod differs from what would be made now.
  *
@@ -20,7 +27,10 @@ export const driftOf = (context: Context, instance: Instance, hash: string | und
   const problem = problemOf(context, instance)
   if (problem !== undefined) return { kind: 'invalid', message: problem }
   const ingredients = gather(context, instance)
-  if (ingredients.kind === 'missing') return { kind: 'none' }
+  if (ingredients.kind === 'missing') {
+    const trouble = ingredients.image ?? ingredients.overlays
+    return trouble && !isToldUpToDate(instance) ? { kind: 'unknown', trouble } : { kind: 'none' }
+  }
   const { imageTrouble: trouble, chosen } = ingredients
   const { drifted, base, leaves } = chosen
   if (!isAsSpecified(hash, partsOf(context, instance, ingredients))) return { kind: 'spec', leaves }

@@ -111,10 +111,16 @@ export const ofPod = (pod: Pod, about: AboutPod, instance: Instance): Verdicts =
   if (isRunning(pod)) return ofRunningPod(pod, about)
   const trouble = agentTrouble(pod) ?? startFailure(pod) ?? (isUnscheduled(pod) ? about.unprovisioned : undefined)
   if (trouble) return kept(trouble)
-  if (hasEnded(pod)) {
+  if (hasEnded(pod) && instance.spec.restartPolicy !== 'Always') {
     return {
       ...bothReady,
       ...notRunning('progressing', { reason: 'Ending', message: `${endOf(pod)}; the pod is ending` }),
+    }
+  }
+  if (hasEnded(pod)) {
+    return {
+      ...bothReady,
+      ...notRunning('progressing', { reason: 'Restarting', message: `${endOf(pod)}; it is started again` }),
     }
   }
   const waits = unschedulable(pod)

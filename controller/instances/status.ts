@@ -35,6 +35,8 @@ export type Drift =
   | { kind: 'base'; from: string; to: string; obstacle?: string | undefined }
   /** The image cannot be told; its overlay keeps it on the earlier one. */
   | { kind: 'image'; from: string; trouble: Trouble }
+  /** What another pod would be made of is not there, so the pod that is cannot be compared with it. */
+  | { kind: 'unknown'; trouble: Trouble }
   /** No pod can be made of the spec as it is now; the one there is of an earlier one. */
   | { kind: 'invalid'; message: string }
 
@@ -157,6 +159,13 @@ const upToDate = (finding: Finding, instance: Instance): ConditionVerdict => {
         'False',
         drift.trouble.reason,
         `${drift.trouble.message}; the overlay keeps the instance on ${drift.from}`,
+      )
+    case 'unknown':
+      return verdict(
+        'UpToDate',
+        'False',
+        drift.trouble.reason,
+        `the spec has changed since the pod was made, and no other can be made of it: ${drift.trouble.message}`,
       )
     case 'invalid':
       return verdict('UpToDate', 'False', 'InvalidSpec', drift.message)

@@ -125,13 +125,12 @@ describe('Resizing', () => {
 
 const none = { base: undefined, remembered: undefined }
 
-test('Attached is not yet known while the volume is not made, whoever the overlay is kept for', () => {
+test('Attached is not yet known while the volume cannot be made, whoever the overlay is kept for', () => {
   const claim = genClaim('lamina-work')
   const attachments = [attachment('dev', 'ReadWrite')]
   for (const finding of [
     { kind: 'pending', claim, trouble: 'no space in pool' },
     { kind: 'pending', claim, trouble: undefined },
-    { kind: 'waitsForConsumer', claim },
   ] as const) {
     const { conditions } = statusAfter(genOverlay('work'), { finding, attachments, overdue: [], base: undefined, now })
     const attached = conditions?.find(({ type }) => type === 'Attached')

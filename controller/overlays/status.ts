@@ -33,8 +33,8 @@ const provisioning = 'Provisioning'
 const provisioningFailed = 'ProvisioningFailed'
 /** Reason of `Attached` of a pod that should have ended. */
 export const notReleased = 'NotReleased'
-/** Reasons of `Ready` while there is no volume. */
-const unmade: readonly (string | undefined)[] = [waitsForConsumer, provisioning, provisioningFailed]
+/** Reasons of `Ready` while there is no volume, and nothing said that there would be one by now. */
+const unmade: readonly (string | undefined)[] = [provisioning, provisioningFailed]
 
 /**
  * @param standing the reason of `Ready`
@@ -112,7 +112,7 @@ const allocatedVerdict = ({ spec: { storage, format, ext3 } }: PersistentOverlay
     : verdict('Allocated', 'Unknown', 'AsFound', 'the image is as it was found in the claim')
 }
 
-const standingOf = (finding: ClaimFinding): Standing => {
+const standingOf = (finding: ClaimFinding, attachments: readonly Attachment[]): Standing => {
   switch (finding.kind) {
     case 'bound':
       return { kind: 'ready', reason: 'Bound' }
@@ -120,7 +120,11 @@ const standingOf = (finding: ClaimFinding): Standing => {
       return {
         kind: 'ready',
         reason: waitsForConsumer,
-        message: 'the volume is made when the first instance starts with it',
+        // What is said at an attachment may stand for a while: see soon.ts.
+        message:
+          attachments.length === 0
+            ? 'the volume is made when the first instance starts with it'
+            : 'the volume is made with the start of the instance that has it',
       }
     case 'pending':
       return finding.trouble === undefined
@@ -168,7 +172,7 @@ export const statusAfter = (
   const known = claim ? { name: claim.metadata.name, uid: claim.metadata.uid } : overlay.status.claim
   const capacity = claim ? capacityOf(claim) : overlay.status.capacity
   const size = sizeOf(overlay)
-  const standing = standingOf(finding)
+  const standing = standingOf(finding, attachments)
   const verdicts = [
     ...standingConditions(standing),
     attachedVerdict(attachments, standing.reason, overdue),

@@ -84,6 +84,12 @@ export const imageFindings = {
       { status: 'Degraded', message: 'ImageDigestMismatch: the file has sha256:bb' },
     ),
     told(
+      'referenceInvalid',
+      { finding: { kind: 'unsuitable', reason: 'ImageReferenceInvalid', message: '"docker://a" is no reference' } },
+      'Failed',
+      { status: 'Degraded', message: 'ImageReferenceInvalid: "docker://a" is no reference' },
+    ),
+    told(
       'claimUnsuitable',
       { finding: { kind: 'unsuitable', reason: 'ClaimUnsuitable', message: 'claim images has volumeMode Block' } },
       'Failed',

@@ -67,6 +67,12 @@ const ofPods: State[] = [
     progressing('Unschedulable: no room'),
   ),
   told(
+    'restarting',
+    [podOf({ phase: 'Running', ...mainIs({ terminated: { exitCode: 3 } }) })],
+    'InProgress',
+    progressing('Restarting: exit code 3; it is started again'),
+  ),
+  told(
     'fetchingImage',
     [unprepared('ImagePending', '10 of 50 MB')],
     'InProgress',

@@ -195,10 +195,10 @@ describe('what does not resolve says why and what to do', () => {
   test('something that is no reference', async () => {
     await refused(
       resolveImage('Not/Valid', undefined, access, never),
-      'Other',
+      'Invalid',
       /"Not\/Valid" is not an image reference/,
     )
-    await refused(resolveImage('dir:/etc', undefined, access, never), 'Other', /is not an image reference/)
+    await refused(resolveImage('dir:/etc', undefined, access, never), 'Invalid', /is not an image reference/)
   })
 
   test('a stop is passed on, though the registry is silent', async () => {

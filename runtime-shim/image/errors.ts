@@ -5,6 +5,7 @@ export const registryErrorKinds = [
   ...(['NotFound', 'Unauthorized', 'Unreachable', 'NoPlatform', 'NoSpace'] as const),
   /** By the signature policy. */
   'Refused',
+  'Invalid',
   'Other',
 ] as const
 export type RegistryErrorKind = (typeof registryErrorKinds)[number]

@@ -52,7 +52,7 @@ export const parseImageReference = (text: string): ImageReference => {
   const reference = parseReference(text)
   if (reference) return reference
   throw new RegistryError(
-    'Other',
+    'Invalid',
     `"${text}" is not an image reference: write it as registry/repository:tag or repository@sha256:…, in lower case`,
   )
 }

@@ -11,6 +11,7 @@ const reasons: Record<RegistryError['kind'], NodeReason> = {
   NoPlatform: 'ImagePlatformNotFound',
   NoSpace: 'ImageNoSpace',
   Refused: 'ImageRefusedByPolicy',
+  Invalid: 'ImageReferenceInvalid',
   Other: 'ImagePullFailed',
 }
 
