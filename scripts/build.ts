@@ -25,6 +25,7 @@ const programs = {
   'overlay-preparer.cjs': 'runtime-shim/agent/overlay/preparer/main.ts',
   'overlay-worker.cjs': 'runtime-shim/agent/overlay/worker/main.ts',
   'lamina-runtime.cjs': 'runtime-shim/runtime/main.ts',
+  'lamina.cjs': 'cli/lamina/main.ts',
 } as const
 type Bundle = keyof typeof programs
 

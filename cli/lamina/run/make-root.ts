@@ -1,0 +1,87 @@
+import { constants, mkdirSync, openSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { inMemory, type OpenBase, type OpenOverlay } from '../../../runtime-shim/mount/parts.ts'
+import { mountRoot } from '../../../runtime-shim/mount/root.ts'
+import { Refusal } from '../../shared/refusal.ts'
+import { rootTarget } from '../layout.ts'
+import { openImage, realPathOf } from '../root/base.ts'
+import { mountPoints, type PlannedMount, planMounts } from '../root/mount-plan.ts'
+import { makeMounts } from '../root/mounts.ts'
+import { explainOverlay, type FoundOverlay, findOverlays, openFound } from '../root/overlays.ts'
+import { warn } from '../say.ts'
+import type { Caller, RunRequest } from './request.ts'
+
+const isDirectory = (path: string): boolean | undefined => statSync(path, { throwIfNoEntry: false })?.isDirectory()
+
+/** @throws Refusal when the source of a bind is not there */
+export const plan = (request: RunRequest, { home, cwd }: Caller): PlannedMount[] => {
+  const binds = request.binds.map((bind) => ({ ...bind, source: realPathOf(bind.source, 'the source of --bind,') }))
+  return planMounts({ ...request, binds }, { home, cwd, isDirectory })
+}
+
+export interface OpenParts {
+  base: OpenBase
+  found: readonly FoundOverlay[]
+  overlays: readonly OpenOverlay[]
+}
+
+/** Opens and locks all that the root is made of. @throws Refusal */
+export const openParts = async (imagePath: string, request: RunRequest, { layout }: Caller): Promise<OpenParts> => {
+  const found = findOverlays(request.overlays)
+  const base = openImage(imagePath)
+  const overlays = openFound(found)
+  for (const overlay of overlays) {
+    if (overlay.source.access !== 'ReadWrite' || overlay.content.kind !== 'ext3') continue
+    const { takeOver } = await import('../root/take-over.ts')
+    await takeOver(overlay, layout.lockDir)
+  }
+  return { base, found, overlays }
+}
+
+/**
+ * Moves this thread into a mount namespace of its own, with the root in it and all
+ * mounts on that.
+ *
+ * @returns a descriptor of the root
+ * @throws Refusal
+ */
+export const makeRoot = (
+  { base, found, overlays }: OpenParts,
+  mounts: readonly PlannedMount[],
+  { layout }: Caller,
+): number => {
+  const target = rootTarget(layout)
+  // What is made for the mounts is nobody's secret.
+  const umask = process.umask(0o022)
+  mkdirSync(dirname(target), { recursive: true })
+  const isWritten = found.some(({ access }) => access === 'ReadWrite')
+  try {
+    const mounted = mountRoot({
+      ...{ target, lockDir: layout.lockDir, overlays, mountLabel: '' },
+      skeleton: mountPoints(mounts),
+      base: { ...base, recorded: undefined },
+      ephemeral: isWritten ? undefined : inMemory,
+    })
+    for (const { overlay, damage } of mounted) if (damage !== null) warn(`overlay ${overlay.source.name}: ${damage}`)
+  } catch (error) {
+    throw explainOverlay(found, error)
+  }
+  const root = openSync(target, constants.O_RDONLY | constants.O_DIRECTORY)
+  makeMounts(root, mounts)
+  process.umask(umask)
+  return root
+}
+
+/** @throws Refusal when the directory that was asked for is not there */
+export const enterDirectory = ({ workingDirectory }: RunRequest, { cwd, home }: Caller): void => {
+  const candidates = workingDirectory === undefined ? [cwd, home, '/'] : [workingDirectory]
+  for (const path of candidates) {
+    try {
+      process.chdir(path)
+      return
+    } catch {
+      // The next one, if there is one.
+    }
+  }
+  throw new Refusal(`--pwd ${workingDirectory}: there is no such directory in the container`)
+}
