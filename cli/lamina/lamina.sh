@@ -19,7 +19,14 @@ LAMINA_IGNORED=
 while read -r name value; do
   [ "$name" != SigIgn: ] || { LAMINA_IGNORED=$value && break; }
 done <"/proc/$$/status"
-export LAMINA_NOFILE LAMINA_FDS LAMINA_IGNORED
+# The first container leaves the compiled program there for all that come after.
+# What root executes lies where nobody else writes.
+if [ -O /run ]; then
+  LAMINA_CODE=/run/lamina/local/code
+else
+  LAMINA_CODE=${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/lamina/code
+fi
+export LAMINA_NOFILE LAMINA_FDS LAMINA_IGNORED LAMINA_CODE
 node=${LAMINA_NODE:-}
 [ -n "$node" ] || node=$lib/node
 [ -x "$node" ] || node=node

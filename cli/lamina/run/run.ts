@@ -4,6 +4,7 @@ import { commandOf } from '../command/choose.ts'
 import { environmentOf } from '../command/environment.ts'
 import { lookAround } from '../command/facts.ts'
 import { locateImage } from '../image/locate.ts'
+import { keepCode } from '../kept-code.ts'
 import { become } from '../process/become.ts'
 import { becomeRoot } from '../process/syscalls.ts'
 import { enterDirectory, makeRoot, openParts, plan } from './make-root.ts'
@@ -14,6 +15,7 @@ export const run = async (request: RunRequest, caller: Caller): Promise<never> =
   const mounts = plan(request, caller)
   const parts = await openParts(await locateImage(request.image, caller), request, caller)
   const root = makeRoot(parts, mounts, caller)
+  keepCode()
   becomeRoot(root)
   closeSync(root)
   const facts = lookAround()
