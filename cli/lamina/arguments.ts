@@ -1,3 +1,4 @@
+import { constants } from 'node:os'
 import { Refusal } from '../shared/refusal.ts'
 
 /** The arguments of Singularity's options, as text that somebody typed. */
@@ -101,4 +102,20 @@ export const parseSize = (text: string): number => {
   if (bytes < leastSize * 2 ** 20) throw new Refusal(`image size must be equal or greater than ${leastSize} MiB`)
   if (bytes > largestSize * 2 ** 20) throw new Refusal('image size must be at most 16 TiB, which is as large as ext3 can be')
   return bytes
+}
+
+const signalsByName = new Map(Object.entries(constants.signals))
+
+/** `15`, `TERM` or `SIGTERM`. @throws Refusal */
+export const parseSignal = (text: string): number => {
+  const name = text.toUpperCase()
+  const signal = /^\d{1,2}$/.test(text) ? Number(text) : (signalsByName.get(name) ?? signalsByName.get(`SIG${name}`))
+  if (signal !== undefined && signal > 0 && signal <= 64) return signal
+  throw new Refusal(`--signal "${text}" is no signal: write TERM, SIGTERM or 15`)
+}
+
+/** Seconds. @throws Refusal */
+export const parseTimeout = (text: string): number => {
+  if (/^\d{1,6}$/.test(text)) return Number(text)
+  throw new Refusal(`--timeout "${text}" is no number of seconds`)
 }

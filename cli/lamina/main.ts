@@ -36,7 +36,7 @@ const exitCodeOf = (error: unknown): number => {
 
 const main = async (): Promise<void> => {
   try {
-    await createProgram(packageJson.version, caller).exitOverride().parseAsync()
+    await createProgram(packageJson.version, caller).parseAsync()
   } catch (error) {
     process.exit(exitCodeOf(error))
   }

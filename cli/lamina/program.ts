@@ -1,12 +1,12 @@
-import { Command } from 'commander'
+import type { Command } from 'commander'
 import { parseSize } from './arguments.ts'
 import type { Action } from './command/choose.ts'
+import { addInstanceCommands } from './instance/commands.ts'
+import { newCommand } from './new-command.ts'
 import { addRunOptions, type RunOptions, requestOf } from './run/options.ts'
 import type { Caller } from './run/request.ts'
 
 /** What the commands do is loaded when it is called for. */
-
-const newCommand = (name: string): Command => new Command(name).showHelpAfterError('(see --help)')
 
 type Container = Exclude<Action['kind'], 'start'>
 
@@ -58,7 +58,6 @@ export const createProgram = (version: string, caller: () => Caller): Command =>
   const program = newCommand('lamina')
     .description('containers with persistent overlays, on this machine')
     .version(version)
-    .enablePositionalOptions()
   program.addCommand(containerCommand('run', "run the image's own program", '[arguments...]', caller))
   program.addCommand(containerCommand('exec', 'run a command in a container', '[command...]', caller))
   const shell = containerCommand('shell', 'run a shell in a container', '[arguments...]', caller)
@@ -66,5 +65,6 @@ export const createProgram = (version: string, caller: () => Caller): Command =>
   program.addCommand(newCommand('overlay').description('overlays').addCommand(createCommand('create', 64)))
   program.addCommand(createCommand('image.create', 768))
   program.addCommand(buildCommand())
+  addInstanceCommands(program, caller)
   return program
 }

@@ -1,22 +1,45 @@
-import { accessSync, constants, readFileSync, statSync } from 'node:fs'
+import { accessSync, closeSync, constants, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import * as z from 'zod/mini'
 import { hasCode } from '../../../runtime-shim/mount/error-code.ts'
+import { descriptorPath } from '../../../runtime-shim/mount/open.ts'
+import { O_PATH, openat2, resolve } from '../../../runtime-shim/mount/syscalls.ts'
 import { configPath } from '../image/config-files.ts'
 import type { RootFacts, RunConfig } from './choose.ts'
 
-/** Looks around in the root that this process has entered. */
+/** Looks around in a root that is open, as a process inside would see it. */
 
-const isExecutable = (path: string): boolean => {
+/** What `act` makes of a place in the root; undefined where there is none. */
+const at = <T>(root: number, path: string, act: (path: string) => T): T | undefined => {
+  let fd: number
   try {
-    accessSync(path, constants.X_OK)
-    return statSync(path).isFile()
-  } catch {
-    return false
+    fd = openat2(root, path, O_PATH, resolve.inRoot)
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES')) return undefined
+    throw error
+  }
+  try {
+    return act(descriptorPath(fd))
+  } finally {
+    closeSync(fd)
   }
 }
 
-const isThere = (path: string): boolean => statSync(path, { throwIfNoEntry: false }) !== undefined
+const isExecutable = (root: number, path: string): boolean =>
+  at(root, path, (found) => {
+    if (!statSync(found).isFile()) return false
+    try {
+      accessSync(found, constants.X_OK)
+      return true
+    } catch {
+      return false
+    }
+  }) === true
+
+export const isDirectoryIn = (root: number, path: string): boolean =>
+  at(root, path, (found) => statSync(found).isDirectory()) === true
+
+const isThere = (root: number, path: string): boolean => at(root, path, () => true) === true
 
 const configSchema = z.object({
   entrypoint: z._default(z.array(z.string()), []),
@@ -26,30 +49,42 @@ const configSchema = z.object({
 
 const longestConfig = 2 ** 20
 
-const readConfig = (): RunConfig | undefined => {
+const parseConfig = (text: string): RunConfig | undefined => {
   try {
-    if (statSync(configPath).size > longestConfig) return undefined
-    return configSchema.safeParse(JSON.parse(readFileSync(configPath, 'utf8'))).data
-  } catch (error) {
-    if (hasCode(error, 'ENOENT', 'ENOTDIR') || error instanceof SyntaxError) return undefined
-    throw error
+    return configSchema.safeParse(JSON.parse(text)).data
+  } catch {
+    return undefined
   }
 }
 
-const environment = (): RootFacts['environment'] => {
-  if (isThere('/.singularity.d/env')) return 'scripts'
-  return isThere('/environment') ? 'file' : undefined
+const readConfig = (root: number): RunConfig | undefined =>
+  at(root, configPath, (found) => {
+    const { size } = statSync(found)
+    return size > longestConfig ? undefined : parseConfig(readFileSync(found, 'utf8'))
+  })
+
+const environment = (root: number): RootFacts['environment'] => {
+  if (isThere(root, '/.singularity.d/env')) return 'scripts'
+  return isThere(root, '/environment') ? 'file' : undefined
 }
 
-export const lookAround = (): RootFacts => ({
-  config: readConfig(),
-  environment: environment(),
-  runscript: ['/.singularity.d/runscript', '/singularity'].find(isExecutable),
-  startscript: ['/.singularity.d/startscript'].find(isExecutable),
-  shell: ['/bin/bash', '/bin/sh'].find(isExecutable),
-  hasSh: isExecutable('/bin/sh'),
-})
+export const lookAround = (root: number): RootFacts => {
+  const first = (...paths: string[]): string | undefined => paths.find((path) => isExecutable(root, path))
+  return {
+    config: readConfig(root),
+    environment: environment(root),
+    runscript: first('/.singularity.d/runscript', '/singularity'),
+    startscript: first('/.singularity.d/startscript'),
+    shell: first('/bin/bash', '/bin/sh'),
+    hasSh: first('/bin/sh') !== undefined,
+  }
+}
 
 /** Where a program is, by the container's PATH; as it is where it names a path. Undefined where it is not to be found. */
-export const findProgram = (name: string, path: string): string | undefined =>
-  name.includes('/') ? name : path.split(':').map((dir) => join(dir, name)).find(isExecutable)
+export const findProgram = (root: number, name: string, path: string): string | undefined =>
+  name.includes('/')
+    ? name
+    : path
+        .split(':')
+        .map((dir) => join(dir, name))
+        .find((candidate) => isExecutable(root, candidate))

@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs'
 import { hasCode } from '../../../runtime-shim/mount/error-code.ts'
 import { Refusal } from '../../shared/refusal.ts'
-import { findProgram } from '../command/facts.ts'
+import type { Command } from '../run/prepare.ts'
 import { type Inherited, restoreInherited } from './inherited.ts'
 import { execve } from './syscalls.ts'
 
+/** @param name as it was asked for */
 const explain = (name: string, program: string, error: unknown): unknown => {
   if (hasCode(error, 'EACCES')) return new Refusal(`"${name}": permission denied`)
   if (hasCode(error, 'ENOEXEC'))
@@ -17,19 +18,17 @@ const explain = (name: string, program: string, error: unknown): unknown => {
 }
 
 /**
- * Becomes the command: what the terminal and other processes send goes to it, and
+ * Becomes the command, in the root that this thread has entered: what the terminal and other processes send goes to it, and
  * its end is ours.
  *
  * @throws Refusal
  */
-export const become = (args: readonly string[], env: Readonly<Record<string, string>>, inherited: Inherited): never => {
-  const [name = ''] = args
-  const program = findProgram(name, env.PATH ?? '')
-  if (program === undefined) throw new Refusal(`"${name}": executable file not found in $PATH`)
+export const become = ({ program, args, env, directory }: Command, inherited: Inherited): never => {
+  process.chdir(directory)
   restoreInherited(inherited)
   try {
     return execve(program, args, env)
   } catch (error) {
-    throw explain(name, program, error)
+    throw explain(args[0] ?? '', program, error)
   }
 }

@@ -1,5 +1,5 @@
 import koffi from 'koffi'
-import { check } from '../../../runtime-shim/mount/syscalls.ts'
+import { check, unshare } from '../../../runtime-shim/mount/syscalls.ts'
 
 /** System calls by which a process becomes a container's. As {@link check} tells, each throws a SyscallError. */
 
@@ -9,7 +9,9 @@ const native = {
   umount2: libc.func('int umount2(const char*, int)'),
   fchdir: libc.func('int fchdir(int)'),
   chroot: libc.func('int chroot(const char*)'),
-  sethostname: libc.func('int sethostname(const char*, size_t)'),
+  setns: libc.func('int setns(int, int)'),
+  pidfdOpen: libc.func('long syscall(long, int, unsigned int)'),
+  pidfdSendSignal: libc.func('long syscall(long, int, int, void*, unsigned int)'),
   signal: libc.func('size_t signal(int, size_t)'),
   fcntl: libc.func('int fcntl(int, int, long)'),
   execve: libc.func('int execve(const char*, const char**, const char**)'),
@@ -31,9 +33,34 @@ export const becomeRoot = (fd: number): void => {
   process.chdir('/')
 }
 
-/** sethostname(2), of the calling thread's UTS namespace. */
-export const setHostname = (name: string): void => {
-  check('sethostname', name, native.sethostname(name, Buffer.byteLength(name)))
+/** unshare(2) and setns(2) flags, beside CLONE_NEWNS. */
+export const CLONE_NEWPID = 0x20000000
+const CLONE_NEWNS = 0x00020000
+const CLONE_FS = 0x00000200
+
+/**
+ * Enters the mount namespace and root of another process, and has children enter
+ * its process namespace (setns(2)). Descriptors of /proc/PID/root, ns/mnt and ns/pid.
+ */
+export const enter = ({ root, mounts, processes }: { root: number; mounts: number; processes: number }): void => {
+  // Node's other threads share the root with this one, which setns(2) does not allow.
+  unshare(CLONE_FS)
+  check('setns', 'mnt', native.setns(mounts, CLONE_NEWNS))
+  check('setns', 'pid', native.setns(processes, CLONE_NEWPID))
+  check('fchdir', 'root', native.fchdir(root))
+  check('chroot', '.', native.chroot('.'))
+}
+
+const SYS_pidfd_send_signal = 424
+const SYS_pidfd_open = 434
+
+/** pidfd_open(2): means that very process, also when its number is another's. */
+export const openProcess = (pid: number): number =>
+  check('pidfd_open', String(pid), Number(native.pidfdOpen(SYS_pidfd_open, pid, 0)))
+
+/** pidfd_send_signal(2). */
+export const sendSignal = (process: number, signal: number): void => {
+  check('pidfd_send_signal', String(signal), Number(native.pidfdSendSignal(SYS_pidfd_send_signal, process, signal, null, 0)))
 }
 
 const SIG_IGN = 1

@@ -10,8 +10,8 @@ export interface Containment {
   /** `--no-home`, `--no-mount`. */
   without: readonly UsualMount[]
   binds: readonly BindArgument[]
-  /** A process namespace of its own, whose /proc is to be mounted. */
-  ownProcesses: boolean
+  /** The first process of a process namespace of its own; its /proc is not ours to mount. */
+  init: { source: string; destination: string } | undefined
 }
 
 export interface Surroundings {
@@ -23,15 +23,15 @@ export interface Surroundings {
 
 export type PlannedMount =
   | { kind: 'bind'; source: string; destination: string; readOnly: boolean; asked: boolean; isDirectory: boolean }
-  /** Memory, or devices of its own. */
-  | { kind: 'memory' | 'devices' | 'processes'; destination: string }
+  /** Memory, devices of its own, or nothing yet. */
+  | { kind: 'memory' | 'devices' | 'place'; destination: string }
 
 /** The host's, and the container's own system: not laid over by chance. */
 const systemDirectories = new Set(['/', '/etc', '/bin', '/mnt', '/usr', '/var', '/opt', '/sbin', '/lib', '/lib64'])
 const isSystem = (path: string): boolean => systemDirectories.has(path) || /^\/(dev|proc|sys)(\/|$)/.test(path)
 
-const usual = (path: string, isDirectory = true): PlannedMount => ({
-  ...{ kind: 'bind', source: path, destination: path },
+const usual = (path: string, isDirectory = true) => ({
+  ...{ kind: 'bind' as const, source: path, destination: path },
   ...{ readOnly: false, asked: false, isDirectory },
 })
 
@@ -45,12 +45,13 @@ const covers = (mount: PlannedMount, path: string): boolean =>
 const temporary = ['/tmp', '/var/tmp']
 const ofNetwork = ['/etc/hosts', '/etc/resolv.conf']
 
-const usualMounts = ({ contain, without, ownProcesses }: Containment, { home, cwd, isDirectory }: Surroundings) => {
+const usualMounts = ({ contain, without, init }: Containment, { home, cwd, isDirectory }: Surroundings) => {
   const wants = (mount: UsualMount): boolean => !without.includes(mount)
   const isHere = (path: string): boolean => isDirectory(path) !== undefined
   const mounts: PlannedMount[] = []
   if (wants('dev')) mounts.push(contain ? { kind: 'devices', destination: '/dev' } : usual('/dev'))
-  if (wants('proc')) mounts.push(ownProcesses ? { kind: 'processes', destination: '/proc' } : usual('/proc'))
+  if (init) mounts.push({ kind: 'place', destination: '/proc' }, { ...usual(init.source, false), ...init, readOnly: true })
+  else if (wants('proc')) mounts.push(usual('/proc'))
   if (wants('sys')) mounts.push(usual('/sys'))
   if (wants('tmp')) mounts.push(...temporary.filter(isHere).map((path) => (contain ? ownDirectory(path) : usual(path))))
   if (wants('home') && isHere(home) && !isSystem(home)) mounts.push(contain ? ownDirectory(home) : usual(home))

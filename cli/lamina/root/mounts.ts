@@ -88,8 +88,7 @@ const make = (root: number, planned: PlannedMount): void => {
       inRoot(root, destination, mountDevices)
       inRoot(root, destination, fillDevices)
       return
-    case 'processes':
-      inRoot(root, destination, (at) => mount('proc', at, 'proc', mountFlags.nosuid | mountFlags.nodev, null))
+    case 'place':
   }
 }
 

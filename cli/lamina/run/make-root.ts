@@ -2,8 +2,8 @@ import { constants, mkdirSync, openSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { inMemory, type OpenBase, type OpenOverlay } from '../../../runtime-shim/mount/parts.ts'
 import { mountRoot } from '../../../runtime-shim/mount/root.ts'
-import { Refusal } from '../../shared/refusal.ts'
 import { rootTarget } from '../layout.ts'
+import { findInit, initPath } from '../process/init.ts'
 import { openImage, realPathOf } from '../root/base.ts'
 import { mountPoints, type PlannedMount, planMounts } from '../root/mount-plan.ts'
 import { makeMounts } from '../root/mounts.ts'
@@ -16,7 +16,8 @@ const isDirectory = (path: string): boolean | undefined => statSync(path, { thro
 /** @throws Refusal when the source of a bind is not there */
 export const plan = (request: RunRequest, { home, cwd }: Caller): PlannedMount[] => {
   const binds = request.binds.map((bind) => ({ ...bind, source: realPathOf(bind.source, 'the source of --bind,') }))
-  return planMounts({ ...request, binds }, { home, cwd, isDirectory })
+  const init = request.ownProcesses ? { source: findInit(), destination: initPath } : undefined
+  return planMounts({ ...request, binds, init }, { home, cwd, isDirectory })
 }
 
 export interface OpenParts {
@@ -70,18 +71,4 @@ export const makeRoot = (
   makeMounts(root, mounts)
   process.umask(umask)
   return root
-}
-
-/** @throws Refusal when the directory that was asked for is not there */
-export const enterDirectory = ({ workingDirectory }: RunRequest, { cwd, home }: Caller): void => {
-  const candidates = workingDirectory === undefined ? [cwd, home, '/'] : [workingDirectory]
-  for (const path of candidates) {
-    try {
-      process.chdir(path)
-      return
-    } catch {
-      // The next one, if there is one.
-    }
-  }
-  throw new Refusal(`--pwd ${workingDirectory}: there is no such directory in the container`)
 }

@@ -1,33 +1,30 @@
 import { closeSync } from 'node:fs'
-import { basename } from 'node:path'
-import { commandOf } from '../command/choose.ts'
-import { environmentOf } from '../command/environment.ts'
-import { lookAround } from '../command/facts.ts'
 import { locateImage } from '../image/locate.ts'
 import { keepCode } from '../kept-code.ts'
 import { become } from '../process/become.ts'
 import { becomeRoot } from '../process/syscalls.ts'
-import { enterDirectory, makeRoot, openParts, plan } from './make-root.ts'
+import { makeRoot, openParts, plan } from './make-root.ts'
+import { commandIn } from './prepare.ts'
 import type { Caller, RunRequest } from './request.ts'
 
 /** Becomes the command in a root of its own, as root. @throws Refusal */
-export const run = async (request: RunRequest, caller: Caller): Promise<never> => {
+export const run = async (request: RunRequest, caller: Caller): Promise<void> => {
+  const instance = /^instance:\/\/(.*)$/.exec(request.image)?.[1]
+  if (instance !== undefined) {
+    const { runInInstance } = await import('../instance/enter.ts')
+    return runInInstance(instance, request, caller)
+  }
   const mounts = plan(request, caller)
   const parts = await openParts(await locateImage(request.image, caller), request, caller)
   const root = makeRoot(parts, mounts, caller)
+  const command = commandIn(root, request, caller)
+  if (command === undefined) return
   keepCode()
+  if (request.ownProcesses) {
+    const { runApart } = await import('../process/apart.ts')
+    return runApart(command, caller)
+  }
   becomeRoot(root)
   closeSync(root)
-  const facts = lookAround()
-  const env = environmentOf({
-    host: caller.env,
-    clean: request.cleanEnvironment,
-    image: facts.config?.env ?? [],
-    variables: request.variables,
-    home: caller.home,
-    container: request.image,
-    name: basename(request.image),
-  })
-  enterDirectory(request, caller)
-  return become(commandOf(request.action, facts), { ...env, PWD: process.cwd() }, caller.inherited)
+  become(command, caller.inherited)
 }

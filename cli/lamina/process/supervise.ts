@@ -1,0 +1,37 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { isatty } from 'node:tty'
+
+/** A command that cannot take our place, in a process namespace of its own: what is sent to us goes on to it. */
+
+const passedOn = ['SIGHUP', 'SIGTERM', 'SIGUSR1', 'SIGUSR2', 'SIGCONT', 'SIGWINCH'] as const
+/** The terminal sends these to all of the foreground, the command included. */
+const ofTerminal = ['SIGINT', 'SIGQUIT'] as const
+
+const passOn = (child: ChildProcess): void => {
+  const pass = (signal: NodeJS.Signals): void => void child.kill(signal)
+  for (const signal of passedOn) process.on(signal, pass)
+  const fromTerminal = isatty(0) ? (): void => {} : pass
+  for (const signal of ofTerminal) process.on(signal, fromTerminal)
+}
+
+/** Ends as the command did. */
+const endAs = (code: number | null, signal: NodeJS.Signals | null): never => {
+  if (signal !== null) {
+    for (const each of [...passedOn, ...ofTerminal]) process.removeAllListeners(each)
+    process.kill(process.pid, signal)
+  }
+  process.exit(code ?? 255)
+}
+
+/** Runs it with our own terminal, and ends with it. */
+export const supervise = async (
+  program: string,
+  args: readonly string[],
+  options: { env: Readonly<Record<string, string>>; cwd?: string },
+): Promise<never> => {
+  const child = spawn(program, args, { ...options, stdio: 'inherit' })
+  passOn(child)
+  const [code, signal] = await once(child, 'exit')
+  return endAs(code, signal)
+}
