@@ -12,8 +12,7 @@ import { Script } from 'node:vm'
 import { offerToKeep } from './kept-code.ts'
 
 const program = join(dirname(process.argv[1] ?? ''), 'lamina-program.cjs')
-const keptAt = process.env.LAMINA_CODE
-delete process.env.LAMINA_CODE
+const { LAMINA_CODE: keptAt } = process.env
 
 const readKept = (): Buffer | undefined => {
   if (keptAt === undefined) return undefined

@@ -7,7 +7,7 @@ import { CommanderError } from 'commander'
 import packageJson from '../../package.json' with { type: 'json' }
 import { Refusal } from '../shared/refusal.ts'
 import { layoutOf } from './layout.ts'
-import { takeInherited } from './process/inherited.ts'
+import { takeInherited, takeOutside } from './process/inherited.ts'
 import { createProgram } from './program.ts'
 import type { Caller } from './run/request.ts'
 import { fatal } from './say.ts'
@@ -18,10 +18,12 @@ const refused = 255
 const inherited = takeInherited(process.env)
 
 const caller = (): Caller => {
-  const uid = process.getuid?.() ?? 0
   const { env } = process
+  const outside = takeOutside(env)
+  const uid = outside?.uid ?? process.getuid?.() ?? 0
   return {
-    ...{ uid, env, inherited, cwd: process.cwd() },
+    ...{ uid, isUser: uid !== 0, located: outside?.image },
+    ...{ env, inherited, cwd: process.cwd() },
     home: env.HOME ?? homedir(),
     layout: layoutOf(env, uid),
   }

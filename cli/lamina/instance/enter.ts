@@ -1,6 +1,6 @@
 import { constants, openSync } from 'node:fs'
 import { Refusal } from '../../shared/refusal.ts'
-import { supervise } from '../process/supervise.ts'
+import { endAs, supervise } from '../process/supervise.ts'
 import { enter } from '../process/syscalls.ts'
 import { commandIn } from '../run/prepare.ts'
 import type { Caller, RunRequest } from '../run/request.ts'
@@ -30,5 +30,5 @@ export const runInInstance = async (name: string, request: RunRequest, caller: C
   const command = commandIn(places.root, { ...request, image }, caller)
   if (command === undefined) return
   enter(places)
-  await supervise(command.program, command.args.slice(1), { env: command.env, cwd: command.directory })
+  endAs(await supervise(command.program, command.args.slice(1), { env: command.env, cwd: command.directory }))
 }

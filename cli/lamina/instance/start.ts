@@ -7,7 +7,7 @@ import { Refusal } from '../../shared/refusal.ts'
 import { locateImage } from '../image/locate.ts'
 import { initCommand } from '../process/init.ts'
 import { CLONE_NEWPID } from '../process/syscalls.ts'
-import { makeRoot, openParts, plan } from '../run/make-root.ts'
+import { makeRoot, openParts, plan, takeOverForeign } from '../run/make-root.ts'
 import { type Command, commandIn } from '../run/prepare.ts'
 import type { Caller, RunRequest } from '../run/request.ts'
 import { inform } from '../say.ts'
@@ -57,10 +57,12 @@ const awaitInit = (pid: number, name: string, { layout }: Caller): string => {
 
 /** Starts a process in the background, in its own root and process namespace. @throws Refusal */
 export const startInstance = async (name: string, request: RunRequest, caller: Caller): Promise<void> => {
+  if (caller.isUser) throw new Refusal('instances need root: an ordinary user can keep lamina shell or lamina exec open')
   const held = holdName(caller.layout, name)
   try {
     const mounts = plan(request, caller)
-    const parts = await openParts(await locateImage(request.image, caller), request, caller)
+    const parts = openParts(await locateImage(request.image, caller), request)
+    await takeOverForeign(parts, caller)
     const root = makeRoot(parts, mounts, caller)
     const { pid } = spawnInit(commandIn(root, request, caller), name, caller)
     if (pid === undefined) throw new Refusal('unshare(1) is not installed: install util-linux')

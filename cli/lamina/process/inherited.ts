@@ -33,14 +33,30 @@ export interface Inherited {
   openFiles: string
   ignoredSignals: string
   descriptors: string
+  /** Where the program's code is kept. */
+  code: string
+}
+
+const variables = {
+  openFiles: 'LAMINA_NOFILE',
+  ignoredSignals: 'LAMINA_IGNORED',
+  descriptors: 'LAMINA_FDS',
+  code: 'LAMINA_CODE',
+} as const
+
+const take = (env: NodeJS.ProcessEnv, name: string): string | undefined => {
+  const { [name]: value } = env
+  delete env[name]
+  return value
 }
 
 /** Takes it from the environment, where the command is not to find it. */
-export const takeInherited = (env: NodeJS.ProcessEnv): Inherited => {
-  const { LAMINA_NOFILE: openFiles = '', LAMINA_IGNORED: ignoredSignals = '', LAMINA_FDS: descriptors = '' } = env
-  for (const name of ['LAMINA_NOFILE', 'LAMINA_IGNORED', 'LAMINA_FDS']) delete env[name]
-  return { openFiles, ignoredSignals, descriptors }
-}
+export const takeInherited = (env: NodeJS.ProcessEnv): Inherited => ({
+  openFiles: take(env, variables.openFiles) ?? '',
+  ignoredSignals: take(env, variables.ignoredSignals) ?? '',
+  descriptors: take(env, variables.descriptors) ?? '',
+  code: take(env, variables.code) ?? '',
+})
 
 /** To be called right before execve. */
 export const restoreInherited = ({ openFiles, ignoredSignals, descriptors }: Inherited): void => {
@@ -49,4 +65,27 @@ export const restoreInherited = ({ openFiles, ignoredSignals, descriptors }: Inh
   closeOnExecFrom(standard.length)
   const given = descriptors.split(' ').filter((word) => /^\d{1,6}$/.test(word))
   for (const fd of [...standard, ...given.map(Number)]) keepOverExec(fd)
+}
+
+/** Who has begun this program anew in a namespace, and for which image. */
+export interface Outside {
+  uid: number
+  image: string
+}
+
+const outside = { uid: 'LAMINA_OUTSIDE_UID', image: 'LAMINA_OUTSIDE_IMAGE' } as const
+
+/** For this program itself, begun anew in a namespace: what {@link takeInherited} and {@link takeOutside} take. */
+export const forNamespace = (inherited: Inherited, { uid, image }: Outside): Record<string, string> => ({
+  [variables.openFiles]: inherited.openFiles,
+  [variables.ignoredSignals]: inherited.ignoredSignals,
+  [variables.descriptors]: inherited.descriptors,
+  [variables.code]: inherited.code,
+  [outside.uid]: String(uid),
+  [outside.image]: image,
+})
+
+export const takeOutside = (env: NodeJS.ProcessEnv): Outside | undefined => {
+  const [uid, image] = [take(env, outside.uid), take(env, outside.image)]
+  return uid !== undefined && image !== undefined && /^\d+$/.test(uid) ? { uid: Number(uid), image } : undefined
 }

@@ -15,8 +15,14 @@ const passOn = (child: ChildProcess): void => {
   for (const signal of ofTerminal) process.on(signal, fromTerminal)
 }
 
+/** How a command has ended. */
+export interface Ended {
+  code: number | null
+  signal: NodeJS.Signals | null
+}
+
 /** Ends as the command did. */
-const endAs = (code: number | null, signal: NodeJS.Signals | null): never => {
+export const endAs = ({ code, signal }: Ended): never => {
   if (signal !== null) {
     for (const each of [...passedOn, ...ofTerminal]) process.removeAllListeners(each)
     process.kill(process.pid, signal)
@@ -24,14 +30,14 @@ const endAs = (code: number | null, signal: NodeJS.Signals | null): never => {
   process.exit(code ?? 255)
 }
 
-/** Runs it with our own terminal, and ends with it. */
+/** Runs it with our own terminal, to its end. @throws the system's error when it cannot be started */
 export const supervise = async (
   program: string,
   args: readonly string[],
   options: { env: Readonly<Record<string, string>>; cwd?: string },
-): Promise<never> => {
+): Promise<Ended> => {
   const child = spawn(program, args, { ...options, stdio: 'inherit' })
   passOn(child)
   const [code, signal] = await once(child, 'exit')
-  return endAs(code, signal)
+  return { code, signal }
 }

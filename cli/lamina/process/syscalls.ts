@@ -9,6 +9,7 @@ const native = {
   umount2: libc.func('int umount2(const char*, int)'),
   fchdir: libc.func('int fchdir(int)'),
   chroot: libc.func('int chroot(const char*)'),
+  prctl: libc.func('int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long)'),
   setns: libc.func('int setns(int, int)'),
   pidfdOpen: libc.func('long syscall(long, int, unsigned int)'),
   pidfdSendSignal: libc.func('long syscall(long, int, int, void*, unsigned int)'),
@@ -49,6 +50,21 @@ export const enter = ({ root, mounts, processes }: { root: number; mounts: numbe
   check('setns', 'pid', native.setns(processes, CLONE_NEWPID))
   check('fchdir', 'root', native.fchdir(root))
   check('chroot', '.', native.chroot('.'))
+}
+
+/** Makes the directory open at `fd` this thread's root, and no other's. */
+export const enterRoot = (fd: number): void => {
+  unshare(CLONE_FS)
+  check('fchdir', `fd ${fd}`, native.fchdir(fd))
+  check('chroot', '.', native.chroot('.'))
+}
+
+const PR_CAP_AMBIENT = 47
+const PR_CAP_AMBIENT_CLEAR_ALL = 4
+
+/** What this process executes has no capabilities, unless it is root (capabilities(7)). */
+export const giveUpAmbientCapabilities = (): void => {
+  check('prctl', 'PR_CAP_AMBIENT', native.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0))
 }
 
 const SYS_pidfd_send_signal = 424

@@ -27,17 +27,22 @@ export interface OpenParts {
 }
 
 /** Opens and locks all that the root is made of. @throws Refusal */
-export const openParts = async (imagePath: string, request: RunRequest, { layout }: Caller): Promise<OpenParts> => {
+export const openParts = (imagePath: string, request: RunRequest): OpenParts => {
   const found = findOverlays(request.overlays)
   const base = openImage(imagePath)
-  const overlays = openFound(found)
+  return { base, found, overlays: openFound(found) }
+}
+
+/** What other tools have written into the overlay that is to be written becomes the kernel's. @throws Refusal */
+export const takeOverForeign = async ({ overlays }: OpenParts, { layout }: Caller): Promise<void> => {
   for (const overlay of overlays) {
     if (overlay.source.access !== 'ReadWrite' || overlay.content.kind !== 'ext3') continue
     const { takeOver } = await import('../root/take-over.ts')
     await takeOver(overlay, layout.lockDir)
   }
-  return { base, found, overlays }
 }
+
+export const openRoot = (path: string): number => openSync(path, constants.O_RDONLY | constants.O_DIRECTORY)
 
 /**
  * Moves this thread into a mount namespace of its own, with the root in it and all
@@ -67,7 +72,7 @@ export const makeRoot = (
   } catch (error) {
     throw explainOverlay(found, error)
   }
-  const root = openSync(target, constants.O_RDONLY | constants.O_DIRECTORY)
+  const root = openRoot(target)
   makeMounts(root, mounts)
   process.umask(umask)
   return root

@@ -28,6 +28,7 @@ export interface RunOptions {
   containall?: true
   cleanenv?: true
   pid?: true
+  fakeroot?: true
   pwd?: string
 }
 
@@ -74,6 +75,7 @@ export const addRunOptions = (command: Command): Command => {
     .option('-c, --contain', 'own /tmp, /dev and home directory, empty; nothing of the host but what --bind names')
     .option('-C, --containall', '--contain, --cleanenv and --pid')
     .option('-p, --pid', 'an own process namespace')
+    .option('-f, --fakeroot', 'be root in the container, as an ordinary user')
   for (const flags of needless) hidden(command, flags)
   hidden(command, '-w, --writable', refuse('the image itself is never written: lay an overlay over it with --overlay'))
   return command
@@ -89,6 +91,7 @@ export const requestOf = (image: string, action: Action, options: RunOptions): R
   return {
     ...{ image, overlays: overlay, action, binds: bind, workingDirectory: pwd },
     contain: all || options.contain === true,
+    fakeroot: options.fakeroot === true,
     ownProcesses: all || options.pid === true,
     without: [...noMount, ...(home ? [] : (['home'] as const))],
     cleanEnvironment: all || options.cleanenv === true,

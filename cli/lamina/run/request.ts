@@ -16,13 +16,20 @@ export interface RunRequest {
   binds: readonly BindArgument[]
   cleanEnvironment: boolean
   variables: readonly (readonly [string, string])[]
+  /** `--fakeroot`: an ordinary user is root in his container; root is it anyway. */
+  fakeroot: boolean
   /** `--pwd`. */
   workingDirectory: string | undefined
 }
 
 /** Whose it is, and where from. */
 export interface Caller {
+  /** On the host, whoever he is in a namespace of his own. */
   uid: number
+  /** Not root: then mounts are those of a user namespace. */
+  isUser: boolean
+  /** In that namespace: the image's file, found outside of it. */
+  located: string | undefined
   home: string
   cwd: string
   env: NodeJS.ProcessEnv
