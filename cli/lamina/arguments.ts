@@ -12,7 +12,8 @@ export interface OverlayArgument {
 /** `PATH[:ro|:rw]` of `--overlay`. @throws Refusal */
 export const parseOverlay = (text: string): OverlayArgument => {
   const [, path = '', mode] = /^(.*?)(?::(ro|rw))?$/s.exec(text) ?? []
-  if (path === '') throw new Refusal(`--overlay "${text}" names no file: write --overlay my-overlay.img or my-overlay.img:ro`)
+  if (path === '')
+    throw new Refusal(`--overlay "${text}" names no file: write --overlay my-overlay.img or my-overlay.img:ro`)
   return { path, access: mode === 'ro' ? 'ReadOnly' : mode === 'rw' ? 'ReadWrite' : undefined }
 }
 
@@ -100,7 +101,8 @@ export const parseSize = (text: string): number => {
     throw new Refusal(`--size "${text}" is not a size: write MiB as a number, or 768M, 10G`)
   const bytes = Number(number) * factor
   if (bytes < leastSize * 2 ** 20) throw new Refusal(`image size must be equal or greater than ${leastSize} MiB`)
-  if (bytes > largestSize * 2 ** 20) throw new Refusal('image size must be at most 16 TiB, which is as large as ext3 can be')
+  if (bytes > largestSize * 2 ** 20)
+    throw new Refusal('image size must be at most 16 TiB, which is as large as ext3 can be')
   return bytes
 }
 

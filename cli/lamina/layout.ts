@@ -14,7 +14,8 @@ export interface Layout {
 
 export const layoutOf = (env: NodeJS.ProcessEnv, uid: number): Layout => {
   const runtimeDir = env.XDG_RUNTIME_DIR ?? `/tmp/lamina-${uid}`
-  const stateDir = env.LAMINA_STATE_DIR ?? (uid === 0 ? join(defaultLayout.stateDir, 'local') : join(runtimeDir, 'lamina'))
+  const stateDir =
+    env.LAMINA_STATE_DIR ?? (uid === 0 ? join(defaultLayout.stateDir, 'local') : join(runtimeDir, 'lamina'))
   const cacheHome = env.XDG_CACHE_HOME ?? join(env.HOME ?? homedir(), '.cache')
   return {
     stateDir,

@@ -25,6 +25,7 @@ interface CreateOptions {
   size: number
   sparse?: true
   createDir?: string[]
+  fakeroot?: true
 }
 
 const createCommand = (name: string, defaultMebibytes: number): Command =>
@@ -33,13 +34,16 @@ const createCommand = (name: string, defaultMebibytes: number): Command =>
     .argument('<file>')
     .option('-s, --size <MiB>', 'MiB, or with a unit: 768M, 10G', parseSize, defaultMebibytes * 2 ** 20)
     .option('-S, --sparse', 'take disk space only as it is written')
-    .option('--create-dir <path>', 'directory of the container that is to be there; repeatable', (path, before: string[] = []) => [
-      ...before,
-      path,
-    ])
-    .action(async (path: string, { size, sparse, createDir }: CreateOptions) => {
+    .option(
+      '--create-dir <path>',
+      'directory of the container that is to be there; repeatable',
+      (path, before: string[] = []) => [...before, path],
+    )
+    .option('-f, --fakeroot', 'for containers with --fakeroot')
+    .action(async (path: string, { size, sparse, createDir, fakeroot }: CreateOptions) => {
       const { createOverlay } = await import('./overlay/create.ts')
-      await createOverlay({ path, size, sparse: sparse === true, directories: createDir ?? [] })
+      const flags = { sparse: sparse === true, fakeroot: fakeroot === true }
+      await createOverlay({ path, size, directories: createDir ?? [], ...flags })
     })
 
 const buildCommand = (): Command =>

@@ -17,7 +17,16 @@ export interface EnvironmentRequest {
 export const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 /** Paths and programs of the host's, which lead nowhere in a container. */
-const ofHost = new Set(['LD_LIBRARY_PATH', 'LD_PRELOAD', 'LD_AUDIT', 'PATH', 'PS1', 'PROMPT_COMMAND', 'BASH_ENV', 'ENV'])
+const ofHost = new Set([
+  'LD_LIBRARY_PATH',
+  'LD_PRELOAD',
+  'LD_AUDIT',
+  'PATH',
+  'PS1',
+  'PROMPT_COMMAND',
+  'BASH_ENV',
+  'ENV',
+])
 const keptWhenClean = /^(TERM|LANG|TZ|(https?|ftp|all|no)_proxy|(HTTPS?|FTP|ALL|NO)_PROXY)$/
 const forContainer = /^(?:SINGULARITYENV|APPTAINERENV|LAMINAENV)_([A-Za-z_][A-Za-z0-9_]*)$/
 

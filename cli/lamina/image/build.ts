@@ -16,9 +16,12 @@ const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false
 const sandboxOf = (path: string): string => {
   const real = realPathOf(path, 'the source')
   if (!isFile(real)) return real
-  if (/\.(sif|simg|sqfs|squashfs)$/.test(path)) throw new Refusal(`${path} is an image already: it can be used as it is`)
+  if (/\.(sif|simg|sqfs|squashfs)$/.test(path))
+    throw new Refusal(`${path} is an image already: it can be used as it is`)
   if (/\.def$/.test(path) || basename(path) === 'Singularity')
-    throw new Refusal(`${path}: definition files are not built here: build with apptainer or docker, and give docker://IMAGE`)
+    throw new Refusal(
+      `${path}: definition files are not built here: build with apptainer or docker, and give docker://IMAGE`,
+    )
   throw new Refusal(`${path} is a file: write docker-archive:${path} or oci-archive:${path}, or give a directory`)
 }
 

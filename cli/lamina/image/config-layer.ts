@@ -2,7 +2,11 @@ import { createHash } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join, posix } from 'node:path'
 import { ConversionError } from '../../../runtime-shim/image/errors.ts'
-import { type ImageConfiguration, imageConfigurationSchema, manifestSchema } from '../../../runtime-shim/image/manifest.ts'
+import {
+  type ImageConfiguration,
+  imageConfigurationSchema,
+  manifestSchema,
+} from '../../../runtime-shim/image/manifest.ts'
 import { encodeEntry } from '../../../runtime-shim/image/tar/encode.ts'
 import type { EntryHeader } from '../../../runtime-shim/image/tar/entry.ts'
 import type { RunConfig } from '../command/choose.ts'
@@ -52,8 +56,7 @@ const header = (path: string, type: EntryHeader['type'], mode: number): EntryHea
   ...{ mode, uid: 0, gid: 0, mtime: 0, xattrs: new Map() },
 })
 
-const padded = (content: Buffer): Buffer =>
-  Buffer.concat([content], Math.ceil(content.length / blockSize) * blockSize)
+const padded = (content: Buffer): Buffer => Buffer.concat([content], Math.ceil(content.length / blockSize) * blockSize)
 
 /** As a tar archive. */
 export const configArchive = (config: RunConfig): Buffer => {
@@ -84,7 +87,8 @@ export const addConfigLayer = (dir: string): void => {
   if (!manifest.success) throw new ConversionError('its manifest is neither OCI nor Docker schema 2')
   const { config, layers, schemaVersion } = manifest.data
   const configuration = imageConfigurationSchema.safeParse(readJson(blobOf(dir, config.digest)))
-  if (!configuration.success) throw new ConversionError('it is no container image: its configuration has no root file system')
+  if (!configuration.success)
+    throw new ConversionError('it is no container image: its configuration has no root file system')
 
   const archive = configArchive(runConfigOf(configuration.data))
   const digest = `sha256:${createHash('sha256').update(archive).digest('hex')}`

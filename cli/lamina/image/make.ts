@@ -96,7 +96,9 @@ export const makeOfLocal = ({ transport, name }: LocalSource, making: Making): P
 /** Of a sandbox: all that is in the directory, with owners and attributes. */
 export const makeOfDirectory = async (directory: string, { target, signal }: Making): Promise<void> => {
   const options = ['--keep-xattr', '--keep-time', '--compressor', 'zstd', '--comp-extra', 'level=3', '--quiet']
-  const { exitCode, stderr } = await runProgram('gensquashfs', ['--pack-dir', directory, ...options, target], { signal })
+  const { exitCode, stderr } = await runProgram('gensquashfs', ['--pack-dir', directory, ...options, target], {
+    signal,
+  })
   if (exitCode === 0 && !signal.aborted) return
   await rm(target, { force: true })
   signal.throwIfAborted()

@@ -7,7 +7,11 @@ import { type InstanceRecord, runningInstances } from './record.ts'
 /** Columns as wide as what is in them. */
 const table = (rows: readonly (readonly string[])[]): string => {
   const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? []
-  const line = (row: readonly string[]): string => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('    ').trimEnd()
+  const line = (row: readonly string[]): string =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('    ')
+      .trimEnd()
   return rows.map((row) => `${line(row)}\n`).join('')
 }
 

@@ -1,4 +1,14 @@
-import { closeSync, constants, fstatSync, mkdirSync, openSync, readdirSync, readFileSync, unlinkSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import * as z from 'zod/mini'
 import { hasCode } from '../../../runtime-shim/mount/error-code.ts'
@@ -66,7 +76,9 @@ export const findInstance = (layout: Layout, name: string): InstanceRecord | und
 
 const names = (layout: Layout): string[] => {
   try {
-    return readdirSync(instancesDir(layout)).flatMap((file) => (file.endsWith('.json') ? [file.slice(0, -'.json'.length)] : []))
+    return readdirSync(instancesDir(layout)).flatMap((file) =>
+      file.endsWith('.json') ? [file.slice(0, -'.json'.length)] : [],
+    )
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return []
     throw error
@@ -109,7 +121,9 @@ export const holdName = (layout: Layout, name: string): HeldName => {
   const fd = lockRecord(path, name)
   if (findInstance(layout, name)) {
     closeSync(fd)
-    throw new Refusal(`instance ${name} already exists: stop it with lamina instance stop ${name}, or take another name`)
+    throw new Refusal(
+      `instance ${name} already exists: stop it with lamina instance stop ${name}, or take another name`,
+    )
   }
   return {
     write: (record) => void writeSync(fd, `${JSON.stringify(record)}\n`, 0),

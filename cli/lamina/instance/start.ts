@@ -57,7 +57,8 @@ const awaitInit = (pid: number, name: string, { layout }: Caller): string => {
 
 /** Starts a process in the background, in its own root and process namespace. @throws Refusal */
 export const startInstance = async (name: string, request: RunRequest, caller: Caller): Promise<void> => {
-  if (caller.isUser) throw new Refusal('instances need root: an ordinary user can keep lamina shell or lamina exec open')
+  if (caller.isUser)
+    throw new Refusal('instances need root: an ordinary user can keep lamina shell or lamina exec open')
   const held = holdName(caller.layout, name)
   try {
     const mounts = plan(request, caller)

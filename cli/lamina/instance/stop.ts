@@ -45,7 +45,8 @@ const stopOne = async (record: InstanceRecord, { signal, timeoutSeconds }: Stop)
   } catch (error) {
     if (!hasCode(error, 'ESRCH')) throw error
   }
-  if (!(await hasEnded(record, killMs))) throw new Refusal(`instance ${name} has not ended ${killMs / 1000} s after SIGKILL`)
+  if (!(await hasEnded(record, killMs)))
+    throw new Refusal(`instance ${name} has not ended ${killMs / 1000} s after SIGKILL`)
 }
 
 /** Stops them, and waits until their overlays are free. @throws Refusal */

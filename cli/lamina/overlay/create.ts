@@ -15,9 +15,9 @@ import {
 import { tmpdir } from 'node:os'
 import { basename, dirname, join, posix, resolve } from 'node:path'
 import { mebibytes } from '../../../kube/quantity.ts'
-import { runProgram } from '../../../runtime-shim/node/program.ts'
 import { hasCode } from '../../../runtime-shim/mount/error-code.ts'
 import { fallocate } from '../../../runtime-shim/mount/syscalls.ts'
+import { runProgram } from '../../../runtime-shim/node/program.ts'
 import { Refusal } from '../../shared/refusal.ts'
 import { interruptible } from '../image/interrupted.ts'
 
@@ -29,6 +29,8 @@ export interface OverlayCreation {
   sparse: boolean
   /** Directories of the container that are to be there, and the caller's own. */
   directories: readonly string[]
+  /** For containers in which an ordinary user is root: then what is his, is root's in there. */
+  fakeroot: boolean
 }
 
 /** A tree that mkfs.ext3 copies, owners and all. */
@@ -36,24 +38,33 @@ const makeTree = (directories: readonly string[]): string => {
   const tree = mkdtempSync(join(tmpdir(), 'lamina-overlay-'))
   for (const name of ['upper', 'work']) mkdirSync(join(tree, name), 0o755)
   // A path is the container's: it cannot lead out of it.
-  for (const path of directories) mkdirSync(join(tree, 'upper', posix.join('/', path)), { recursive: true, mode: 0o755 })
+  for (const path of directories)
+    mkdirSync(join(tree, 'upper', posix.join('/', path)), { recursive: true, mode: 0o755 })
   return tree
 }
 
-const owner = (): string => `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`
+const ids = (): string => `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`
+
+/** In a user namespace the caller's own files are root's, and that is how mkfs.ext3 copies them. */
+const asFakeroot = ['unshare', '--map-root-user', '--']
 
 /**
  * Features of plain ext3, so that Apptainer opens it too; blocks that were
  * reserved stay reserved, and are written, or each later commit would convert some.
  */
-const format = async (file: string, { sparse, directories }: OverlayCreation, signal: AbortSignal): Promise<void> => {
+const format = async (
+  file: string,
+  { sparse, directories, fakeroot }: OverlayCreation,
+  signal: AbortSignal,
+): Promise<void> => {
   const tree = makeTree(directories)
-  const extended = `${sparse ? 'discard' : 'nodiscard'},root_owner=${owner()}`
-  const args = ['-F', '-q', '-b', '4096', '-m', '0', '-E', extended, '-d', tree, file]
+  const extended = `${sparse ? 'discard' : 'nodiscard'},root_owner=${fakeroot ? '0:0' : ids()}`
+  const args = ['mkfs.ext3', '-F', '-q', '-b', '4096', '-m', '0', '-E', extended, '-d', tree, file]
+  const [program = '', ...words] = fakeroot && process.getuid?.() !== 0 ? [...asFakeroot, ...args] : args
   try {
     const PATH = `${process.env.PATH ?? ''}:/usr/sbin:/sbin`
     const env = { PATH, LC_ALL: 'C', UNIX_IO_NOZEROOUT: '1' }
-    const { exitCode, stderr } = await runProgram('mkfs.ext3', args, { env, signal })
+    const { exitCode, stderr } = await runProgram(program, words, { env, signal })
     signal.throwIfAborted()
     if (exitCode !== 0) throw new Refusal(`mkfs.ext3 failed: ${stderr.trim()}`)
   } catch (error) {
@@ -122,7 +133,9 @@ const explain = (error: unknown, { path, size }: OverlayCreation): unknown => {
   if (hasCode(error, 'EFBIG'))
     return new Refusal(`could not create ${path}: its file system cannot hold a file of ${mebibytes(size)}`)
   if (hasCode(error, 'ENOSPC', 'EDQUOT'))
-    return new Refusal(`no space left for ${path}, which takes ${mebibytes(size)}: make room, or use --size or --sparse`)
+    return new Refusal(
+      `no space left for ${path}, which takes ${mebibytes(size)}: make room, or use --size or --sparse`,
+    )
   return error
 }
 

@@ -15,14 +15,16 @@ const places = ['/usr/bin', '/usr/local/bin', '/usr/libexec/catatonit', '/usr/li
 
 /** @throws Refusal when it is not installed */
 export const findInit = (): string => {
-  const found = places.map((dir) => join(dir, 'catatonit')).find((path) => {
-    try {
-      accessSync(path, constants.X_OK)
-      return true
-    } catch {
-      return false
-    }
-  })
+  const found = places
+    .map((dir) => join(dir, 'catatonit'))
+    .find((path) => {
+      try {
+        accessSync(path, constants.X_OK)
+        return true
+      } catch {
+        return false
+      }
+    })
   if (found === undefined)
     throw new Refusal('own process namespaces and instances need catatonit, which is not installed: install it')
   return found

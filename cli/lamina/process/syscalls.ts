@@ -10,6 +10,7 @@ const native = {
   fchdir: libc.func('int fchdir(int)'),
   chroot: libc.func('int chroot(const char*)'),
   prctl: libc.func('int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long)'),
+  syncfs: libc.func('int syncfs(int)'),
   setns: libc.func('int setns(int, int)'),
   pidfdOpen: libc.func('long syscall(long, int, unsigned int)'),
   pidfdSendSignal: libc.func('long syscall(long, int, int, void*, unsigned int)'),
@@ -67,6 +68,11 @@ export const giveUpAmbientCapabilities = (): void => {
   check('prctl', 'PR_CAP_AMBIENT', native.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0))
 }
 
+/** syncfs(2): what is dirty of the file system of `fd` goes to whoever keeps it. */
+export const syncFileSystem = (fd: number): void => {
+  check('syncfs', `fd ${fd}`, native.syncfs(fd))
+}
+
 const SYS_pidfd_send_signal = 424
 const SYS_pidfd_open = 434
 
@@ -76,7 +82,11 @@ export const openProcess = (pid: number): number =>
 
 /** pidfd_send_signal(2). */
 export const sendSignal = (process: number, signal: number): void => {
-  check('pidfd_send_signal', String(signal), Number(native.pidfdSendSignal(SYS_pidfd_send_signal, process, signal, null, 0)))
+  check(
+    'pidfd_send_signal',
+    String(signal),
+    Number(native.pidfdSendSignal(SYS_pidfd_send_signal, process, signal, null, 0)),
+  )
 }
 
 const SIG_IGN = 1

@@ -12,9 +12,11 @@ export const realPathOf = (path: string, what: string): string => {
   try {
     return realpathSync(path)
   } catch (error) {
-    if (hasCode(error, 'ENOENT', 'ENOTDIR')) throw new Refusal(`could not open ${what} ${path}: no such file or directory`)
+    if (hasCode(error, 'ENOENT', 'ENOTDIR'))
+      throw new Refusal(`could not open ${what} ${path}: no such file or directory`)
     if (hasCode(error, 'EACCES')) throw new Refusal(`could not open ${what} ${path}: permission denied`)
-    if (hasCode(error, 'ELOOP')) throw new Refusal(`could not open ${what} ${path}: its symbolic links lead in a circle`)
+    if (hasCode(error, 'ELOOP'))
+      throw new Refusal(`could not open ${what} ${path}: its symbolic links lead in a circle`)
     throw error
   }
 }
@@ -24,7 +26,9 @@ const explain = (path: string, error: unknown): unknown => {
   if (error instanceof LockHeldError)
     return new Refusal(`can't open ${path} for reading, currently in use for writing by another process`)
   if (error instanceof OverlayError && error.cause instanceof BadImageError && /ext3 overlay/.test(error.message))
-    return new Refusal(`${path} is an overlay, and no container: give it with --overlay ${path}, and an image beside it`)
+    return new Refusal(
+      `${path} is an overlay, and no container: give it with --overlay ${path}, and an image beside it`,
+    )
   if (error instanceof OverlayError) return new Refusal(`could not open image ${error.message}`)
   if (hasCode(error, 'EACCES')) return new Refusal(`could not open image ${path}: permission denied`)
   return error

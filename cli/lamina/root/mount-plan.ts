@@ -50,15 +50,15 @@ const usualMounts = ({ contain, without, init }: Containment, { home, cwd, isDir
   const isHere = (path: string): boolean => isDirectory(path) !== undefined
   const mounts: PlannedMount[] = []
   if (wants('dev')) mounts.push(contain ? { kind: 'devices', destination: '/dev' } : usual('/dev'))
-  if (init) mounts.push({ kind: 'place', destination: '/proc' }, { ...usual(init.source, false), ...init, readOnly: true })
+  if (init)
+    mounts.push({ kind: 'place', destination: '/proc' }, { ...usual(init.source, false), ...init, readOnly: true })
   else if (wants('proc')) mounts.push(usual('/proc'))
   if (wants('sys')) mounts.push(usual('/sys'))
   if (wants('tmp')) mounts.push(...temporary.filter(isHere).map((path) => (contain ? ownDirectory(path) : usual(path))))
   if (wants('home') && isHere(home) && !isSystem(home)) mounts.push(contain ? ownDirectory(home) : usual(home))
   const isCovered = mounts.some((mount) => covers(mount, cwd))
   if (wants('cwd') && !contain && isHere(cwd) && !isSystem(cwd) && !isCovered) mounts.push(usual(cwd))
-  if (wants('etc'))
-    mounts.push(...ofNetwork.filter(isHere).map((path) => usual(path, false)))
+  if (wants('etc')) mounts.push(...ofNetwork.filter(isHere).map((path) => usual(path, false)))
   return mounts
 }
 

@@ -37,8 +37,7 @@ const makePlace = (root: number, path: string, isDirectory: boolean): void => {
   }
 }
 
-const bind = (source: string, at: string): void =>
-  mount(source, at, null, mountFlags.bind | mountFlags.recursive, null)
+const bind = (source: string, at: string): void => mount(source, at, null, mountFlags.bind | mountFlags.recursive, null)
 
 const makeReadOnly = (at: string): void =>
   mount('none', at, null, mountFlags.bind | mountFlags.remount | mountFlags.readOnly, null)

@@ -6,7 +6,12 @@ import { overlayLayer } from '../../../runtime-shim/mount/image-file.ts'
 import { LockHeldError } from '../../../runtime-shim/mount/lock.ts'
 import { lockFileName } from '../../../runtime-shim/mount/names.ts'
 import { openOverlays } from '../../../runtime-shim/mount/overlays.ts'
-import { type OpenOverlay, OverlayDamagedError, OverlayError, type OverlaySource } from '../../../runtime-shim/mount/parts.ts'
+import {
+  type OpenOverlay,
+  OverlayDamagedError,
+  OverlayError,
+  type OverlaySource,
+} from '../../../runtime-shim/mount/parts.ts'
 import { NotExt3Error } from '../../../runtime-shim/mount/superblock.ts'
 import { makeSkeleton } from '../../../runtime-shim/runtime/skeleton.ts'
 import { Refusal } from '../../shared/refusal.ts'

@@ -64,8 +64,16 @@ const hidden = (command: Command, flags: string, parse?: () => never): void => {
 
 export const addRunOptions = (command: Command): Command => {
   command
-    .option('-o, --overlay <file[:ro]>', 'lay an overlay over the image: ext3 image, squashfs, directory', collect(parseOverlay))
-    .option('-B, --bind <src[:dest[:ro]]>', 'show a file or directory of the host in the container', collectAll(parseBinds))
+    .option(
+      '-o, --overlay <file[:ro]>',
+      'lay an overlay over the image: ext3 image, squashfs, directory',
+      collect(parseOverlay),
+    )
+    .option(
+      '-B, --bind <src[:dest[:ro]]>',
+      'show a file or directory of the host in the container',
+      collectAll(parseBinds),
+    )
     .option('--env <name=value>', 'set a variable', collect(parseVariable))
     .option('--env-file <file>', 'set the variables that a file lists', collectAll(readVariables))
     .option('-e, --cleanenv', 'without the variables of the host')

@@ -27,7 +27,8 @@ const readIn = (root: number, path: string): string | undefined => {
 
 const knows = (text: string, id: number): boolean => text.split('\n').some((line) => line.split(':')[2] === String(id))
 
-const withLine = (text: string, line: string): string => `${text}${text === '' || text.endsWith('\n') ? '' : '\n'}${line}\n`
+const withLine = (text: string, line: string): string =>
+  `${text}${text === '' || text.endsWith('\n') ? '' : '\n'}${line}\n`
 
 export interface Identity {
   uid: number

@@ -10,7 +10,9 @@ import { findOnHost } from './tools.ts'
 
 const hasRange = (name: string): boolean => {
   try {
-    return readFileSync('/etc/subuid', 'utf8').split('\n').some((line) => line.startsWith(`${name}:`))
+    return readFileSync('/etc/subuid', 'utf8')
+      .split('\n')
+      .some((line) => line.startsWith(`${name}:`))
   } catch {
     return false
   }
@@ -41,7 +43,9 @@ const assertPossible = (): void => {
   }
   const limit = '/proc/sys/user/max_user_namespaces'
   if (existsSync(limit) && Number(readFileSync(limit, 'utf8')) === 0)
-    throw new Refusal(`user namespaces are switched off here (${limit} is 0): have them switched on, or run lamina as root`)
+    throw new Refusal(
+      `user namespaces are switched off here (${limit} is 0): have them switched on, or run lamina as root`,
+    )
 }
 
 /** Others may have made a directory of that name in /tmp. */
@@ -60,6 +64,8 @@ export const enterNamespace = (caller: Caller, { fakeroot }: { fakeroot: boolean
   const again = [process.execPath, ...process.execArgv, ...process.argv.slice(1)]
   restoreInherited(caller.inherited)
   const env = { ...process.env, ...forNamespace(caller.inherited, { uid: caller.uid, image }) }
-  const given = Object.entries(env).flatMap(([name, value]): [string, string][] => (value === undefined ? [] : [[name, value]]))
+  const given = Object.entries(env).flatMap(([name, value]): [string, string][] =>
+    value === undefined ? [] : [[name, value]],
+  )
   return execve(unshare, ['unshare', ...namespaces, ...again], Object.fromEntries(given))
 }

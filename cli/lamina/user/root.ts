@@ -1,7 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { overlayRecordName } from '../../../runtime-shim/mount/names.ts'
-import { overlayOptions } from '../../../runtime-shim/mount/overlay.ts'
 import type { Extent, MountPoint, OpenOverlay } from '../../../runtime-shim/mount/parts.ts'
 import { mount, mountFlags } from '../../../runtime-shim/mount/syscalls.ts'
 import { Refusal } from '../../shared/refusal.ts'
@@ -105,7 +104,12 @@ const throwAway = (mounting: Mounting): { upper: string; work: string } => {
  * @returns a directory with the merged root; what serves it is in `mounting.served`
  * @throws Refusal
  */
-const merge = async (mounting: Mounting, parts: OpenParts, mounts: readonly PlannedMount[], owner: number | undefined) => {
+const merge = async (
+  mounting: Mounting,
+  parts: OpenParts,
+  mounts: readonly PlannedMount[],
+  owner: number | undefined,
+) => {
   const skeleton = place(mounting, 'skeleton')
   for (const point of mountPoints(mounts)) makePoint(skeleton, point)
   const base = await baseOf(mounting, parts)
@@ -121,11 +125,15 @@ const merge = async (mounting: Mounting, parts: OpenParts, mounts: readonly Plan
   const layers = { lowers, ...(written ?? throwAway(mounting)) }
   // The kernel takes no upper layer on FUSE, and does not know the marks that fuse-overlayfs leaves.
   if (parts.overlays.length > 0) mounting.served.unshift(await serveOverlay({ ...layers, owner }, at))
-  else mount('lamina', at, 'overlay', mountFlags.nodev, `${overlayOptions({ ...layers, volatile: true, mountLabel: '' })},userxattr`)
+  else mount('lamina', at, 'overlay', mountFlags.nodev, kernelOptions(layers))
   return at
 }
 
 const hasOneID = (): boolean => readFileSync('/proc/self/uid_map', 'utf8').trim().split('\n').length === 1
+
+/** With `userxattr` the features are off that must be, and a namespace may not name them. */
+const kernelOptions = ({ lowers, upper, work }: { lowers: readonly string[]; upper: string; work: string }): string =>
+  `lowerdir=${lowers.join(':')},upperdir=${upper},workdir=${work},userxattr,volatile`
 
 export interface UserRoot {
   at: string

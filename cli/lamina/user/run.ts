@@ -4,7 +4,7 @@ import { locateImage } from '../image/locate.ts'
 import { keepCode } from '../kept-code.ts'
 import { runApart } from '../process/apart.ts'
 import { type Ended, endAs, supervise } from '../process/supervise.ts'
-import { enterRoot, giveUpAmbientCapabilities } from '../process/syscalls.ts'
+import { enterRoot, giveUpAmbientCapabilities, syncFileSystem } from '../process/syscalls.ts'
 import { makeMounts } from '../root/mounts.ts'
 import { openParts, openRoot, plan } from '../run/make-root.ts'
 import { type Command, commandIn } from '../run/prepare.ts'
@@ -47,7 +47,10 @@ const inUserRoot = async (
   if (command === undefined) return { code: 0, signal: null }
   keepCode()
   process.umask(umask)
-  return runIn(root, command, request, caller)
+  const ended = await runIn(root, command, request, caller)
+  // Its server is soon asked to end, and then takes nothing more.
+  syncFileSystem(root)
+  return ended
 }
 
 /**
