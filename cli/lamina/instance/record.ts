@@ -2,6 +2,7 @@ import {
   closeSync,
   constants,
   fstatSync,
+  ftruncateSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -126,7 +127,10 @@ export const holdName = (layout: Layout, name: string): HeldName => {
     )
   }
   return {
-    write: (record) => void writeSync(fd, `${JSON.stringify(record)}\n`, 0),
+    write: (record) => {
+      ftruncateSync(fd)
+      writeSync(fd, `${JSON.stringify(record)}\n`, 0)
+    },
     giveUp: () => unlinkSync(path),
   }
 }

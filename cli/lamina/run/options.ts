@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import type { Command } from 'commander'
+import type { Command, Option } from 'commander'
 import { Refusal } from '../../shared/refusal.ts'
 import {
   assertOneWriter,
@@ -62,6 +62,14 @@ const hidden = (command: Command, flags: string, parse?: () => never): void => {
   command.addOption(parse ? option.argParser(parse) : option)
 }
 
+/** commander would take it for the opposite of an option "mount". */
+const noMount = (command: Command): Option => {
+  const option = command
+    .createOption('--no-mount <names>', 'without some of dev, proc, sys, home, cwd, tmp, etc')
+    .argParser(collectAll(parseNoMount))
+  return Object.assign(option, { negate: false, attributeName: () => 'noMount' })
+}
+
 export const addRunOptions = (command: Command): Command => {
   command
     .option(
@@ -79,7 +87,7 @@ export const addRunOptions = (command: Command): Command => {
     .option('-e, --cleanenv', 'without the variables of the host')
     .option('--pwd <directory>', 'start in this directory of the container')
     .option('--no-home', 'without the home directory of the host')
-    .option('--no-mount <names>', 'without some of dev, proc, sys, home, cwd, tmp, etc', collectAll(parseNoMount))
+    .addOption(noMount(command))
     .option('-c, --contain', 'own /tmp, /dev and home directory, empty; nothing of the host but what --bind names')
     .option('-C, --containall', '--contain, --cleanenv and --pid')
     .option('-p, --pid', 'an own process namespace')
