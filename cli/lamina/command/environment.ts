@@ -14,7 +14,7 @@ export interface EnvironmentRequest {
   name: string
 }
 
-export const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 /** Paths and programs of the host's, which lead nowhere in a container. */
 const ofHost = new Set([

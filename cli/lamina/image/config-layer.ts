@@ -59,7 +59,7 @@ const header = (path: string, type: EntryHeader['type'], mode: number): EntryHea
 const padded = (content: Buffer): Buffer => Buffer.concat([content], Math.ceil(content.length / blockSize) * blockSize)
 
 /** As a tar archive. */
-export const configArchive = (config: RunConfig): Buffer => {
+const configArchive = (config: RunConfig): Buffer => {
   const entries = files(config)
   const directories = [...new Set(entries.map(({ path }) => posix.dirname(path)))].toSorted()
   return Buffer.concat([

@@ -1,5 +1,5 @@
 /** Ctrl-C ended it: by the shell's convention the exit code tells which signal. */
-export class InterruptedError extends Error {
+class InterruptedError extends Error {
   override name = 'InterruptedError'
   readonly exitCode: number
   constructor(signal: 'SIGINT' | 'SIGTERM') {

@@ -38,7 +38,7 @@ export type InstanceRecord = z.infer<typeof recordSchema>
 const namePattern = /^[a-zA-Z0-9_-][a-zA-Z0-9._-]{0,99}$/
 
 /** @throws Refusal */
-export const assertName = (name: string): void => {
+const assertName = (name: string): void => {
   if (!namePattern.test(name))
     throw new Refusal(`"${name}" cannot be an instance's name: letters, digits, dots, - and _, at most 100`)
 }
