@@ -68,14 +68,20 @@ const stop = (name: string, caller: () => Caller): Command =>
       await stopInstances(options.all ? 'all' : names, stopOf(options), caller())
     })
 
-const hidden = { hidden: true }
+/** Each with its names: below `instance`, as in 2.4, and by itself, as the other command line has it. */
+const commands = [
+  { make: start, name: 'start', alone: 'start' },
+  { make: list, name: 'list', alone: 'ps' },
+  { make: stats, name: 'stats', alone: 'stats' },
+  { make: stop, name: 'stop', alone: 'stop' },
+] as const
 
 export const addInstanceCommands = (program: Command, caller: () => Caller): void => {
   const instance = newCommand('instance').description('containers in the background')
-  for (const command of [start('start', caller), list('list', caller), stats('stats', caller), stop('stop', caller)])
-    instance.addCommand(command)
   program.addCommand(instance)
-  for (const command of [start('start', caller), list('ps', caller), stats('stats', caller), stop('stop', caller)])
-    program.addCommand(command)
-  for (const make of [start, list, stats, stop]) program.addCommand(make(`instance.${make.name}`, caller), hidden)
+  for (const { make, name, alone } of commands) {
+    instance.addCommand(make(name, caller))
+    program.addCommand(make(alone, caller))
+    program.addCommand(make(`instance.${name}`, caller), { hidden: true })
+  }
 }

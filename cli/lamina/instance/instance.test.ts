@@ -52,6 +52,20 @@ test('of a name is there once; another start says so', () => {
   expect(bench.lamina(['ps']).stdout).toMatch(/^INSTANCE NAME +PID +IP +IMAGE\none +\d+ +\S+\ntwo /)
 })
 
+test('has the words of 2.4, and those of the other command line', () => {
+  expect(bench.lamina(['instance.start', bench.image, 'old'])).toMatchObject({ code: 0 })
+  expect(bench.lamina(['start', bench.image, 'new'])).toMatchObject({ code: 0 })
+  const listed = bench.lamina(['instance.list']).stdout
+  expect(listed).toMatch(/^new .*\nold /m)
+  expect(bench.lamina(['ps']).stdout).toBe(listed)
+  for (const words of [
+    ['instance.stop', 'old'],
+    ['stop', 'new'],
+  ])
+    expect(bench.lamina(words)).toMatchObject({ code: 0 })
+  expect(names()).toEqual([])
+})
+
 test('that was killed is not listed, and its name is free', async () => {
   start('ghost')
   const [ghost] = list()

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { build } from '../../../scripts/build.ts'
@@ -18,6 +18,13 @@ export interface RunOptions {
   input?: string
 }
 
+export interface UserOptions extends RunOptions {
+  /** Whether /dev/fuse is everybody's, as udev makes it. */
+  fuse?: boolean
+  /** Whether the machine knows the account, and has given it a range of ids. */
+  range?: boolean
+}
+
 /** The built command line, with a folder, a state and a cache of its own. */
 export interface CliBench {
   dir: string
@@ -28,8 +35,10 @@ export interface CliBench {
   /** The directory that it was made of. */
   sandbox: string
   lamina(args: readonly string[], options?: RunOptions): Outcome
+  /** The Node that it runs on. */
+  node(args: readonly string[]): Outcome
   /** The same as the account {@link account}, which has a home of its own. */
-  asUser(args: readonly string[], options?: RunOptions & { fuse?: boolean }): Outcome
+  asUser(args: readonly string[], options?: UserOptions): Outcome
   /** A line of shell as that account. */
   asUserShell(line: string): Outcome
   userHome: string
@@ -52,8 +61,21 @@ const makeSandbox = (dir: string): void => {
   writeFileSync(join(dir, 'etc/motd'), 'welcome\n')
 }
 
-/** Elsewhere /dev/fuse is everybody's, as udev makes it. */
-const withFuse = (dir: string): string => {
+/** Files of the machine that are other ones for the account alone: `mount --bind` lines. */
+const mountRange = (dir: string): string => {
+  const lines = {
+    passwd: `${readFileSync('/etc/passwd', 'utf8')}ada:x:${account}:${account}::/:/bin/sh\n`,
+    subuid: 'ada:200000:65536\n',
+    subgid: 'ada:200000:65536\n',
+  }
+  const mounts = Object.entries(lines).map(([name, text]) => {
+    writeFileSync(join(dir, name), text)
+    return `mount --bind ${join(dir, name)} /etc/${name}`
+  })
+  return mounts.join('; ')
+}
+
+const mountFuse = (dir: string): string => {
   const device = join(dir, 'fuse')
   execFileSync('mknod', ['-m', '666', device, 'c', '10', '229'])
   return `mount --bind ${device} /dev/fuse`
@@ -81,7 +103,7 @@ export const createCliBench = async (): Promise<CliBench> => {
     ...{ PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', HOME: home, LAMINA_NODE: node },
     ...{ LAMINA_STATE_DIR: join(dir, 'state'), LAMINA_CACHEDIR: join(dir, 'cache') },
   }
-  const mountFuse = withFuse(dir)
+  const [withFuse, withRange] = [mountFuse(dir), mountRange(dir)]
 
   const outcome = (program: string, args: readonly string[], { cwd = dir, env: more, input }: RunOptions): Outcome => {
     const options = {
@@ -95,16 +117,17 @@ export const createCliBench = async (): Promise<CliBench> => {
     if (error) throw error
     return { code: status, signal, stdout, stderr }
   }
-  /** With /dev/fuse as it is here, or as it is elsewhere. */
-  const asUser = (words: readonly string[], { fuse = true, ...options }: RunOptions & { fuse?: boolean }): Outcome => {
+  const asUser = (words: readonly string[], { fuse = true, range = false, ...options }: UserOptions): Outcome => {
     const user = ['--reuid', String(account), '--regid', String(account), '--clear-groups']
-    const script = `${fuse ? `${mountFuse}; ` : ''}exec setpriv ${user.join(' ')} "$@"`
+    const mounts = [...(fuse ? [withFuse] : []), ...(range ? [withRange] : [])]
+    const script = [...mounts, `exec setpriv ${user.join(' ')} "$@"`].join('; ')
     const own = { HOME: userHome, LAMINA_STATE_DIR: join(userHome, 'state'), LAMINA_CACHEDIR: join(userHome, 'cache') }
     return outcome('unshare', ['--mount', 'sh', '-c', script, 'sh', ...words], { cwd: userHome, ...options, env: own })
   }
   return {
     ...{ dir, launcher, env, image, sandbox, userHome },
     lamina: (args, options = {}) => outcome(launcher, args, options),
+    node: (args) => outcome(node, args, {}),
     asUser: (args, options = {}) => asUser([launcher, ...args], options),
     asUserShell: (line) => asUser(['sh', '-c', line], {}),
     close: () => rmSync(dir, { recursive: true, force: true }),

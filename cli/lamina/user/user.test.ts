@@ -58,6 +58,22 @@ describe('as an ordinary user', () => {
     ).toMatch(/User: +0 /)
   })
 
+  test('with --fakeroot and a range of ids he can give files to others, as apt does', () => {
+    const fake = (script: string) =>
+      bench.asUser(['exec', '-f', '-o', 'range.img', bench.image, 'sh', '-c', script], { range: true })
+    bench.asUser(['overlay', 'create', '--fakeroot', 'range.img'], { range: true })
+    expect(fake('touch /of-42; busybox chown 42:43 /of-42')).toMatchObject({ code: 0, stderr: '' })
+    expect(fake('stat -c %u:%g /of-42')).toMatchObject({ stdout: '42:43\n' })
+    const image = join(bench.userHome, 'range.img')
+    const asRoot = ['exec', '-o', image, bench.image, 'stat', '-c', '%u:%g', '/of-42']
+    expect(bench.lamina(asRoot)).toMatchObject({ code: 0, stdout: '42:43\n' })
+  })
+
+  test('builds an image, of which he runs a command', () => {
+    expect(bench.asUser(['build', 'own.sqfs', bench.sandbox])).toMatchObject({ code: 0 })
+    expect(bench.asUser(['exec', 'own.sqfs', 'cat', '/etc/motd'])).toMatchObject({ code: 0, stdout: 'welcome\n' })
+  })
+
   test('the same overlay is not written twice at once', () => {
     bench.asUser(['overlay', 'create', 'held.img'])
     const again = `${bench.launcher} exec -o held.img ${bench.image} true`
