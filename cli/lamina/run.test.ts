@@ -227,7 +227,7 @@ describe('an overlay', () => {
     expect(blocks(path)).toBeGreaterThanOrEqual(65 * 2 ** 20)
     expect(blocks(sparse)).toBeLessThan(8 * 2 ** 20)
     expect(sh('ls -d /opt/mine /srv', '-o', path).stdout).toBe('/opt/mine\n/srv\n')
-    execFileSync('e2fsck', ['-fn', path])
+    execFileSync('e2fsck', ['-fn', path], { stdio: 'pipe' })
     const before = readFileSync(sparse)
     expect(bench.lamina(['overlay', 'create', sparse])).toMatchObject({ code: 255 })
     expect(readFileSync(sparse).equals(before)).toBe(true)

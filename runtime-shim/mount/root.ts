@@ -1,18 +1,9 @@
-import {
-  closeSync,
-  fchmodSync,
-  fchownSync,
-  fstatSync,
-  mkdirSync,
-  readdirSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
+import { closeSync, fchmodSync, fchownSync, fstatSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { hasCode, isCorruption, shortly } from './error-code.ts'
 import { readSquashfs } from './image-file.ts'
 import { isWriter, type MountedParts, mountImage, mountOverlay, reopenDirectory, UnmountableError } from './layers.ts'
+import { makeMountPoints } from './mount-points.ts'
 import { assertNative, importFirst, importIt, type Layer, writeItAgain } from './native.ts'
 import { descriptorPath, openDirectoryBelow, withDirectory } from './open.ts'
 import { overlayOptions } from './overlay.ts'
@@ -20,7 +11,6 @@ import {
   type ImageLayer,
   inMemory,
   type MountedOverlay,
-  type MountPoint,
   type OpenBase,
   type OpenOverlay,
   OverlayDamagedError,
@@ -209,17 +199,11 @@ const mountBase = (base: OpenBase, at: string, lockDir: string): string => {
   return at
 }
 
-const makeMountPoint = (at: string, { path, kind }: MountPoint): void => {
-  const whole = join(at, path)
-  mkdirSync(kind === 'directory' ? whole : dirname(whole), { recursive: true, mode: 0o755 })
-  if (kind === 'file') writeFileSync(whole, '')
-}
-
 /** Where the lowest layer is reached. */
 const mountSkeleton = ({ skeleton, lockDir }: RootParts, at: string): string => {
   if ('fd' in skeleton) return mountBase(skeleton, at, lockDir)
   mkdirSync(at, { mode: 0o755 })
-  for (const point of skeleton) makeMountPoint(at, point)
+  makeMountPoints(at, skeleton)
   return at
 }
 

@@ -1,7 +1,8 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { makeMountPoints } from '../../../runtime-shim/mount/mount-points.ts'
 import { overlayRecordName } from '../../../runtime-shim/mount/names.ts'
-import type { Extent, MountPoint, OpenOverlay } from '../../../runtime-shim/mount/parts.ts'
+import type { Extent, OpenOverlay } from '../../../runtime-shim/mount/parts.ts'
 import { mount, mountFlags } from '../../../runtime-shim/mount/syscalls.ts'
 import { Refusal } from '../../shared/refusal.ts'
 import { rootTarget } from '../layout.ts'
@@ -88,12 +89,6 @@ const upperOf = (top: string, { source: { name } }: OpenOverlay): { upper: strin
   return { upper: join(top, 'upper'), work: join(top, 'work') }
 }
 
-const makePoint = (at: string, { path, kind }: MountPoint): void => {
-  const whole = join(at, path)
-  mkdirSync(kind === 'directory' ? whole : dirname(whole), { recursive: true, mode: 0o755 })
-  if (kind === 'file') writeFileSync(whole, '')
-}
-
 const throwAway = (mounting: Mounting): { upper: string; work: string } => {
   const top = place(mounting, 'ephemeral')
   for (const each of ['upper', 'work']) mkdirSync(join(top, each), { mode: 0o755 })
@@ -111,7 +106,7 @@ const merge = async (
   owner: number | undefined,
 ) => {
   const skeleton = place(mounting, 'skeleton')
-  for (const point of mountPoints(mounts)) makePoint(skeleton, point)
+  makeMountPoints(skeleton, mountPoints(mounts))
   const base = await baseOf(mounting, parts)
   const readers: string[] = []
   let written: { upper: string; work: string } | undefined
