@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
 import * as z from 'zod'
@@ -76,11 +76,10 @@ test('that was killed is not listed, and its name is free', async () => {
 
 test('whose record names a process that is another now is none', () => {
   start('old')
-  bench.lamina(['stop', 'old'])
   const path = join(bench.dir, 'state/instances/old.json')
-  start('old')
   const record: unknown = JSON.parse(readFileSync(path, 'utf8'))
   bench.lamina(['stop', 'old'])
+  expect(existsSync(path)).toBe(false)
   writeFileSync(path, JSON.stringify(Object.assign({}, record, { pid: process.pid })))
   expect(names()).toEqual([])
 })

@@ -95,7 +95,7 @@ export const runningInstances = (layout: Layout): InstanceRecord[] =>
 /** The name's record, locked: as long as it is open nobody else starts or forgets an instance of the name. */
 export interface HeldName {
   write(record: InstanceRecord): void
-  /** Nothing came of it: the record goes. */
+  /** There is no instance of it: the record goes. */
   giveUp(): void
 }
 
@@ -131,6 +131,9 @@ export const holdName = (layout: Layout, name: string): HeldName => {
       ftruncateSync(fd)
       writeSync(fd, `${JSON.stringify(record)}\n`, 0)
     },
-    giveUp: () => unlinkSync(path),
+    giveUp: () => {
+      unlinkSync(path)
+      closeSync(fd)
+    },
   }
 }

@@ -7,7 +7,7 @@ import { openProcess, sendSignal } from '../process/syscalls.ts'
 import type { Caller } from '../run/request.ts'
 import { inform } from '../say.ts'
 import { requireInstance } from './enter.ts'
-import { type InstanceRecord, isRunning, runningInstances } from './record.ts'
+import { holdName, type InstanceRecord, isRunning, runningInstances } from './record.ts'
 
 export interface Stop {
   signal: number
@@ -49,8 +49,21 @@ const stopOne = async (record: InstanceRecord, { signal, timeoutSeconds }: Stop)
     throw new Refusal(`instance ${name} has not ended ${killMs / 1000} s after SIGKILL`)
 }
 
+/** Its output stays, until another of the name is started. */
+const forget = ({ name }: InstanceRecord, { layout }: Caller): void => {
+  try {
+    holdName(layout, name).giveUp()
+  } catch (error) {
+    // Somebody has started another already.
+    if (!(error instanceof Refusal)) throw error
+  }
+}
+
 /** Stops them, and waits until their overlays are free. @throws Refusal */
 export const stopInstances = async (names: readonly string[] | 'all', stop: Stop, caller: Caller): Promise<void> => {
   const records = names === 'all' ? runningInstances(caller.layout) : names.map((name) => requireInstance(name, caller))
-  for (const record of records) await stopOne(record, stop)
+  for (const record of records) {
+    await stopOne(record, stop)
+    forget(record, caller)
+  }
 }
