@@ -25,7 +25,14 @@ const programs = {
   'overlay-preparer.cjs': 'runtime-shim/agent/overlay/preparer/main.ts',
   'overlay-worker.cjs': 'runtime-shim/agent/overlay/worker/main.ts',
   'lamina-runtime.cjs': 'runtime-shim/runtime/main.ts',
+  'lamina.cjs': 'cli/lamina/loader.ts',
+  'lamina-program.cjs': 'cli/lamina/main.ts',
 } as const
+/** The same for the shell scripts that start them. */
+const launchers = {
+  'lamina-runtime': 'runtime-shim/runtime/lamina-runtime.sh',
+  lamina: 'cli/lamina/lamina.sh',
+}
 type Bundle = keyof typeof programs
 
 interface Target {
@@ -36,8 +43,8 @@ interface Target {
 }
 
 /**
- * Writes the bundles to `dir`, with koffi's native part, the runtime's launcher
- * and skeleton, and the licences of what was bundled.
+ * Writes the bundles to `dir`, with koffi's native part, the launchers,
+ * the skeleton, and the licences of what was bundled.
  */
 export const build = async (
   dir: string,
@@ -51,9 +58,10 @@ export const build = async (
       bundle({ ...bundleOptions(join(root, programs[name]), join(dir, name)), absWorkingDir: root }),
     ),
   )
-  const launcher = join(dir, 'lamina-runtime')
-  await copyFile(join(root, 'runtime-shim/runtime/lamina-runtime.sh'), launcher)
-  await chmod(launcher, 0o755)
+  for (const [name, source] of Object.entries(launchers)) {
+    await copyFile(join(root, source), join(dir, name))
+    await chmod(join(dir, name), 0o755)
+  }
   await copyFile(join(modules, nativeKoffi(arch)), join(dir, 'koffi.node'))
   makeSkeleton(join(dir, 'skeleton.squashfs'))
   const packages = results.flatMap(({ metafile }) => packagesOf(metafile))
@@ -73,6 +81,7 @@ const main = async (): Promise<void> => {
   const bundles = [
     ...(['controller.cjs', 'before-uninstall.cjs', 'agent.cjs', 'prepare.cjs'] as const),
     ...(['image-fetcher.cjs', 'overlay-preparer.cjs', 'overlay-worker.cjs', 'lamina-runtime.cjs'] as const),
+    ...(['lamina.cjs', 'lamina-program.cjs'] as const),
   ]
   await build(dir, bundles, { arch })
   process.stdout.write(`built ${dir} for ${arch}: --build-arg NODE_PACKAGE=node-linux-${arch}\n`)

@@ -28,6 +28,18 @@ const withoutUndici: Plugin = {
   },
 }
 
+/** commander would load what starts processes with each of its programs; none of ours has subcommands that are programs. */
+const withoutProcessesOfCommander: Plugin = {
+  name: 'without-processes-of-commander',
+  setup(build) {
+    const namespace = 'no-processes'
+    build.onResolve({ filter: /^node:child_process$/ }, ({ path, importer }) =>
+      importer.includes('/node_modules/commander/') ? { path, namespace } : undefined,
+    )
+    build.onLoad({ filter: /.*/, namespace }, () => ({ contents: '', loader: 'js' }))
+  },
+}
+
 const clientNode = '@kubernetes/client-node'
 
 /**
@@ -74,7 +86,13 @@ export const bundleOptions = (entryPoint: string, outfile: string) =>
     legalComments: 'linked',
     metafile: true,
     logLevel: 'warning',
-    plugins: [nativeKoffiBeside, withoutUndici, onlyUsedOfClientNode, programsLastLine(entryPoint)],
+    plugins: [
+      nativeKoffiBeside,
+      withoutUndici,
+      withoutProcessesOfCommander,
+      onlyUsedOfClientNode,
+      programsLastLine(entryPoint),
+    ],
   }) satisfies BuildOptions
 
 const koffiPackages = new Map([
