@@ -1,0 +1,52 @@
+#!/usr/bin/env node
+import { basename } from 'node:path'
+import { createStatusLine } from '../shared/status-line.ts'
+import type { Connection } from './connection.ts'
+import type { CommandContext } from './context.ts'
+import { createInterrupts } from './interrupts.ts'
+import { runProgram } from './program.ts'
+
+const { stdout, stderr, argv } = process
+
+const status = createStatusLine({
+  write: (text) => void stderr.write(text),
+  isTerminal: stderr.isTTY === true,
+  columns: () => stderr.columns ?? 80,
+})
+
+const context: Omit<CommandContext, 'connect'> = {
+  print: (text) => void stdout.write(text),
+  status,
+  interrupts: createInterrupts(process),
+}
+
+let connection: Connection | undefined
+
+/** Without a word of `head` and others who have read enough. */
+const endQuietly = (error: Error): void => process.exit('code' in error && error.code === 'EPIPE' ? 0 : 1)
+
+const tellFailure = async (error: unknown): Promise<number> => {
+  const { failureOf } = await import('./failure.ts')
+  const { message, exitCode } = failureOf(error, connection?.server)
+  status.clear()
+  if (message !== '') stderr.write(`error: ${message}\n`)
+  return exitCode
+}
+
+const main = async (): Promise<void> => {
+  stdout.on('error', endQuietly)
+  // A terminal that is gone is no reason to leave things behind.
+  stderr.on('error', () => {})
+  const isCompletion = basename(argv[1] ?? '').startsWith('kubectl_complete-')
+  const words = isCompletion ? ['__complete', '--', ...argv.slice(2)] : argv.slice(2)
+  const exitCode = await runProgram(words, context, async (flags) => {
+    const { connect } = await import('./connection.ts')
+    connection = connect(flags)
+    return connection
+  }).catch(tellFailure)
+  status.clear()
+  // Once what was written has got through: nothing that is still open may keep us.
+  stdout.write('', () => process.exit(exitCode))
+}
+
+await main()

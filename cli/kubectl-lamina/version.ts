@@ -1,0 +1,4 @@
+import manifest from '../../package.json' with { type: 'json' }
+
+export const { version } = manifest
+export const userAgent = `kubectl-lamina/${version}`
