@@ -20,7 +20,6 @@ import { splitAtDashes } from './words.ts'
 /** The verbs. Each loads what it needs when it is called: `--help` is to be there at once. */
 
 export type Connect = (flags: ClusterFlags) => Promise<Connection>
-type Exit = number | undefined | void
 
 interface Program {
   root: Command
@@ -73,7 +72,7 @@ export const createProgram = (
   connectTo: Connect,
   command: readonly string[] | undefined,
 ): Program => {
-  let exit: Exit
+  let exit = 0
   const root = new Command('kubectl lamina')
     .description('Persistent overlays for containers, on a cluster')
     .version(version, '--version')
@@ -86,13 +85,14 @@ export const createProgram = (
 
   /** Verbs that run nothing have nothing behind `--`. */
   const does =
-    <Args extends unknown[]>(act: (...args: Args) => Promise<Exit>, { takesCommand = false } = {}) =>
+    <Args extends unknown[]>(act: (...args: Args) => Promise<unknown>, { takesCommand = false } = {}) =>
     async (...args: Args): Promise<void> => {
       if (command !== undefined && !takesCommand)
         throw usageError(`nothing is run here: leave out "--" and what is behind it (${command.join(' ')})`)
-      exit = await act(...args)
+      const result = await act(...args)
+      if (typeof result === 'number') exit = result
     }
-  const runs = <Args extends unknown[]>(act: (...args: Args) => Promise<Exit>) => does(act, { takesCommand: true })
+  const runs = <Args extends unknown[]>(act: (...args: Args) => Promise<unknown>) => does(act, { takesCommand: true })
   const commandOf = (words: readonly string[]): string[] => [...words, ...(command ?? [])]
 
   root.commandsGroup('Run:')
@@ -299,7 +299,7 @@ export const createProgram = (
     }),
   )
 
-  return { root, exitCode: () => exit ?? 0 }
+  return { root, exitCode: () => exit }
 }
 
 const eachOf = (command: Command): Command[] => [command, ...command.commands.flatMap(eachOf)]
