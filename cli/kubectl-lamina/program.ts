@@ -271,6 +271,7 @@ export const createProgram = (
     .action(does(async (name: string, size: string) => (await overlays()).resize(context, name, size)))
 
   root.commandsGroup('Help:')
+  root.addHelpCommand(new Command('help').argument('[command]').description('what a verb takes').helpGroup('Help:'))
   root
     .command('doctor')
     .description('what is wrong with an object, a node or the installation, and what to do next')
@@ -304,9 +305,15 @@ export const createProgram = (
 
 const eachOf = (command: Command): Command[] => [command, ...command.commands.flatMap(eachOf)]
 
+/** Whose words would else be taken for ours. */
+const runsCommands = /(run|exec)$/
+
 /** commander says where help is to be had only if told so; and its `error: ` is main's to write. */
-const wordsOf = (error: CommanderError, path: string): string =>
-  `${error.message.replace(/^error: /, '')}\nSee: ${path} --help`
+const wordsOf = (error: CommanderError, path: string): string => {
+  const isForeign = error.code === 'commander.unknownOption' && runsCommands.test(path)
+  const hint = isForeign ? ': what belongs to the command stands behind --' : ''
+  return `${error.message.replace(/^error: /, '')}${hint}\nSee: ${path} --help`
+}
 
 const pathOf = (command: Command): string =>
   command.parent ? `${pathOf(command.parent)} ${command.name()}` : command.name()

@@ -60,6 +60,15 @@ const namesFrom = async (connect: CommandContext['connect'], asked: readonly Nam
   return Promise.race([look().catch(() => []), late])
 }
 
+/** What was written before says which cluster, and which namespace; the last flag of it may lack its value. */
+const readFlags = (root: Command, words: readonly string[]): void => {
+  try {
+    root.parseOptions([...words])
+  } catch {
+    // What came before it is read.
+  }
+}
+
 /** Of cobra's protocol, which kubectl speaks: do not offer files. */
 const noFiles = ':4'
 
@@ -76,8 +85,7 @@ export const complete = async (
 ): Promise<void> => {
   const current = words.at(-1) ?? ''
   const { words: known, names } = candidatesFor(root, words)
-  // What was written before says which cluster, and which namespace.
-  root.parseOptions(words.slice(0, -1))
+  readFlags(root, words.slice(0, -1))
   const found = await namesFrom(connect, names)
   const lines = [
     ...known.map(({ word, description }) => (description === '' ? word : `${word}\t${description}`)),
