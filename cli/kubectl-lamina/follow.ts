@@ -14,7 +14,7 @@ const isFinal = (error: unknown): boolean =>
  *
  * @throws the signal's reason when that is aborted; ApiError for what no new try mends
  */
-export async function* follow<T extends KubeObject>(
+async function* follow<T extends KubeObject>(
   client: Pick<KubeClient, 'listPage' | 'watch'>,
   resource: Resource<T>,
   { namespace, name }: ObjectKey,

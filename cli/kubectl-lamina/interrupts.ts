@@ -7,7 +7,7 @@ export type Heeded = (typeof heeded)[number]
 export const signalExitCode = (signal: Heeded): number => 128 + constants.signals[signal]
 
 /** Somebody pressed Ctrl-C, or ended us: what was begun is cleaned up, and nothing is said. */
-export class Interrupted extends CliError {
+class Interrupted extends CliError {
   constructor(signal: Heeded) {
     super('', { exitCode: signalExitCode(signal) })
   }

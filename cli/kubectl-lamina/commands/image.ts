@@ -20,7 +20,7 @@ const originOf = ({ registry, file, volume }: ContainerImage['spec']['source']):
 const prefetchWords = ({ prefetch }: ContainerImage['status']): string =>
   prefetch ? `${prefetch.readyNodes}/${prefetch.desiredNodes}` : '-'
 
-export const imageColumns = (now: () => Date): Columns<ContainerImage> => ({
+const imageColumns = (now: () => Date): Columns<ContainerImage> => ({
   header: ['NAME', 'SOURCE', 'STATE', 'SIZE', 'AGE'],
   wide: ['DIGEST', 'PREFETCHED', 'MESSAGE'],
   row: ({ metadata, spec, status }) => [

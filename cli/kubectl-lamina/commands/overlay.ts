@@ -20,7 +20,7 @@ const holders = ({ status }: PersistentOverlay): string =>
     ?.map(({ instanceName, access }) => (access === 'ReadOnly' ? `${instanceName}:ro` : instanceName))
     .join(',') ?? '-'
 
-export const overlayColumns = (now: () => Date): Columns<PersistentOverlay> => ({
+const overlayColumns = (now: () => Date): Columns<PersistentOverlay> => ({
   header: ['NAME', 'SIZE', 'USED', 'STATE', 'HEALTHY', 'HOLDER', 'AGE'],
   wide: ['CLAIM', 'BASE', 'CHECKED', 'MESSAGE'],
   row: (overlay) => {
@@ -61,7 +61,7 @@ interface CreateOptions {
   reclaim?: string
 }
 
-export const specOf = ({ size, storageClass, accessMode, block, format, sparse, reclaim }: CreateOptions) => {
+const specOf = ({ size, storageClass, accessMode, block, format, sparse, reclaim }: CreateOptions) => {
   const storage = {
     ...(storageClass === undefined ? {} : { storageClassName: storageClass }),
     ...(accessMode === undefined ? {} : { accessMode }),

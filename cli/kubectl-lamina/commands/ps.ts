@@ -13,7 +13,7 @@ import { stateWord } from '../run/standing.ts'
 const overlaysOf = ({ spec }: Instance): string =>
   spec.overlays.map(({ name, access }) => (access === 'ReadOnly' ? `${name}:ro` : name)).join(',') || '-'
 
-export const instanceColumns = (now: () => Date): Columns<Instance> => ({
+const instanceColumns = (now: () => Date): Columns<Instance> => ({
   header: ['NAME', 'IMAGE', 'STATE', 'OVERLAYS', 'AGE'],
   wide: ['NODE', 'RESTARTS', 'EXIT', 'MESSAGE'],
   row: (instance) => [

@@ -7,14 +7,14 @@ import { version } from '../version.ts'
 import { filesOf, nodeRange } from './package.ts'
 
 /** Name of the archive that Krew downloads. */
-export const archiveName = `kubectl-lamina-${version}.tar.gz`
+const archiveName = `kubectl-lamina-${version}.tar.gz`
 
 /**
  * The package as an archive, the same bytes for the same files.
  *
  * @returns its path
  */
-export const archivePlugin = async (packageDir: string, toDir: string): Promise<string> => {
+const archivePlugin = async (packageDir: string, toDir: string): Promise<string> => {
   const path = join(toDir, archiveName)
   const reproducible = ['--sort=name', '--mtime=@0', '--owner=0', '--group=0', '--numeric-owner']
   const files = await filesOf(packageDir)
@@ -29,7 +29,7 @@ export const archivePlugin = async (packageDir: string, toDir: string): Promise<
  *
  * @param releaseUrl https://… of the folder that will hold the archive
  */
-export const krewManifest = (releaseUrl: string, sha256: string): string =>
+const krewManifest = (releaseUrl: string, sha256: string): string =>
   stringify({
     apiVersion: 'krew.googlecontainertools.github.com/v1alpha2',
     kind: 'Plugin',

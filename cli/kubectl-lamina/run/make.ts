@@ -39,7 +39,7 @@ export const imageBody = (
   }
 }
 
-export const overlayBody = (name: string, spec: object) => ({ metadata: { name, labels: madeBy }, spec })
+const overlayBody = (name: string, spec: object) => ({ metadata: { name, labels: madeBy }, spec })
 
 export interface InstanceOptions {
   image: string
@@ -52,10 +52,7 @@ export interface InstanceOptions {
 /** One that nobody uses any more is stopped by itself, should we not come to delete it. */
 const forgottenSeconds = 3600
 
-export const instanceBody = (
-  name: string,
-  { image, overlays, env = [], workingDir, isThrowAway }: InstanceOptions,
-) => ({
+const instanceBody = (name: string, { image, overlays, env = [], workingDir, isThrowAway }: InstanceOptions) => ({
   metadata: { name, labels: { ...madeBy, ...(isThrowAway ? { [throwAwayLabel]: 'true' } : {}) } },
   spec: {
     imageRef: { name: image },
