@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { basename } from 'node:path'
+import { pipeline } from 'node:stream/promises'
 import { createStatusLine } from '../shared/status-line.ts'
 import type { Connection } from './connection.ts'
 import type { CommandContext } from './context.ts'
@@ -14,10 +15,19 @@ const status = createStatusLine({
   columns: () => stderr.columns ?? 80,
 })
 
+const interrupts = createInterrupts(process)
+
 const context: Omit<CommandContext, 'connect'> = {
   print: (text) => void stdout.write(text),
+  copy: async (stream) => {
+    const { signal } = interrupts
+    await pipeline(stream, stdout, { end: false, signal }).catch((error: unknown) => {
+      signal.throwIfAborted()
+      throw error
+    })
+  },
   status,
-  interrupts: createInterrupts(process),
+  interrupts,
 }
 
 let connection: Connection | undefined

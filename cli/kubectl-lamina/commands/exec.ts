@@ -1,19 +1,9 @@
 import { CliError, exitCodes, usageError } from '../../shared/cli-error.ts'
 import type { CommandContext } from '../context.ts'
+import { existingInstance } from '../run/find.ts'
 import { standingOf } from '../run/standing.ts'
 import { runRemote } from '../session/remote.ts'
-import { existingInstance } from './logs.ts'
-
-export interface TerminalOptions {
-  tty?: boolean
-}
-
-/** A terminal where we have one, unless told otherwise. */
-export const wantsTerminal = ({ tty }: TerminalOptions): boolean => {
-  const isTerminal = process.stdin.isTTY === true && process.stdout.isTTY === true
-  if (tty === true && !process.stdin.isTTY) throw usageError('--tty: standard input is no terminal; leave --tty out')
-  return tty ?? isTerminal
-}
+import { type TerminalOptions, wantsTerminal } from '../session/terminal.ts'
 
 const notRunning = (name: string, why: string): CliError =>
   new CliError(`instance ${name} does not run (${why}): kubectl lamina start ${name}`, {

@@ -4,9 +4,9 @@ import type { CommandContext } from '../context.ts'
 import { objectName } from '../flags.ts'
 import { followUntil } from '../follow.ts'
 import { bring, wake, withUndo } from '../run/bring.ts'
+import { existingInstance } from '../run/find.ts'
 import { standingOf } from '../run/standing.ts'
 import { waitUntilRunning } from '../run/wait.ts'
-import { existingInstance } from './logs.ts'
 import { type InstanceOptions, wantedOf } from './run.ts'
 
 interface StartOptions extends InstanceOptions {

@@ -1,11 +1,11 @@
 import type { Instance } from '../../../crds/instance.ts'
 import { hasReason } from '../../../kube/client.ts'
-import { instances, pods } from '../../../kube/resources.ts'
+import { pods } from '../../../kube/resources.ts'
 import { CliError } from '../../shared/cli-error.ts'
 import { conditionOf } from '../conditions.ts'
-import type { Connection } from '../connection.ts'
 import type { CommandContext } from '../context.ts'
 import { getRaw, logPath } from '../raw.ts'
+import { existingInstance } from '../run/find.ts'
 
 export interface LogOptions {
   follow?: boolean
@@ -14,15 +14,6 @@ export interface LogOptions {
   previous?: boolean
   timestamps?: boolean
   container: string
-}
-
-/** The Instance, or an error that says what there is instead. */
-export const existingInstance = async ({ client, namespace }: Connection, name: string): Promise<Instance> => {
-  const instance = await client.get(instances, { namespace, name })
-  if (instance) return instance
-  const others = (await client.list(instances, { namespace })).map(({ metadata }) => metadata.name)
-  const there = others.length === 0 ? 'there is none' : `there are: ${others.slice(0, 10).join(', ')}`
-  throw new CliError(`there is no instance "${name}" in namespace ${namespace}; ${there}`)
 }
 
 const withoutLog = (instance: Instance, container: string): CliError => {
@@ -53,10 +44,5 @@ export const logs = async (context: CommandContext, name: string, options: LogOp
     if (hasReason(error, 'BadRequest') && !options.previous) throw withoutLog(instance, options.container)
     throw error
   })
-  try {
-    for await (const chunk of body) context.print(chunk)
-  } catch (error) {
-    context.interrupts.signal.throwIfAborted()
-    throw error
-  }
+  await context.copy(body)
 }

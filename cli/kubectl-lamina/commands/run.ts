@@ -6,7 +6,7 @@ import type { OverlayFlag } from '../flags.ts'
 import { type Brought, bring, type Wanted, withUndo } from '../run/bring.ts'
 import { parseTarget } from '../run/target.ts'
 import { runRemote } from '../session/remote.ts'
-import { type TerminalOptions, wantsTerminal } from './exec.ts'
+import { type TerminalOptions, wantsTerminal } from '../session/terminal.ts'
 
 export interface InstanceOptions {
   overlay?: OverlayFlag[]

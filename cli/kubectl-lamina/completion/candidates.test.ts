@@ -5,6 +5,7 @@ import { candidatesFor } from './candidates.ts'
 const { root } = createProgram(
   {
     print: () => {},
+    copy: async () => {},
     status: { show: () => {}, say: () => {}, clear: () => {} },
     interrupts: { signal: new AbortController().signal, take: () => () => {} },
   },

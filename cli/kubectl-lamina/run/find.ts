@@ -57,3 +57,15 @@ export const find = async (
   if (source === undefined) throw new CliError('nothing was named')
   return imageFor(source, await client.list(containerImages, { namespace }))
 }
+
+/** The Instance, or an error that says what there is instead. */
+export const existingInstance = async (
+  { client, namespace }: Pick<Connection, 'client' | 'namespace'>,
+  name: string,
+): Promise<Instance> => {
+  const instance = await client.get(instances, { namespace, name })
+  if (instance) return instance
+  const others = (await client.list(instances, { namespace })).map(({ metadata }) => metadata.name)
+  const there = others.length === 0 ? 'there is none' : `there are: ${others.slice(0, 10).join(', ')}`
+  throw new CliError(`there is no instance "${name}" in namespace ${namespace}; ${there}`)
+}

@@ -3,7 +3,8 @@ import { CliError, exitCodes } from '../../shared/cli-error.ts'
 import type { Connection } from '../connection.ts'
 import { type Heeded, type Interrupts, signalExitCode } from '../interrupts.ts'
 import { type Outcome, outcomeOf } from './outcome.ts'
-import { feed, heldBack } from './streams.ts'
+import { feed, heldBack, nowhere } from './streams.ts'
+import { lendTerminal } from './terminal.ts'
 import { createMarkerFilter, killWords, type Place, wrap } from './wrap.ts'
 
 /** A command in a container of a pod. */
@@ -14,19 +15,13 @@ export interface RemoteCommand extends Place {
   tty: boolean
 }
 
-/** Our own standard streams. */
-export interface Streams {
-  stdin: NodeJS.ReadStream
-  stdout: NodeJS.WriteStream
-  stderr: NodeJS.WriteStream
-}
+type Where = Pick<Connection, 'config' | 'namespace'>
+type Streams = Pick<NodeJS.Process, 'stdin' | 'stdout' | 'stderr'>
+type Ending = Outcome | { kind: 'broken' } | { kind: 'signalled'; signal: Heeded }
 
-const resizeChannel = 4
 const pingMs = 10_000
-/** So many Ctrl-C are heard by the command; the next one is for us. */
+/** So many signals are the command's; the next one is for us. */
 const patience = 3
-
-type Ending = { kind: 'status'; status: V1Status } | { kind: 'closed' }
 
 const refusalWords: Readonly<Record<string, string>> = {
   400: 'the cluster does not know what is asked: is there such a container in the pod?',
@@ -38,96 +33,78 @@ const refusalWords: Readonly<Record<string, string>> = {
 const connectionError = (error: unknown, pod: string): CliError => {
   const words = error instanceof Object && 'message' in error ? String(error.message) : String(error)
   const [, code = ''] = /Unexpected server response: (\d+)/.exec(words) ?? []
-  const why = refusalWords[code] ?? words
-  return new CliError(`no command can be run in ${pod}: ${why}`, { exitCode: exitCodes.notStarted, cause: error })
+  const message = `no command can be run in ${pod}: ${refusalWords[code] ?? words}`
+  return new CliError(message, { exitCode: exitCodes.notStarted, cause: error })
 }
 
-/** One try, with the command's words as they are sent. */
-const attempt = async (
-  { config, namespace }: Pick<Connection, 'config' | 'namespace'>,
-  { pod, container, command, tty }: RemoteCommand,
-  { stdin, stdout, stderr }: Streams,
-  marker: string,
-  interrupts: Interrupts,
-): Promise<Outcome | { kind: 'broken' } | { kind: 'signalled'; signal: Heeded }> => {
-  type Connected = Awaited<ReturnType<Exec['exec']>>
-  let socket: Connected | undefined
-  const ended = new AbortController()
-  const filter = createMarkerFilter(marker)
-  const out = heldBack(stdout, () => socket, filter.pass)
-  const err = heldBack(stderr, () => socket)
-  const input = feed(stdin, () => socket, ended.signal)
+/** Runs a command whose output nobody reads. */
+const runQuietly = async ({ config, namespace }: Where, remote: Omit<RemoteCommand, 'tty'>): Promise<void> => {
+  const { pod, container, command } = remote
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const done = (): void => resolve()
   const exec = new Exec(config)
-  let tellStatus: (ending: Ending) => void = () => {}
-  const ending = new Promise<Ending>((resolve) => {
-    tellStatus = resolve
-  })
-  const asked = exec.exec(namespace, pod, container, [...command], out, tty ? null : err, input, tty, (status) =>
-    tellStatus({ kind: 'status', status }),
-  )
-  socket = await asked.catch((error: unknown) => {
-    throw connectionError(error, pod)
-  })
-  const connected = socket
-  connected.addEventListener('close', () => tellStatus({ kind: 'closed' }))
-  const ping = setInterval(() => connected.ping(), pingMs)
+  const socket = await exec.exec(namespace, pod, container, [...command], nowhere(), nowhere(), null, false, done)
+  socket.addEventListener('close', done)
+  await promise
+}
 
-  const resize = (): void => {
-    const size = JSON.stringify({ Width: stdout.columns, Height: stdout.rows })
-    connected.send(Buffer.concat([Buffer.of(resizeChannel), Buffer.from(size)]))
+/**
+ * One try, with the command's words as they are sent.
+ *
+ * @param marker what its first line begins with, where it is wrapped; our input is not read before that has come
+ */
+const attempt = async (
+  where: Where,
+  { pod, container, command, tty }: RemoteCommand,
+  { marker, streams, interrupts }: { marker?: string; streams: Streams; interrupts: Interrupts },
+): Promise<Ending> => {
+  const { config, namespace } = where
+  let socket: Awaited<ReturnType<Exec['exec']>> | undefined
+  const { promise: ended, resolve: end } = Promise.withResolvers<Ending>()
+  const over = new AbortController()
+  const input = feed(streams.stdin, () => socket, over.signal)
+  const filter = createMarkerFilter(marker ?? '')
+  const passOutput = (chunk: Buffer): Buffer => {
+    const bytes = filter.pass(chunk)
+    if (filter.hasJudged()) input.begin()
+    return bytes
   }
+  const output = heldBack(streams.stdout, () => socket, marker === undefined ? undefined : passOutput)
+  const errors = tty ? null : heldBack(streams.stderr, () => socket)
+  const onStatus = (status: V1Status): void => end(outcomeOf(status))
+  const connected = await new Exec(config)
+    .exec(namespace, pod, container, [...command], output, errors, input.stream, tty, onStatus)
+    .catch((error: unknown) => {
+      throw connectionError(error, pod)
+    })
+  socket = connected
+  connected.addEventListener('close', () => end({ kind: 'broken' }))
+  if (marker === undefined) input.begin()
+
   let asks = 0
-  let lost: Heeded | undefined
   const give = (signal: Heeded): void => {
     const pid = filter.pid()
     asks++
     if (pid !== undefined && asks <= patience) {
-      const kill = { pod, container, command: killWords(signal, pid), tty: false }
-      runQuietly({ config, namespace }, kill).catch(() => connected.terminate())
+      runQuietly(where, { pod, container, command: killWords(signal, pid) }).catch(() => connected.terminate())
       return
     }
-    lost = signal
-    connected.terminate()
+    end({ kind: 'signalled', signal })
   }
   const release = interrupts.take(give)
-  if (tty) {
-    if (stdin.isTTY) stdin.setRawMode(true)
-    if (stdout.isTTY) {
-      resize()
-      stdout.on('resize', resize)
-    }
-  }
+  const takeBack = tty ? lendTerminal(streams, (message) => connected.send(message)) : () => {}
+  const ping = setInterval(() => connected.ping(), pingMs)
   try {
-    const end = await ending
-    const rest = filter.end()
-    if (rest.length > 0) stdout.write(rest)
-    if (lost !== undefined) return { kind: 'signalled', signal: lost }
-    return end.kind === 'status' ? outcomeOf(end.status) : { kind: 'broken' }
+    const ending = await ended
+    streams.stdout.write(filter.end())
+    return ending
   } finally {
     clearInterval(ping)
+    takeBack()
     release()
-    stdout.off('resize', resize)
-    if (tty && stdin.isTTY) stdin.setRawMode(false)
-    ended.abort()
-    stdin.pause()
+    over.abort()
+    connected.terminate()
   }
-}
-
-/** A command whose output nobody reads. */
-const runQuietly = async (
-  { config, namespace }: Pick<Connection, 'config' | 'namespace'>,
-  { pod, container, command }: RemoteCommand,
-): Promise<void> => {
-  const nowhere = heldBack(
-    process.stderr,
-    () => undefined,
-    () => Buffer.alloc(0),
-  )
-  await new Promise<void>((resolve, reject) => {
-    new Exec(config)
-      .exec(namespace, pod, container, [...command], nowhere, nowhere, null, false, () => resolve())
-      .then((socket) => socket.addEventListener('close', () => resolve()), reject)
-  })
 }
 
 /**
@@ -136,23 +113,23 @@ const runQuietly = async (
  * @throws CliError when it cannot be started, or the connection breaks off
  */
 export const runRemote = async (
-  connection: Pick<Connection, 'config' | 'namespace'>,
+  where: Where,
   remote: RemoteCommand,
   { streams = process, interrupts }: { streams?: Streams; interrupts: Interrupts },
 ): Promise<number> => {
   const { marker, command } = wrap(remote.command, remote)
-  const first = await attempt(connection, { ...remote, command }, streams, marker, interrupts)
+  const first = await attempt(where, { ...remote, command }, { marker, streams, interrupts })
   // An image without a shell: nothing has run yet, and nobody will tell a process id.
   const isShellMissing = first.kind === 'notStarted' && first.isProgramMissing && /"sh"/.test(first.message)
-  const end = isShellMissing ? await attempt(connection, remote, streams, marker, interrupts) : first
-  switch (end.kind) {
+  const ending = isShellMissing ? await attempt(where, remote, { streams, interrupts }) : first
+  switch (ending.kind) {
     case 'exited':
-      return end.exitCode
+      return ending.exitCode
     case 'signalled':
-      return signalExitCode(end.signal)
+      return signalExitCode(ending.signal)
     case 'broken':
       throw new CliError(`the connection to ${remote.pod} broke off; what runs there may still run`)
     case 'notStarted':
-      throw new CliError(`${remote.command[0]}: ${end.message}`, { exitCode: end.exitCode })
+      throw new CliError(`${remote.command[0]}: ${ending.message}`, { exitCode: ending.exitCode })
   }
 }

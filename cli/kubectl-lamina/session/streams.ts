@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { PassThrough, type Readable, Writable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 /** More than this is not held in memory for the other side. */
 const mostBuffered = 1 << 20
@@ -29,22 +30,28 @@ export const heldBack = (
     },
   })
 
+/** Takes what comes, and forgets it. */
+export const nowhere = (): Writable => new Writable({ write: (_chunk, _encoding, done) => done() })
+
 /**
- * Standard input for the other side, which reads as slowly as it likes.
+ * A stream for the other side, which reads as slowly as it likes.
  *
- * @param signal ends it
+ * @returns it, and what begins to read `source` for it: what has been read cannot be given back
  */
-export const feed = (source: Readable, socket: () => Socket | undefined, signal: AbortSignal): Readable => {
+export const feed = (source: Readable, socket: () => Socket | undefined, signal: AbortSignal) => {
   const stream = new PassThrough()
   const pump = async (): Promise<void> => {
     for await (const chunk of source) {
-      if (signal.aborted) return
       if (!stream.write(chunk)) await once(stream, 'drain', { signal })
-      while ((socket()?.bufferedAmount ?? 0) > mostBuffered && !signal.aborted)
-        await new Promise((resolve) => setTimeout(resolve, lookAgainMs))
+      while ((socket()?.bufferedAmount ?? 0) > mostBuffered) await sleep(lookAgainMs, undefined, { signal })
     }
     stream.end()
   }
-  pump().catch(() => stream.end())
-  return stream
+  let hasBegun = false
+  const begin = (): void => {
+    if (hasBegun) return
+    hasBegun = true
+    pump().catch(() => stream.end())
+  }
+  return { stream, begin }
 }

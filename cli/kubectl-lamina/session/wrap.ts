@@ -61,6 +61,8 @@ export const createMarkerFilter = (marker: string) => {
 
   return {
     pid: (): number | undefined => pid,
+    /** Whether the line has come, or will not come any more. */
+    hasJudged: (): boolean => held === undefined,
     /** What of it is the command's output. */
     pass: (chunk: Buffer): Buffer => {
       if (held === undefined) return chunk

@@ -7,7 +7,9 @@ export type Answers = Record<string, { status: number; body: object }>
 
 /** An API server that knows so much, and 404 of all else; and a kubeconfig for it. */
 export const apiServer = async (answers: Answers) => {
-  const server = createServer(({ url = '' }, response) => {
+  const credentials: string[] = []
+  const server = createServer(({ url = '', headers }, response) => {
+    credentials.push(headers.authorization ?? '')
     const { status, body } = answers[url.split('?', 1)[0] ?? ''] ?? { status: 404, body: {} }
     response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
   }).listen(0, '127.0.0.1')
@@ -15,6 +17,9 @@ export const apiServer = async (answers: Answers) => {
   const address = server.address()
   const port = address instanceof Object ? address.port : 0
   return {
+    url: `http://127.0.0.1:${port}`,
+    /** What came as `Authorization`, a request each. */
+    credentials,
     writeKubeconfig: (path: string): Promise<void> => writeFile(path, kubeconfigFor(`http://127.0.0.1:${port}`)),
     close: async (): Promise<void> => {
       server.closeAllConnections()
