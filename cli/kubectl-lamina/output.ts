@@ -15,8 +15,8 @@ export const forPeople = (object: unknown): unknown => {
 /** A value as JSON or YAML, with a newline at the end. */
 export const serialise = async (value: unknown, format: 'json' | 'yaml'): Promise<string> => {
   if (format === 'json') return `${JSON.stringify(value, null, 4)}\n`
-  const { stringify } = await import('yaml')
-  return stringify(value)
+  const { toYaml } = await import('./yaml.ts')
+  return toYaml(value)
 }
 
 /** Objects as kubectl prints several: in a List. */

@@ -4,6 +4,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
 import { type Bundle, bundled } from '../../cli/kubectl-lamina/testing/bundle.ts'
 import { clusterFiles } from '../cluster/layout.ts'
 import { imageReference, testCluster } from './support/cluster.ts'
@@ -114,6 +115,7 @@ describe('kubectl lamina', () => {
     const listed = JSON.parse((await lamina('instance list -o json')).stdout)
     expect(listed.items[0].metadata).toMatchObject({ name: 'work' })
     expect(listed.items[0].metadata).not.toHaveProperty('managedFields')
+    expect(parse((await lamina('ps -o yaml')).stdout)).toEqual(listed)
     const used = await until('the overlay is measured', async () => {
       const { stdout: told } = await lamina('stats work -o json')
       return JSON.parse(told)[0].overlay.usedBytes > 0 && told
