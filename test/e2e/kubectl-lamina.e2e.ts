@@ -31,7 +31,7 @@ describe('kubectl lamina', () => {
     const config = await execa('cat', [clusterFiles(cluster.layout).kubeconfig])
     const kubeconfig = join(bundle.dir, 'kubeconfig')
     await writeFile(kubeconfig, config.stdout)
-    env = { KUBECONFIG: kubeconfig }
+    env = { KUBECONFIG: kubeconfig, PATH: bundle.path }
   })
   afterAll(async () => {
     await fixture.destroy()
@@ -272,7 +272,7 @@ describe('kubectl lamina', () => {
   test('kubectl finds it as its plugin', async () => {
     const [program, ...rest] = cluster.kube('kubectl', 'lamina', '-n', fixture.namespace, 'ps')
     const { stdout } = await execa(program, rest, {
-      env: { ...env, PATH: `${join(bundle.dir, 'package')}:${process.env.PATH}` },
+      env: { ...env, PATH: `${join(bundle.dir, 'package')}:${bundle.path}` },
     })
     expect(stdout).toContain('work')
   })

@@ -1,6 +1,6 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { delimiter, dirname, join } from 'node:path'
 import { execa } from 'execa'
 import { packagePlugin } from '../packaging/package.ts'
 
@@ -17,6 +17,8 @@ export interface Bundle {
   dir: string
   /** Path of the program. */
   program: string
+  /** With which it finds the Node that we run on. */
+  path: string
   run(words: readonly string[], env?: Record<string, string>): Promise<Outcome>
   remove(): Promise<void>
 }
@@ -25,11 +27,14 @@ export const bundled = async (): Promise<Bundle> => {
   const dir = await mkdtemp(join(tmpdir(), 'kubectl-lamina-'))
   await packagePlugin(root, join(dir, 'package'))
   const program = join(dir, 'package', 'kubectl-lamina')
+  const path = [dirname(process.execPath), process.env.PATH].join(delimiter)
   return {
     dir,
     program,
+    path,
     run: async (words, env = {}) => {
-      const result = await execa(program, words, { cwd: dir, env, stdin: 'ignore', reject: false, timeout: 20_000 })
+      const options = { cwd: dir, env: { PATH: path, ...env } }
+      const result = await execa(program, words, { ...options, stdin: 'ignore', reject: false, timeout: 20_000 })
       return { exitCode: result.exitCode ?? 255, stdout: result.stdout, stderr: result.stderr }
     },
     remove: () => rm(dir, { recursive: true, force: true }),
