@@ -6,6 +6,7 @@ import type { Connection } from './connection.ts'
 import type { CommandContext } from './context.ts'
 import { createInterrupts } from './interrupts.ts'
 import { runProgram } from './program.ts'
+import { oldestNode } from './version.ts'
 
 const { stdout, stderr, argv } = process
 
@@ -43,7 +44,14 @@ const tellFailure = async (error: unknown): Promise<number> => {
   return exitCode
 }
 
+const assertNode = (): void => {
+  if (Number.parseInt(process.versions.node, 10) >= oldestNode) return
+  stderr.write(`error: kubectl lamina needs Node ${oldestNode} or newer; this is ${process.versions.node}\n`)
+  process.exit(1)
+}
+
 const main = async (): Promise<void> => {
+  assertNode()
   stdout.on('error', endQuietly)
   // A terminal that is gone is no reason to leave things behind.
   stderr.on('error', () => {})

@@ -3,8 +3,8 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { stringify } from 'yaml'
-import { version } from '../version.ts'
-import { filesOf, nodeRange } from './package.ts'
+import { oldestNode, version } from '../version.ts'
+import { filesOf } from './package.ts'
 
 /** Name of the archive that Krew downloads. */
 const archiveName = `kubectl-lamina-${version}.tar.gz`
@@ -42,7 +42,7 @@ const krewManifest = (releaseUrl: string, sha256: string): string =>
         'and an ext3 overlay on top that outlives every pod. The cluster needs the Lamina operator.',
         '',
       ].join('\n'),
-      caveats: `It needs Node ${nodeRange.replace('>=', '')} or newer on this machine.\n`,
+      caveats: `It needs Node ${oldestNode} or newer on this machine.\n`,
       platforms: [
         {
           selector: { matchExpressions: [{ key: 'os', operator: 'In', values: ['linux', 'darwin'] }] },

@@ -3,11 +3,8 @@ import { join } from 'node:path'
 import { build } from 'esbuild'
 import { withoutUndici } from '../../../runtime-shim/runtime/bundle-options.ts'
 import { packagesOf, thirdPartyNotes } from '../../../scripts/third-party.ts'
-import { version } from '../version.ts'
+import { oldestNode, version } from '../version.ts'
 import { littleOfClientNode } from './client-node.ts'
-
-/** Of users' machines. */
-export const nodeRange = '>=22'
 
 const main = 'kubectl-lamina.mjs'
 
@@ -20,7 +17,7 @@ const manifest = {
   description: 'kubectl lamina: persistent overlays for containers, from the command line',
   license: 'Apache-2.0',
   type: 'module',
-  engines: { node: nodeRange },
+  engines: { node: `>=${oldestNode}` },
   bin: programs,
   files: ['*.mjs', 'THIRD-PARTY-LICENSES.txt'],
 }
@@ -45,7 +42,7 @@ export const packagePlugin = async (root: string, dir: string): Promise<void> =>
     splitting: true,
     format: 'esm',
     platform: 'node',
-    target: 'node22',
+    target: `node${oldestNode}`,
     minifyWhitespace: true,
     legalComments: 'none',
     banner: { js: requireBanner },
