@@ -9,14 +9,12 @@ beforeAll(async () => {
 afterAll(() => bundle.remove())
 
 const completedByBash = (...words: string[]): string => {
-  const script = [
-    `source <(kubectl-lamina completion bash)`,
-    'COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))',
-    '_kubectl_lamina',
-    'printf "%s|" "${COMPREPLY[@]}"',
-  ].join('\n')
+  const script = `source <(kubectl-lamina completion bash)
+    COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+    _kubectl_lamina
+    printf "%s|" "\${COMPREPLY[@]}"`
   const path = `${bundle.dir}/package:${bundle.path}`
-  return execFileSync('bash', ['-c', script, 'bash', 'kubectl-lamina', ...words], {
+  return execFileSync('bash', ['--norc', '-c', script, 'bash', 'kubectl-lamina', ...words], {
     env: { PATH: path, KUBECONFIG: '/none' },
     encoding: 'utf8',
   })
