@@ -125,7 +125,7 @@ describe('kubectl lamina', () => {
     expect((await lamina('overlay ls')).stdout).toMatch(/dev .* Bound +True +work/)
     await fixture.apply(instance('talks', { image: 'debian-12', restartPolicy: 'Never', command: ['echo', 'said'] }))
     await until('it has been said', async () => (await lamina('logs talks')).stdout === 'said')
-    expect((await lamina('ps')).stdout).toMatch(/talks +debian-12 +(Completed|Running)/)
+    await until('its end is told', async () => /talks +debian-12 +Completed/.test((await lamina('ps')).stdout))
   })
 
   test('ps --watch tells what changes until Ctrl-C', async () => {
@@ -143,8 +143,9 @@ describe('kubectl lamina', () => {
     await lamina('start work')
   })
 
-  test('a terminal has the size of ours, follows it, and is a terminal', async () => {
-    const inner = `stty rows 31 cols 97; ${bundle.program} -n ${fixture.namespace} shell work`
+  test('a terminal is one for the shell, of the size of ours, and what is drawn on it comes as it is', async () => {
+    const grow = 'terminal=$(tty); (sleep 2; stty rows 40 cols 120 < $terminal) &'
+    const inner = `stty rows 31 cols 97; ${grow} ${bundle.program} -n ${fixture.namespace} shell work`
     const child = spawn('script', ['--quiet', '--return', '--command', inner, '/dev/null'], {
       env: { ...process.env, ...env },
     })
@@ -153,12 +154,16 @@ describe('kubectl lamina', () => {
     child.stdout.on('data', (chunk) => {
       output += chunk
     })
-    child.stdin.write('stty size; tty; echo do"ne"\n')
-    await until('the shell answers', async () => output.includes('done\r\n'))
+    child.stdin.write('stty size; tty\n')
+    await until('the shell answers', async () => /^31 97\r\n\/dev\/pts\/\d+\r\n/m.test(output), {
+      describe: async () => JSON.stringify(output),
+    })
+    await until('it has grown with ours', async () => {
+      child.stdin.write('stty size\n')
+      return /^40 120\r\n/m.test(output)
+    })
     child.stdin.write('exit 5\n')
     expect(await exited).toEqual([5, null])
-    expect(output).toContain('31 97')
-    expect(output).toContain('/dev/pts/')
     expect(output).not.toContain('lamina:')
   })
 
@@ -270,8 +275,9 @@ describe('kubectl lamina', () => {
   })
 
   test('kubectl finds it as its plugin', async () => {
-    const [program, ...rest] = cluster.kube('kubectl', 'lamina', '-n', fixture.namespace, 'ps')
-    const { stdout } = await execa(program, rest, {
+    // The flag that names the cluster would stand before the plugin's name, where kubectl takes none.
+    const [program] = cluster.kube('kubectl')
+    const { stdout } = await execa(program, ['kubectl', ...['lamina', '-n', fixture.namespace, 'ps']], {
       env: { ...env, PATH: `${join(bundle.dir, 'package')}:${bundle.path}` },
     })
     expect(stdout).toContain('work')

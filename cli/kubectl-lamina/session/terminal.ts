@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { usageError } from '../../shared/cli-error.ts'
 
 export interface TerminalOptions {
@@ -18,13 +19,24 @@ interface Terminal {
 
 const resizeChannel = 4
 
+/**
+ * Node's raw mode still puts a CR before each LF that is written, which ruins what
+ * full-screen programs of the other side draw. Leaving raw mode takes this back, too.
+ */
+const asIs = (): void => {
+  spawnSync('stty', ['-opost'], { stdio: ['inherit', 'ignore', 'ignore'] })
+}
+
 /** Makes our terminal that of the other side: each key goes there as it is, and our size is its size. The answer takes that back. */
 export const lendTerminal = ({ stdin, stdout }: Terminal, send: (message: Buffer) => void): (() => void) => {
   const resize = (): void => {
     const size = JSON.stringify({ Width: stdout.columns, Height: stdout.rows })
     send(Buffer.concat([Buffer.of(resizeChannel), Buffer.from(size)]))
   }
-  if (stdin.isTTY) stdin.setRawMode(true)
+  if (stdin.isTTY) {
+    stdin.setRawMode(true)
+    asIs()
+  }
   if (stdout.isTTY) {
     resize()
     stdout.on('resize', resize)
