@@ -5,9 +5,9 @@ import type { KubeObject, ObjectKey, Resource } from '../../kube/resource.ts'
 const watchSeconds = 300
 const pauseMs = 1_000
 
-/** What no new try mends. */
-const isFinal = (error: unknown): boolean =>
-  hasReason(error, 'Unauthorized', 'Forbidden', 'NotFound', 'MethodNotAllowed')
+/** What no new try mends; an API server that begins does not know the kinds at once. */
+const isFinal = (error: unknown, hasSeen: boolean): boolean =>
+  hasReason(error, 'Unauthorized', 'Forbidden') || (!hasSeen && hasReason(error, 'NotFound', 'MethodNotAllowed'))
 
 /**
  * One object as it is, and then as it changes, without end; undefined while it is not there.
@@ -21,10 +21,12 @@ async function* follow<T extends KubeObject>(
   signal: AbortSignal,
 ): AsyncGenerator<T | undefined, never> {
   const which = { namespace, fieldSelector: `metadata.name=${name}` }
+  let hasSeen = false
   for (;;) {
     try {
       signal.throwIfAborted()
       const { items, resourceVersion } = await client.listPage(resource, which)
+      hasSeen = true
       const [item] = items
       yield item === undefined ? undefined : resource.parse(item)
       const watch = client.watch(resource, { ...which, resourceVersion, timeoutSeconds: watchSeconds }, signal)
@@ -34,7 +36,7 @@ async function* follow<T extends KubeObject>(
       }
     } catch (error) {
       signal.throwIfAborted()
-      if (isFinal(error)) throw error
+      if (isFinal(error, hasSeen)) throw error
       if (!hasReason(error, 'Expired', 'Gone')) await sleep(pauseMs, undefined, { signal }).catch(() => {})
     }
   }

@@ -9,7 +9,7 @@ import { type Bundle, bundled } from '../../cli/kubectl-lamina/testing/bundle.ts
 import { clusterFiles } from '../cluster/layout.ts'
 import { imageReference, testCluster } from './support/cluster.ts'
 import { createFixture, type Fixture } from './support/fixture.ts'
-import { freshImage } from './support/images.ts'
+import { freshImage, variantImages } from './support/images.ts'
 import { instance, persistentOverlay } from './support/objects.ts'
 import { registrySecret, registrySecretName } from './support/registry.ts'
 import { until } from './support/until.ts'
@@ -226,7 +226,7 @@ describe('kubectl lamina', () => {
     expect(await names('containerimages')).toEqual(['debian-12'])
   })
 
-  test('image add looks it up, prefetch brings it to the nodes, run has its own command', async () => {
+  test('image add looks an image up, prefetch brings it to the nodes', async () => {
     await freshImage(cluster, 'test/cli-fresh')
     const reference = imageReference(cluster, 'test/cli-fresh:1')
     const added = await lamina(`image add ${reference} --name fresh --pull-secret ${registrySecretName}`)
@@ -238,6 +238,13 @@ describe('kubectl lamina', () => {
     })
     expect((await lamina('image ls')).stdout).toMatch(/fresh .*Resolved/)
     expect(await lamina('image prefetch fresh --off')).toMatchObject({ exitCode: 0 })
+  })
+
+  test("run without a command runs the image's own, where and as the image says", async () => {
+    await variantImages(cluster)
+    const reference = imageReference(cluster, 'test/configured:1')
+    const { stdout, exitCode } = await lamina(`run ${reference} --pull-secret ${registrySecretName}`)
+    expect({ stdout, exitCode }).toEqual({ stdout: 'entry cmd from-image $(literal) /opt/place', exitCode: 0 })
   })
 
   test('overlays are made, made larger, and told whether they are whole', async () => {

@@ -177,7 +177,6 @@ const lookAtAll = async (connection: Connection): Promise<Finding[]> => {
     ...byName(images ?? []).flatMap((each) => findingsOfImage(each, [])),
   ]
   const troubled = objects.filter(({ level }) => level !== 'ok')
-  const number = `${objects.length - troubled.length} more findings`
   return [
     ...installation,
     ...troubled,
@@ -186,7 +185,7 @@ const lookAtAll = async (connection: Connection): Promise<Finding[]> => {
           {
             subject: `namespace/${namespace}`,
             level: 'ok',
-            what: `${number} of instances, overlays and images are good`,
+            what: `nothing is wrong with ${objects.length - troubled.length} instances, overlays and images`,
           } as const,
         ]
       : []),

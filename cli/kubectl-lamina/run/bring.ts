@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Instance } from '../../../crds/instance.ts'
 import { hasReason } from '../../../kube/client.ts'
 import { annotations } from '../../../kube/names.ts'
@@ -186,6 +187,21 @@ export const bring = async (
   return brought
 }
 
+const tries = 5
+const againMs = 2_000
+
+/** Once more after a while: an API server may be away for a moment just when something is to go. */
+const persistently = async (act: () => Promise<void>): Promise<void> => {
+  for (let count = 1; ; count++) {
+    try {
+      return await act()
+    } catch (error) {
+      if (count === tries || hasReason(error, 'Unauthorized', 'Forbidden')) throw error
+      await sleep(againMs)
+    }
+  }
+}
+
 /** Runs `work`, and then, whatever has become of it, undoes what it says is to be undone. */
 export const withUndo = async <T>(
   { status }: Pick<CommandContext, 'status'>,
@@ -197,7 +213,7 @@ export const withUndo = async <T>(
   } finally {
     status.clear()
     for (const act of acts) {
-      await act().catch((error: unknown) =>
+      await persistently(act).catch((error: unknown) =>
         status.say(`not cleaned up: ${error instanceof Error ? error.message : String(error)}`),
       )
     }

@@ -67,7 +67,7 @@ export const waitUntilRunning = async (
             case 'running':
               return true
             case 'waiting':
-              show(standing.message || standing.reason, standing.reason !== 'Asked')
+              if (standing.reason !== 'Asked') show(standing.message || standing.reason, true)
               return undefined
             case 'hopeless':
               throw notStarted(`instance ${name} cannot start: ${standing.reason}: ${standing.message}`)
