@@ -1,32 +1,40 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import * as z from 'zod'
 import { hasReason, type KubeClient } from '../../kube/client.ts'
+import { type Clock, pause, systemClock } from '../../kube/clock.ts'
 import type { KubeObject, ObjectKey, Resource } from '../../kube/resource.ts'
 
 const watchSeconds = 300
 const pauseMs = 1_000
+/** An API server that does not come back within so long is told. */
+const patienceMs = 60_000
 
-/** What no new try mends; an API server that begins does not know the kinds at once. */
-const isFinal = (error: unknown, hasSeen: boolean): boolean =>
-  hasReason(error, 'Unauthorized', 'Forbidden') || (!hasSeen && hasReason(error, 'NotFound', 'MethodNotAllowed'))
+type Watching = Pick<KubeClient, 'listPage' | 'watch'>
+type Timing = Pick<Clock, 'monotonicMs' | 'setTimeout' | 'now'>
+
+/** What no new try mends. An API server that has just begun does not know our kinds at once: NotFound is none of these. */
+const isFinal = (error: unknown): boolean =>
+  error instanceof z.ZodError || hasReason(error, 'Unauthorized', 'Forbidden')
 
 /**
  * One object as it is, and then as it changes, without end; undefined while it is not there.
  *
- * @throws the signal's reason when that is aborted; ApiError for what no new try mends
+ * @throws the signal's reason when that is aborted; what the first look fails of; what no new try mends
  */
 async function* follow<T extends KubeObject>(
-  client: Pick<KubeClient, 'listPage' | 'watch'>,
+  client: Watching,
   resource: Resource<T>,
   { namespace, name }: ObjectKey,
-  signal: AbortSignal,
+  { signal, clock }: { signal: AbortSignal; clock: Timing },
 ): AsyncGenerator<T | undefined, never> {
   const which = { namespace, fieldSelector: `metadata.name=${name}` }
   let hasSeen = false
+  let failingSinceMs: number | undefined
   for (;;) {
     try {
       signal.throwIfAborted()
       const { items, resourceVersion } = await client.listPage(resource, which)
       hasSeen = true
+      failingSinceMs = undefined
       const [item] = items
       yield item === undefined ? undefined : resource.parse(item)
       const watch = client.watch(resource, { ...which, resourceVersion, timeoutSeconds: watchSeconds }, signal)
@@ -36,8 +44,9 @@ async function* follow<T extends KubeObject>(
       }
     } catch (error) {
       signal.throwIfAborted()
-      if (isFinal(error, hasSeen)) throw error
-      if (!hasReason(error, 'Expired', 'Gone')) await sleep(pauseMs, undefined, { signal }).catch(() => {})
+      failingSinceMs ??= clock.monotonicMs()
+      if (!hasSeen || isFinal(error) || clock.monotonicMs() - failingSinceMs > patienceMs) throw error
+      if (!hasReason(error, 'Expired', 'Gone')) await pause(clock, pauseMs, signal)
     }
   }
 }
@@ -45,16 +54,21 @@ async function* follow<T extends KubeObject>(
 /**
  * Follows an object until `judge` has an answer.
  *
- * @throws what `judge` throws, too
+ * @throws what {@link follow} and `judge` throw
  */
 export const followUntil = async <T extends KubeObject, Answer>(
-  client: Pick<KubeClient, 'listPage' | 'watch'>,
+  client: Watching,
   resource: Resource<T>,
   key: ObjectKey,
-  { signal, judge }: { signal: AbortSignal; judge(object: T | undefined): Answer | undefined },
+  {
+    signal,
+    judge,
+    clock = systemClock,
+  }: { signal: AbortSignal; judge(object: T | undefined): Answer | undefined; clock?: Timing },
 ): Promise<Answer> => {
   const stop = new AbortController()
-  for await (const object of follow(client, resource, key, AbortSignal.any([signal, stop.signal]))) {
+  const both = AbortSignal.any([signal, stop.signal])
+  for await (const object of follow(client, resource, key, { signal: both, clock })) {
     const answer = judge(object)
     if (answer !== undefined) {
       stop.abort()
