@@ -21,7 +21,7 @@ test('directory and environment are set as they are written', () => {
 })
 
 test('a signal reaches the process and what it has started', async () => {
-  const started = '(trap "echo heard; exit" TERM; while :; do sleep 0.05; done) & echo ready; wait'
+  const started = '(trap "echo heard; exit" TERM; echo ready; while :; do sleep 0.05; done) & wait'
   const { command, marker } = wrap(['sh', '-c', started])
   const [program = '', ...args] = command
   const child = spawn(program, args, { detached: true, stdio: ['ignore', 'pipe', 'ignore'] })
