@@ -1,13 +1,17 @@
 /**
- * Makes `dist/`: the bundles of the operator's image and what lies beside them.
+ * Makes `dist/`: the bundles of the operator's image and what lies beside them;
+ * and `dist-cli/`: the npm package of `kubectl lamina`.
  *
  * usage: build.ts [--arch x64 | arm64]    for nodes of that architecture; this machine's own without it
+ *                 [--release-url URL]     archive and manifest for Krew, too; URL of the folder where the archive will lie
  */
 import { existsSync } from 'node:fs'
 import { chmod, copyFile, mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { build as bundle } from 'esbuild'
+import { packageForKrew } from '../cli/kubectl-lamina/packaging/krew.ts'
+import { packagePlugin } from '../cli/kubectl-lamina/packaging/package.ts'
 import { bundleOptions, nativeKoffi } from '../runtime-shim/runtime/bundle-options.ts'
 import { makeSkeleton } from '../runtime-shim/runtime/skeleton.ts'
 import { fetchForeignPackages } from './foreign-packages.ts'
@@ -71,8 +75,18 @@ export const build = async (
   )
 }
 
+const buildPlugin = async (releaseUrl: string | undefined): Promise<void> => {
+  const dir = join(root, 'dist-cli')
+  const packageDir = join(dir, 'kubectl-lamina')
+  await packagePlugin(root, packageDir)
+  if (releaseUrl !== undefined) await packageForKrew(packageDir, dir, releaseUrl)
+  process.stdout.write(`built ${packageDir}: npm install --global ${packageDir}\n`)
+}
+
 const main = async (): Promise<void> => {
-  const { values } = parseArgs({ options: { arch: { type: 'string', default: process.arch } } })
+  const { values } = parseArgs({
+    options: { arch: { type: 'string', default: process.arch }, 'release-url': { type: 'string' } },
+  })
   const { arch } = values
   const dir = join(root, 'dist')
   const modules = join(root, 'node_modules')
@@ -85,6 +99,7 @@ const main = async (): Promise<void> => {
   ]
   await build(dir, bundles, { arch })
   process.stdout.write(`built ${dir} for ${arch}: --build-arg NODE_PACKAGE=node-linux-${arch}\n`)
+  await buildPlugin(values['release-url'])
 }
 
 if (import.meta.main) await main()

@@ -19,7 +19,7 @@ function leftOut() { throw new Error('undici is not in this bundle: kube/transpo
 Object.assign(exports, { Agent: leftOut, ProxyAgent: leftOut, fetch: leftOut })`
 
 /** Of client-node we use what knows kubeconfigs; its own requests go through undici, which takes 3 MB of memory for nothing. */
-const withoutUndici: Plugin = {
+export const withoutUndici: Plugin = {
   name: 'without-undici',
   setup(build) {
     const namespace = 'left-out'
