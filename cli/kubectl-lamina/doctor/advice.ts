@@ -46,6 +46,7 @@ const ofNodes: Record<NodeReason, string> = {
   OverlayClaimGone: newOverlay,
   OverlayDamaged: recover,
   OverlayGone: newOverlay,
+  OverlayIncomplete: 'wait until the copy has ended: this starts by itself a minute after',
   OverlayInUse: 'stop the instance that has it, or wait: this one starts by itself then',
   OverlayMissing: newOverlay,
   OverlayNoSpace: storage,
