@@ -1,13 +1,17 @@
 /**
- * Makes `dist/`: the bundles of the operator's image and what lies beside them.
+ * Makes `dist/`: the bundles of the operator's image and what lies beside them;
+ * and `dist-cli/`: the npm package of `kubectl lamina`.
  *
  * usage: build.ts [--arch x64 | arm64]    for nodes of that architecture; this machine's own without it
+ *                 [--release-url URL]     archive and manifest for Krew, too; URL of the folder where the archive will lie
  */
 import { existsSync } from 'node:fs'
 import { chmod, copyFile, mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { build as bundle } from 'esbuild'
+import { packageForKrew } from '../cli/kubectl-lamina/packaging/krew.ts'
+import { packagePlugin } from '../cli/kubectl-lamina/packaging/package.ts'
 import { bundleOptions, nativeKoffi } from '../runtime-shim/runtime/bundle-options.ts'
 import { makeSkeleton } from '../runtime-shim/runtime/skeleton.ts'
 import { fetchForeignPackages } from './foreign-packages.ts'
@@ -25,7 +29,14 @@ const programs = {
   'overlay-preparer.cjs': 'runtime-shim/agent/overlay/preparer/main.ts',
   'overlay-worker.cjs': 'runtime-shim/agent/overlay/worker/main.ts',
   'lamina-runtime.cjs': 'runtime-shim/runtime/main.ts',
+  'lamina.cjs': 'cli/lamina/loader.ts',
+  'lamina-program.cjs': 'cli/lamina/main.ts',
 } as const
+/** The same for the shell scripts that start them. */
+const launchers = {
+  'lamina-runtime': 'runtime-shim/runtime/lamina-runtime.sh',
+  lamina: 'cli/lamina/lamina.sh',
+}
 type Bundle = keyof typeof programs
 
 interface Target {
@@ -36,8 +47,8 @@ interface Target {
 }
 
 /**
- * Writes the bundles to `dir`, with koffi's native part, the runtime's launcher
- * and skeleton, and the licences of what was bundled.
+ * Writes the bundles to `dir`, with koffi's native part, the launchers,
+ * the skeleton, and the licences of what was bundled.
  */
 export const build = async (
   dir: string,
@@ -51,9 +62,10 @@ export const build = async (
       bundle({ ...bundleOptions(join(root, programs[name]), join(dir, name)), absWorkingDir: root }),
     ),
   )
-  const launcher = join(dir, 'lamina-runtime')
-  await copyFile(join(root, 'runtime-shim/runtime/lamina-runtime.sh'), launcher)
-  await chmod(launcher, 0o755)
+  for (const [name, source] of Object.entries(launchers)) {
+    await copyFile(join(root, source), join(dir, name))
+    await chmod(join(dir, name), 0o755)
+  }
   await copyFile(join(modules, nativeKoffi(arch)), join(dir, 'koffi.node'))
   makeSkeleton(join(dir, 'skeleton.squashfs'))
   const packages = results.flatMap(({ metafile }) => packagesOf(metafile))
@@ -63,8 +75,18 @@ export const build = async (
   )
 }
 
+const buildPlugin = async (releaseUrl: string | undefined): Promise<void> => {
+  const dir = join(root, 'dist-cli')
+  const packageDir = join(dir, 'kubectl-lamina')
+  await packagePlugin(root, packageDir)
+  if (releaseUrl !== undefined) await packageForKrew(packageDir, dir, releaseUrl)
+  process.stdout.write(`built ${packageDir}: npm install --global ${packageDir}\n`)
+}
+
 const main = async (): Promise<void> => {
-  const { values } = parseArgs({ options: { arch: { type: 'string', default: process.arch } } })
+  const { values } = parseArgs({
+    options: { arch: { type: 'string', default: process.arch }, 'release-url': { type: 'string' } },
+  })
   const { arch } = values
   const dir = join(root, 'dist')
   const modules = join(root, 'node_modules')
@@ -73,9 +95,11 @@ const main = async (): Promise<void> => {
   const bundles = [
     ...(['controller.cjs', 'before-uninstall.cjs', 'agent.cjs', 'prepare.cjs'] as const),
     ...(['image-fetcher.cjs', 'overlay-preparer.cjs', 'overlay-worker.cjs', 'lamina-runtime.cjs'] as const),
+    ...(['lamina.cjs', 'lamina-program.cjs'] as const),
   ]
   await build(dir, bundles, { arch })
   process.stdout.write(`built ${dir} for ${arch}: --build-arg NODE_PACKAGE=node-linux-${arch}\n`)
+  await buildPlugin(values['release-url'])
 }
 
 if (import.meta.main) await main()

@@ -9,8 +9,9 @@ cluster_packages='
   e2fsprogs fio git iproute2 mmdebstrap mount openssl runc skopeo squashfs-tools-ng umoci util-linux xfsprogs zstd
 '
 
-# Only for tests: the Lua of Argo CD, of prometheus promtool, which tests the alert rules, and what signs images.
-test_packages='gnupg lua5.1 prometheus'
+# Only for tests: the Lua of Argo CD, of prometheus promtool, which tests the alert rules, what signs images, and the
+# file systems of an ordinary user's containers.
+test_packages='fuse-overlayfs fuse2fs fuse3 gnupg lua5.1 prometheus squashfuse'
 
 fail() {
   printf '%s\n' "$@" >&2

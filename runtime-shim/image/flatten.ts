@@ -1,4 +1,4 @@
-import { closeSync, fchmodSync, fchownSync, fstatSync, openSync, rmSync, statSync } from 'node:fs'
+import { closeSync, fchmodSync, fstatSync, openSync, rmSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { ConversionError, NoSpaceError } from './errors.ts'
 import { type Layer, readArchive, readContents } from './layers.ts'
@@ -13,7 +13,7 @@ import { encodeEntry } from './tar/encode.ts'
 import type { EntryHeader, TarEntry } from './tar/entry.ts'
 import { paddedSize, TarError } from './tar/header.ts'
 import { readTar } from './tar/reader.ts'
-import { unprivileged } from './unprivileged.ts'
+import { giveToTools, takeFromTools } from './unprivileged.ts'
 
 export interface FlattenOptions {
   signal: AbortSignal
@@ -192,7 +192,7 @@ const explain = (error: unknown, { fd, dir }: Output, layers: readonly Layer[]):
 /**
  * Makes one squashfs of the layers of an image directory (`dir:` of
  * containers-transports(5)): what containerd would show of them with overlayfs,
- * whiteouts and all. The file belongs to root, is read-only, and is not synced.
+ * whiteouts and all. The file is our own, read-only, and not synced.
  *
  * @param target file to write; must not exist, and does not when this fails
  * @returns the size of the file, and the image configuration's `User`
@@ -206,9 +206,9 @@ export const flattenDirectory = async (
   const { layers, user } = await readContents(dir)
   const output = { fd: openSync(target, 'wx', 0o600), dir: dirname(target) }
   try {
-    fchownSync(output.fd, unprivileged.uid, unprivileged.gid)
+    giveToTools(output.fd)
     await flattenInto(output, layers, options)
-    fchownSync(output.fd, 0, 0)
+    takeFromTools(output.fd)
     fchmodSync(output.fd, 0o400)
     return { sizeBytes: fstatSync(output.fd).size, user }
   } catch (error) {

@@ -1,12 +1,28 @@
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
+import { fchownSync } from 'node:fs'
 
 /** Nobody: who reads bytes that a stranger arranged has no more rights than he needs. */
 export const unprivileged = { uid: 65534, gid: 65534 } as const
 
+/** An ordinary user has no rights to give up, and his files are his. */
+const isRoot = process.getuid?.() === 0
+
+const becomeNobody = ['--clear-groups', '--inh-caps=-all', '--bounding-set=-all']
 const dropPrivileges = [
-  ...['--no-new-privs', '--clear-groups', '--inh-caps=-all', '--bounding-set=-all'],
-  ...[`--reuid=${unprivileged.uid}`, `--regid=${unprivileged.gid}`, '--'],
+  '--no-new-privs',
+  ...(isRoot ? [...becomeNobody, `--reuid=${unprivileged.uid}`, `--regid=${unprivileged.gid}`] : []),
+  '--',
 ]
+
+/** Lets a tool open the file as its third descriptor. */
+export const giveToTools = (fd: number): void => {
+  if (isRoot) fchownSync(fd, unprivileged.uid, unprivileged.gid)
+}
+
+/** The file is our own again. */
+export const takeFromTools = (fd: number): void => {
+  if (isRoot) fchownSync(fd, 0, 0)
+}
 
 /** Where a tool finds the file that it is given as descriptor 3. Opening it asks for rights on the file. */
 export const thirdDescriptor = '/proc/self/fd/3'

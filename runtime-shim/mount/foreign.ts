@@ -84,6 +84,12 @@ const isEmptyFile = (path: Buffer): boolean => {
   return stats.isFile() && stats.size === 0
 }
 
+/** The kernel's own, whatever its name: fuse-overlayfs leaves one beside each of its opaque marks. */
+const isWhiteout = (path: Buffer): boolean => {
+  const stats = lstatSync(path)
+  return stats.isCharacterDevice() && stats.rdev === 0
+}
+
 const makeOpaque = (path: Buffer): void => setXattr(path, 'trusted.overlay.opaque', Buffer.from('y'))
 
 /** Each of these leaves the mark for last, so that what was cut off is found again. */
@@ -125,6 +131,7 @@ const isMarkOfDirectory = (name: Buffer): boolean =>
 const formOfName = (directory: Directory, name: Buffer): Omit<ForeignForm, 'path'> | undefined => {
   if (!startsWith(name, whiteoutPrefix)) return undefined
   if (name.equals(stagingName)) return { what: 'left by a cut-off import', normalise: byMark.remove(directory, name) }
+  if (isWhiteout(entry(directory, name))) return undefined
   const isMark = isEmptyFile(entry(directory, name)) && !isMarkOfDirectory(name)
   if (isMark && name.equals(opaqueMark))
     return { what: 'an opaque directory as fuse-overlayfs marks it', normalise: byMark.opaque(directory, name) }

@@ -101,18 +101,29 @@ export interface OpenBase {
   embedded: ImageLayer | undefined
 }
 
+/** A place for a mount, in a lowest layer that is made for the while. */
+export interface MountPoint {
+  /** Absolute, in the root. */
+  path: string
+  kind: 'directory' | 'file'
+}
+
+/** In the private namespace's own memory, and gone with it. */
+export const inMemory = Symbol('in memory')
+
 /** Everything that makes one root, opened and locked beforehand in the host's namespace. */
 export interface RootParts {
   /** The host's empty directory over which the root is mounted. */
   target: string
   lockDir: string
-  /** The lowest layer: mount points that runc would otherwise create in the upper. Opened by `openBase`. */
-  skeleton: OpenBase
-  base: OpenBase & { reference: string; digest: string }
+  /** The lowest layer: mount points that would otherwise be created in the upper. An image opened by `openBase`, or what is to be made. */
+  skeleton: OpenBase | readonly MountPoint[]
+  /** `recorded`: what a written overlay says that it lies upon; one whose base has no such name keeps what it says. */
+  base: OpenBase & { recorded: { reference: string; digest: string } | undefined }
   /** In the order of the spec: later ReadOnly ones lie higher. */
   overlays: readonly OpenOverlay[]
   /** Directory of the throw-away upper layer; given exactly when no overlay is ReadWrite. */
-  ephemeral: string | undefined
+  ephemeral: string | typeof inMemory | undefined
   mountLabel: string
 }
 

@@ -3,11 +3,13 @@ import { dirname, join } from 'node:path'
 import { hasCode, isCorruption, shortly } from './error-code.ts'
 import { readSquashfs } from './image-file.ts'
 import { isWriter, type MountedParts, mountImage, mountOverlay, reopenDirectory, UnmountableError } from './layers.ts'
+import { makeMountPoints } from './mount-points.ts'
 import { assertNative, importFirst, importIt, type Layer, writeItAgain } from './native.ts'
 import { descriptorPath, openDirectoryBelow, withDirectory } from './open.ts'
 import { overlayOptions } from './overlay.ts'
 import {
   type ImageLayer,
+  inMemory,
   type MountedOverlay,
   type OpenBase,
   type OpenOverlay,
@@ -138,10 +140,10 @@ const persistentUpper = (
       openNativeUpper(top, overlay, record, { name, remedy: importFirst, writer: overlay.source, deadline }) ??
       makeLayerDirectory(top, 'upper', `upper/ of ${name}`, statSync(baseRoot))
     const work = makeLayerDirectory(top, 'work', `work/ of ${name}`, { mode: 0o755, uid: 0, gid: 0 })
-    const { reference, digest } = base
-    if (record?.base?.digest !== digest) {
-      unlessFull(() => writeOverlayRecord(top, { base: { reference, digest }, normalised: true }))
-    }
+    const { recorded } = base
+    const isKnown = record !== undefined && (!recorded || record.base?.digest === recorded.digest)
+    if (!isKnown)
+      unlessFull(() => writeOverlayRecord(top, { ...(recorded ? { base: recorded } : {}), normalised: true }))
     keepRoom(top)
     return { upper: descriptorPath(upper), work: descriptorPath(work), volatile: false }
   })
@@ -156,9 +158,19 @@ const ephemeralUpper = (directory: string, baseRoot: string): UpperLayer => {
   })
 }
 
-const upperOf = (writer: Mounted | undefined, parts: RootParts, baseRoot: string, deadline: number): UpperLayer => {
-  if (writer) return judging(writer, () => persistentUpper(writer, parts.base, baseRoot, deadline))
-  if (parts.ephemeral !== undefined) return ephemeralUpper(parts.ephemeral, baseRoot)
+const upperOf = (
+  writer: Mounted | undefined,
+  { base, ephemeral, target }: RootParts,
+  baseRoot: string,
+  deadline: number,
+): UpperLayer => {
+  if (writer) return judging(writer, () => persistentUpper(writer, base, baseRoot, deadline))
+  if (ephemeral === inMemory) {
+    const directory = join(dirname(target), 'ephemeral')
+    mkdirSync(directory)
+    return ephemeralUpper(directory, baseRoot)
+  }
+  if (ephemeral !== undefined) return ephemeralUpper(ephemeral, baseRoot)
   throw new OverlayError('there is neither a ReadWrite overlay nor a directory for the throw-away one')
 }
 
@@ -198,6 +210,14 @@ const mountBase = (base: OpenBase, at: string, lockDir: string): string => {
   const { fd, path, content } = base
   if (content.kind === 'directory') return reopenDirectory(fd, content.directory, content.path, path)
   mountUnchecked(base, content, at, lockDir)
+  return at
+}
+
+/** Where the lowest layer is reached. */
+const mountSkeleton = ({ skeleton, lockDir }: RootParts, at: string): string => {
+  if ('fd' in skeleton) return mountBase(skeleton, at, lockDir)
+  mkdirSync(at, { mode: 0o755 })
+  makeMountPoints(at, skeleton)
   return at
 }
 
@@ -287,7 +307,7 @@ export const mountRoot = (parts: RootParts): MountedOverlay[] => {
   mount('lamina', dir, 'tmpfs', mountFlags.nodev, 'mode=0700')
   mkdirSync(target)
 
-  const skeleton = mountBase(parts.skeleton, join(dir, 'skeleton'), lockDir)
+  const skeleton = mountSkeleton(parts, join(dir, 'skeleton'))
   const base = mountBase(parts.base, join(dir, 'base'), lockDir)
   const embedded = mountEmbedded(parts, join(dir, 'embedded'))
   const mounted = parts.overlays.map((overlay, index) => ({

@@ -52,7 +52,8 @@ const native = {
   close: libc.func('int close(int)'),
 }
 
-const check = (call: string, subject: string, result: number): number => {
+/** @throws SyscallError when the call has failed, with what koffi has kept of errno */
+export const check = (call: string, subject: string, result: number): number => {
   if (result < 0) throw new SyscallError(call, koffi.errno(), subject)
   return result
 }
@@ -111,6 +112,7 @@ export const mountFlags = {
   readOnly: 1,
   nosuid: 2,
   nodev: 4,
+  remount: 32,
   bind: 4096,
   recursive: 16384,
   slave: 1 << 19,

@@ -19,12 +19,24 @@ function leftOut() { throw new Error('undici is not in this bundle: kube/transpo
 Object.assign(exports, { Agent: leftOut, ProxyAgent: leftOut, fetch: leftOut })`
 
 /** Of client-node we use what knows kubeconfigs; its own requests go through undici, which takes 3 MB of memory for nothing. */
-const withoutUndici: Plugin = {
+export const withoutUndici: Plugin = {
   name: 'without-undici',
   setup(build) {
     const namespace = 'left-out'
     build.onResolve({ filter: /^undici$/ }, ({ path }) => ({ path, namespace }))
     build.onLoad({ filter: /.*/, namespace }, () => ({ contents: leftOut, loader: 'js' }))
+  },
+}
+
+/** commander would load what starts processes with each of its programs; none of ours has subcommands that are programs. */
+const withoutProcessesOfCommander: Plugin = {
+  name: 'without-processes-of-commander',
+  setup(build) {
+    const namespace = 'no-processes'
+    build.onResolve({ filter: /^node:child_process$/ }, ({ path, importer }) =>
+      importer.includes('/node_modules/commander/') ? { path, namespace } : undefined,
+    )
+    build.onLoad({ filter: /.*/, namespace }, () => ({ contents: '', loader: 'js' }))
   },
 }
 
@@ -74,7 +86,13 @@ export const bundleOptions = (entryPoint: string, outfile: string) =>
     legalComments: 'linked',
     metafile: true,
     logLevel: 'warning',
-    plugins: [nativeKoffiBeside, withoutUndici, onlyUsedOfClientNode, programsLastLine(entryPoint)],
+    plugins: [
+      nativeKoffiBeside,
+      withoutUndici,
+      withoutProcessesOfCommander,
+      onlyUsedOfClientNode,
+      programsLastLine(entryPoint),
+    ],
   }) satisfies BuildOptions
 
 const koffiPackages = new Map([

@@ -165,7 +165,7 @@ const createMain = (
       target,
       lockDir: lockDir(layout),
       skeleton: openBase({ kind: 'file', path: skeleton }, { allowExt3: false }),
-      base: { ...base, reference: ticket.image.reference, digest: ticket.image.digest },
+      base: { ...base, recorded: { reference: ticket.image.reference, digest: ticket.image.digest } },
       overlays,
       ephemeral: sources.ephemeral,
       mountLabel: config.linux?.mountLabel ?? '',

@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { rmSync, writeFileSync } from 'node:fs'
 
 /** The lowest layer of every root, in gensquashfs(1)'s words: name, mode, owner; files are empty. */
@@ -23,6 +22,8 @@ const entries = [
 export const makeSkeleton = (path: string): void => {
   const packFile = `${path}.entries`
   writeFileSync(packFile, `${entries.join('\n')}\n`)
+  // Loaded here alone: most who load this file make no skeleton.
+  const { execFileSync } = process.getBuiltinModule('node:child_process')
   try {
     const options = ['--compressor', 'gzip', '--num-jobs', '1', '--force', '--quiet']
     execFileSync('gensquashfs', ['--pack-file', packFile, ...options, path])

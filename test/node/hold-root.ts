@@ -63,7 +63,7 @@ const hold = (spec: RootSpec): HeldRoot => {
     lockDir: spec.lockDir,
     ephemeral: spec.ephemeral,
     skeleton: openBase({ kind: 'file', path: spec.skeleton }, { allowExt3: false }),
-    base: { ...openBase(spec.base, spec), reference: `example/base@${digest}`, digest },
+    base: { ...openBase(spec.base, spec), recorded: { reference: `example/base@${digest}`, digest } },
     overlays: openOverlays(spec.overlays, spec.waitMs),
     mountLabel: '',
   })

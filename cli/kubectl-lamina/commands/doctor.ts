@@ -1,0 +1,222 @@
+import * as z from 'zod'
+import { hasReason, type KubeClient } from '../../../kube/client.ts'
+import { runtimeClassName } from '../../../kube/names.ts'
+import { type KubeObject, objectMetadataSchema, type Resource } from '../../../kube/resource.ts'
+import {
+  containerImages,
+  daemonSets,
+  type Event,
+  events,
+  instances,
+  nodes,
+  persistentOverlays,
+} from '../../../kube/resources.ts'
+import { CliError, usageError } from '../../shared/cli-error.ts'
+import type { Connection } from '../connection.ts'
+import type { CommandContext } from '../context.ts'
+import { type Finding, findingLines } from '../doctor/finding.ts'
+import { findingOfNode, findingsOfInstallation, type Installation } from '../doctor/installation.ts'
+import { findingsOfImage, findingsOfInstance, findingsOfOverlay } from '../doctor/objects.ts'
+import { byName } from '../listing.ts'
+import { serialise } from '../output.ts'
+
+const conditionSchema = z.object({ type: z.string(), status: z.string(), message: z.string().default('') })
+
+const deploymentSchema = z.object({
+  metadata: objectMetadataSchema,
+  spec: z.object({ replicas: z.number().default(1) }).prefault({}),
+  status: z
+    .object({ readyReplicas: z.number().default(0), conditions: z.array(conditionSchema).default([]) })
+    .prefault({}),
+})
+
+const deployments: Resource<z.infer<typeof deploymentSchema>> = {
+  group: 'apps',
+  version: 'v1',
+  plural: 'deployments',
+  kind: 'Deployment',
+  namespaced: true,
+  parse: (json) => deploymentSchema.parse(json),
+}
+
+const namedSchema = z.object({ metadata: objectMetadataSchema })
+
+const runtimeClasses: Resource<z.infer<typeof namedSchema>> = {
+  group: 'node.k8s.io',
+  version: 'v1',
+  plural: 'runtimeclasses',
+  kind: 'RuntimeClass',
+  namespaced: false,
+  parse: (json) => namedSchema.parse(json),
+}
+
+/** Undefined of what one may not read. */
+const ifAllowed = async <T>(answer: Promise<T>): Promise<T | undefined> => {
+  try {
+    return await answer
+  } catch (error) {
+    if (hasReason(error, 'Forbidden')) return undefined
+    throw error
+  }
+}
+
+const byTime = (all: readonly Event[]): Event[] =>
+  all.toSorted((a, b) => (String(a.lastTimestamp) < String(b.lastTimestamp) ? -1 : 1))
+
+const eventsAbout = async (client: KubeClient, namespace: string, kind: string, name: string): Promise<Event[]> => {
+  const fieldSelector = `involvedObject.kind=${kind},involvedObject.name=${name}`
+  return byTime((await ifAllowed(client.list(events, { namespace, fieldSelector }))) ?? [])
+}
+
+const partOf = (component: string): string => `app.kubernetes.io/name=lamina,app.kubernetes.io/component=${component}`
+
+const knowsKinds = async ({ client, namespace }: Connection): Promise<boolean> => {
+  try {
+    await ifAllowed(client.list(instances, { namespace }))
+    return true
+  } catch (error) {
+    if (hasReason(error, 'NotFound')) return false
+    throw error
+  }
+}
+
+const lookAtInstallation = async (connection: Connection): Promise<Installation> => {
+  const { client } = connection
+  const [hasKinds, controllers, agents, runtimeClass, allNodes, nodeEvents] = await Promise.all([
+    knowsKinds(connection),
+    ifAllowed(client.list(deployments, { labelSelector: partOf('controller') })),
+    ifAllowed(client.list(daemonSets, { labelSelector: partOf('agent') })),
+    ifAllowed(client.list(runtimeClasses)),
+    ifAllowed(client.list(nodes)),
+    ifAllowed(client.list(events, { namespace: 'default', fieldSelector: 'involvedObject.kind=Node' })),
+  ])
+  return {
+    hasKinds,
+    controllers: controllers?.map(({ metadata, spec, status }) => ({
+      ...metadata,
+      replicas: spec.replicas,
+      ready: status.readyReplicas,
+      guarded: status.conditions.find(({ type }) => type === 'lamina.dev/Guarded'),
+    })),
+    agents: agents?.map(({ metadata, status }) => ({
+      ...metadata,
+      desired: status?.desiredNumberScheduled ?? 0,
+      ready: status?.numberReady ?? 0,
+    })),
+    hasRuntimeClass: runtimeClass?.some(({ metadata }) => metadata.name === runtimeClassName),
+    nodes: allNodes && byName(allNodes),
+    nodeEvents: byTime(nodeEvents ?? []),
+  }
+}
+
+const found = <T extends KubeObject>(object: T | undefined, kind: string, name: string, namespace: string): T => {
+  if (object) return object
+  throw new CliError(`there is no ${kind} "${name}"${namespace === '' ? '' : ` in namespace ${namespace}`}`)
+}
+
+const lookAtInstance = async ({ client, namespace }: Connection, name: string): Promise<Finding[]> => {
+  const instance = found(await client.get(instances, { namespace, name }), 'instance', name, namespace)
+  const [its, podsEvents, image, ...overlays] = await Promise.all([
+    eventsAbout(client, namespace, 'Instance', name),
+    eventsAbout(client, namespace, 'Pod', name),
+    client.get(containerImages, { namespace, name: instance.spec.imageRef.name }),
+    ...instance.spec.overlays.map((use) => client.get(persistentOverlays, { namespace, name: use.name })),
+  ])
+  const parts = [
+    ...(image ? findingsOfImage(image, []) : []),
+    ...overlays.flatMap((overlay) => (overlay ? findingsOfOverlay(overlay, []) : [])),
+  ]
+  return [
+    ...findingsOfInstance(instance, byTime([...its, ...podsEvents])),
+    ...parts.filter(({ level }) => level !== 'ok'),
+  ]
+}
+
+const lookAtOverlay = async ({ client, namespace }: Connection, name: string): Promise<Finding[]> => {
+  const overlay = found(await client.get(persistentOverlays, { namespace, name }), 'overlay', name, namespace)
+  return findingsOfOverlay(overlay, await eventsAbout(client, namespace, 'PersistentOverlay', name))
+}
+
+const lookAtImage = async ({ client, namespace }: Connection, name: string): Promise<Finding[]> => {
+  const image = found(await client.get(containerImages, { namespace, name }), 'image', name, namespace)
+  return findingsOfImage(image, await eventsAbout(client, namespace, 'ContainerImage', name))
+}
+
+const lookAtNode = async ({ client }: Connection, name: string): Promise<Finding[]> => {
+  const node = found(await client.get(nodes, { namespace: '', name }), 'node', name, '')
+  return [findingOfNode(node, await eventsAbout(client, 'default', 'Node', name))]
+}
+
+const looks = {
+  instance: lookAtInstance,
+  inst: lookAtInstance,
+  instances: lookAtInstance,
+  overlay: lookAtOverlay,
+  ovl: lookAtOverlay,
+  persistentoverlay: lookAtOverlay,
+  image: lookAtImage,
+  cimg: lookAtImage,
+  containerimage: lookAtImage,
+  node: lookAtNode,
+} as const
+
+const isKind = (word: string): word is keyof typeof looks => Object.hasOwn(looks, word)
+
+const lookAtAll = async (connection: Connection): Promise<Finding[]> => {
+  const { client, namespace } = connection
+  const installation = findingsOfInstallation(await lookAtInstallation(connection))
+  if (installation.some(({ what }) => what.includes('does not know'))) return installation
+  const [allInstances, overlays, images] = await Promise.all([
+    ifAllowed(client.list(instances, { namespace })),
+    ifAllowed(client.list(persistentOverlays, { namespace })),
+    ifAllowed(client.list(containerImages, { namespace })),
+  ])
+  const objects = [
+    ...byName(allInstances ?? []).flatMap((each) => findingsOfInstance(each, [])),
+    ...byName(overlays ?? []).flatMap((each) => findingsOfOverlay(each, [])),
+    ...byName(images ?? []).flatMap((each) => findingsOfImage(each, [])),
+  ]
+  const troubled = objects.filter(({ level }) => level !== 'ok')
+  return [
+    ...installation,
+    ...troubled,
+    ...(troubled.length < objects.length
+      ? [
+          {
+            subject: `namespace/${namespace}`,
+            level: 'ok',
+            what: `nothing is wrong with ${objects.length - troubled.length} instances, overlays and images`,
+          } as const,
+        ]
+      : []),
+  ]
+}
+
+const parseSubject = (what: string): { kind: keyof typeof looks; name: string } => {
+  const [kind = '', name = '', ...more] = what.split('/')
+  if (isKind(kind.toLowerCase()) && name !== '' && more.length === 0) {
+    const lower = kind.toLowerCase()
+    if (isKind(lower)) return { kind: lower, name }
+  }
+  throw usageError(`"${what}": give instance/NAME, overlay/NAME, image/NAME or node/NAME, or nothing for all of it`)
+}
+
+/** The exit code says it too: 1 where something is wrong. */
+export const doctor = async (
+  { connect, print }: CommandContext,
+  what: string | undefined,
+  { output }: { output?: 'json' | 'yaml' },
+): Promise<number> => {
+  const subject = what === undefined ? undefined : parseSubject(what)
+  const connection = await connect()
+  const findings = subject ? await looks[subject.kind](connection, subject.name) : await lookAtAll(connection)
+  print(
+    output
+      ? await serialise(findings, output)
+      : findings
+          .flatMap(findingLines)
+          .map((line) => `${line}\n`)
+          .join(''),
+  )
+  return findings.some(({ level }) => level === 'wrong') ? 1 : 0
+}

@@ -1,0 +1,31 @@
+import { CliError, exitCodes, usageError } from '../../shared/cli-error.ts'
+import type { CommandContext } from '../context.ts'
+import { existingInstance } from '../run/find.ts'
+import { standingOf } from '../run/standing.ts'
+import { runRemote } from '../session/remote.ts'
+import { type TerminalOptions, wantsTerminal } from '../session/terminal.ts'
+
+const notRunning = (name: string, why: string): CliError =>
+  new CliError(`instance ${name} does not run (${why}): kubectl lamina start ${name}`, {
+    exitCode: exitCodes.notStarted,
+  })
+
+export const exec = async (
+  { connect, interrupts }: CommandContext,
+  {
+    name,
+    command,
+    options,
+  }: { name: string; command: readonly string[]; options: TerminalOptions & { container: string } },
+): Promise<number> => {
+  if (command.length === 0)
+    throw usageError(
+      `give the command behind --: kubectl lamina exec ${name} -- ls; "kubectl lamina shell ${name}" is a shell`,
+    )
+  const tty = wantsTerminal(options)
+  const connection = await connect()
+  const standing = standingOf(await existingInstance(connection, name))
+  if (standing.kind !== 'running' && options.container === 'main')
+    throw notRunning(name, 'reason' in standing ? standing.reason : standing.message)
+  return runRemote(connection, { pod: name, container: options.container, command, tty }, { interrupts })
+}

@@ -1,0 +1,118 @@
+import type { ContainerImage } from '../../../crds/container-image.ts'
+import { hasReason } from '../../../kube/client.ts'
+import { containerImages } from '../../../kube/resources.ts'
+import { ageOf } from '../../shared/age.ts'
+import { formatBytes } from '../../shared/bytes.ts'
+import { CliError } from '../../shared/cli-error.ts'
+import { conditionOf } from '../conditions.ts'
+import type { CommandContext } from '../context.ts'
+import { followUntil } from '../follow.ts'
+import { type Columns, type ListOptions, printList } from '../listing.ts'
+import { createImage } from '../run/make.ts'
+import { imageNameOf } from '../run/names.ts'
+import { waitUntilResolved } from '../run/resolve.ts'
+import { type ImageSource, sourceOf } from '../run/target.ts'
+
+const originOf = ({ registry, file, volume }: ContainerImage['spec']['source']): string =>
+  registry?.image ?? file?.url.replace(/[?#].*$/s, '') ?? (volume ? `volume ${volume.claimName}/${volume.path}` : '-')
+
+const prefetchWords = ({ prefetch }: ContainerImage['status']): string =>
+  prefetch ? `${prefetch.readyNodes}/${prefetch.desiredNodes}` : '-'
+
+const imageColumns = (now: () => Date): Columns<ContainerImage> => ({
+  header: ['NAME', 'SOURCE', 'STATE', 'SIZE', 'AGE'],
+  wide: ['DIGEST', 'PREFETCHED', 'MESSAGE'],
+  row: ({ metadata, spec, status }) => [
+    metadata.name,
+    originOf(spec.source),
+    conditionOf(status.conditions, 'Ready')?.reason ?? 'Pending',
+    status.resolved?.sizeBytes ? formatBytes(status.resolved.sizeBytes) : '-',
+    ageOf(metadata.creationTimestamp, now()),
+  ],
+  wideRow: ({ status }) => [
+    status.resolved?.digest ?? '-',
+    prefetchWords(status),
+    conditionOf(status.conditions, 'Ready')?.message || '-',
+  ],
+})
+
+export const ls = (context: CommandContext, options: ListOptions): Promise<void> =>
+  printList(
+    context,
+    containerImages,
+    imageColumns(() => new Date()),
+    options,
+  )
+
+const sameSource = (source: ImageSource, { spec }: ContainerImage): boolean =>
+  source.kind === 'registry' ? spec.source.registry?.image === source.image : spec.source.file?.url === source.url
+
+interface AddOptions {
+  name?: string
+  pullSecret?: string[]
+  sha256?: string
+  refresh?: number
+  prefetch?: boolean
+  wait: boolean
+}
+
+export const add = async (context: CommandContext, reference: string, options: AddOptions): Promise<void> => {
+  const source = sourceOf(reference, options.sha256)
+  const connection = await context.connect()
+  const name = options.name ?? imageNameOf(source)
+  const asked = { pullSecrets: options.pullSecret, refreshSeconds: options.refresh, prefetch: options.prefetch }
+  try {
+    await createImage(connection, name, source, asked)
+    context.status.say(`image ${name} created`)
+  } catch (error) {
+    if (!hasReason(error, 'AlreadyExists')) throw error
+    const image = await connection.client.get(containerImages, { namespace: connection.namespace, name })
+    if (!image || !sameSource(source, image))
+      throw new CliError(
+        `there is an image "${name}" already, of ${image ? originOf(image.spec.source) : 'another'}: give another --name`,
+      )
+    context.status.say(`image ${name} is there already, and stays as it is`)
+  }
+  if (!options.wait) return
+  const image = await waitUntilResolved(connection, context, name)
+  context.print(`${name}: ${image.status.resolved?.reference}\n`)
+}
+
+interface PrefetchOptions {
+  nodes?: Record<string, string>
+  off?: boolean
+  wait: boolean
+}
+
+export const prefetch = async (
+  { connect, print, status, interrupts }: CommandContext,
+  name: string,
+  { nodes = {}, off = false, wait }: PrefetchOptions,
+): Promise<void> => {
+  const { client, namespace } = await connect()
+  const patch = { spec: { prefetch: off ? null : { nodeSelector: nodes } } }
+  const patched = await client.mergePatch(containerImages, { namespace, name }, patch)
+  if (!patched)
+    throw new CliError(`there is no image "${name}" in namespace ${namespace}: kubectl lamina image add makes one`)
+  if (off) return status.say(`image ${name} is not prefetched any more`)
+  if (!wait) return
+  const message = await followUntil(
+    client,
+    containerImages,
+    { namespace, name },
+    {
+      signal: interrupts.signal,
+      judge: (image) => {
+        if (!image) throw new CliError('somebody has deleted the image meanwhile')
+        if ((image.status.observedGeneration ?? -1) < patched.metadata.generation) return undefined
+        const told = conditionOf(image.status.conditions, 'Prefetched')
+        if (told?.status === 'True') return told.message
+        if (told?.reason === 'NoNode' || told?.reason === 'NotResolved')
+          throw new CliError(`image ${name} is not prefetched: ${told.message}`)
+        if (told) status.show(`image ${name}: ${told.message}`, { isNews: true })
+        return undefined
+      },
+    },
+  )
+  print(`${name}: ${message}\n`)
+}

@@ -1,0 +1,48 @@
+import type { Instance } from '../../../crds/instance.ts'
+import { hasReason } from '../../../kube/client.ts'
+import { pods } from '../../../kube/resources.ts'
+import { CliError } from '../../shared/cli-error.ts'
+import { conditionOf } from '../conditions.ts'
+import type { CommandContext } from '../context.ts'
+import { getRaw, logPath } from '../raw.ts'
+import { existingInstance } from '../run/find.ts'
+
+export interface LogOptions {
+  follow?: boolean
+  tail?: number
+  since?: number
+  previous?: boolean
+  timestamps?: boolean
+  container: string
+}
+
+const withoutLog = (instance: Instance, container: string): CliError => {
+  const { name } = instance.metadata
+  const ready = conditionOf(instance.status.conditions, 'Ready')
+  const why = ready ? `${ready.reason}${ready.message ? `: ${ready.message}` : ''}` : 'nobody has looked at it yet'
+  const next = container === 'main' ? `; kubectl lamina doctor instance/${name} says more` : ''
+  return new CliError(`instance ${name} has no log of its container ${container} now: ${why}${next}`)
+}
+
+export const logs = async (context: CommandContext, name: string, options: LogOptions): Promise<void> => {
+  const connection = await context.connect()
+  const { client, namespace } = connection
+  const instance = await existingInstance(connection, name)
+  if (!(await client.get(pods, { namespace, name }))) throw withoutLog(instance, options.container)
+  const path = logPath(
+    { namespace, name },
+    {
+      container: options.container,
+      follow: options.follow,
+      tailLines: options.tail,
+      sinceSeconds: options.since,
+      previous: options.previous,
+      timestamps: options.timestamps,
+    },
+  )
+  const body = await getRaw(connection, path, context.interrupts.signal).catch((error: unknown) => {
+    if (hasReason(error, 'BadRequest') && !options.previous) throw withoutLog(instance, options.container)
+    throw error
+  })
+  await context.copy(body)
+}

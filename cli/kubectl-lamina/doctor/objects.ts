@@ -1,0 +1,156 @@
+import type { Condition } from '../../../crds/common.ts'
+import type { ContainerImage } from '../../../crds/container-image.ts'
+import type { Instance } from '../../../crds/instance.ts'
+import type { PersistentOverlay } from '../../../crds/persistent-overlay.ts'
+import type { Event } from '../../../kube/resources.ts'
+import { formatShare } from '../../shared/bytes.ts'
+import { conditionOf } from '../conditions.ts'
+import { throwAwayLabel } from '../run/make.ts'
+import { standingOf, stateWord } from '../run/standing.ts'
+import { adviceFor, type Subject } from './advice.ts'
+import type { Finding } from './finding.ts'
+
+/** What is wrong with one object, from its status and its Events alone. */
+
+const words = ({ reason, message }: Pick<Condition, 'reason' | 'message'>): string =>
+  message === '' ? reason : `${reason}: ${message}`
+
+const of = (
+  subject: string,
+  level: Finding['level'],
+  condition: Pick<Condition, 'reason' | 'message'>,
+  about: Subject,
+): Finding => ({ subject, level, what: words(condition), next: adviceFor(condition.reason, about) })
+
+interface Observed {
+  metadata: { generation: number }
+  status: { observedGeneration?: number | undefined; conditions?: Condition[] | undefined }
+}
+
+/** Nobody has looked at the object as it is now. */
+const unobserved = (subject: string, { metadata, status }: Observed): Finding[] =>
+  (status.observedGeneration ?? -1) >= metadata.generation
+    ? []
+    : [
+        {
+          subject,
+          level: 'wrong',
+          what: 'the controller has not looked at it since it was made or changed',
+          next: 'nothing, if that was a moment ago; else kubectl lamina doctor tells whether the controller is up',
+        },
+      ]
+
+const warnings = (subject: string, events: readonly Event[], about: Subject, told: ReadonlySet<string>): Finding[] => {
+  const newest = new Map<string, Event>()
+  for (const event of events) if (event.type === 'Warning') newest.set(event.reason ?? '', event)
+  return [...newest.values()]
+    .filter(({ reason = '' }) => !told.has(reason))
+    .map(({ reason = '', message = '', lastTimestamp }) => ({
+      subject,
+      level: 'note',
+      what: `Event of ${lastTimestamp ? String(lastTimestamp) : 'late'}: ${words({ reason, message })}`,
+      next: adviceFor(reason, about),
+    }))
+}
+
+const sound = (subject: string, what: string): Finding => ({ subject, level: 'ok', what })
+
+/** @param events oldest first, of the instance and of its pod */
+export const findingsOfInstance = (instance: Instance, events: readonly Event[]): Finding[] => {
+  const { metadata, spec, status } = instance
+  const subject = `instance/${metadata.name}`
+  const overlay = (spec.overlays.find(({ access }) => access === 'ReadWrite') ?? spec.overlays[0])?.name
+  const about = { ...metadata, overlay, image: spec.imageRef.name }
+  const stale = unobserved(subject, instance)
+  if (stale.length > 0) return stale
+  const ready = conditionOf(status.conditions, 'Ready')
+  const standing = standingOf(instance)
+  const isRest = standing.kind === 'atRest' || (standing.kind === 'ended' && !standing.exitCode)
+  const beside = (['OverlaysReady', 'UpToDate', 'ServiceReady'] as const).flatMap((type) => {
+    const condition = conditionOf(status.conditions, type)
+    const isNews = condition?.status === 'False' && condition.reason !== ready?.reason
+    return isNews ? [of(subject, 'note', condition, about)] : []
+  })
+  const main =
+    ready?.status === 'True' && !isRest
+      ? sound(subject, stateWord(instance))
+      : of(subject, isRest ? 'note' : 'wrong', ready ?? { reason: 'Starting', message: '' }, about)
+  const forgotten: Finding[] =
+    metadata.labels[throwAwayLabel] === 'true' && isRest
+      ? [
+          {
+            subject,
+            level: 'note',
+            what: 'a throw-away that was left behind',
+            next: `kubectl -n ${metadata.namespace} delete instance ${metadata.name}`,
+          },
+        ]
+      : []
+  const told = new Set([main, ...beside].map(({ what }) => what.split(':', 1)[0] ?? ''))
+  const past = main.level === 'ok' ? [] : warnings(subject, events, about, told)
+  return [main, ...beside, ...forgotten, ...past]
+}
+
+const nearlyFull = 0.85
+
+const fullness = (subject: string, { metadata, status: { usage } }: PersistentOverlay): Finding[] => {
+  if (!usage) return []
+  const shares = [
+    { what: 'bytes', part: usage.usedBytes, whole: usage.capacityBytes },
+    { what: 'inodes', part: usage.usedInodes, whole: usage.capacityInodes },
+  ]
+  return shares
+    .filter(({ part, whole }) => whole > 0 && part / whole >= nearlyFull)
+    .map(({ what, part, whole }) => ({
+      subject,
+      level: 'wrong',
+      what: `${formatShare(part, whole)} of its ${what} are in use`,
+      next: adviceFor('OverlayFull', { ...metadata, overlay: metadata.name }),
+    }))
+}
+
+export const findingsOfOverlay = (overlay: PersistentOverlay, events: readonly Event[]): Finding[] => {
+  const { metadata, status } = overlay
+  const subject = `overlay/${metadata.name}`
+  const about = { ...metadata, overlay: metadata.name }
+  const stale = unobserved(subject, overlay)
+  if (stale.length > 0) return stale
+  const ready = conditionOf(status.conditions, 'Ready')
+  const healthy = conditionOf(status.conditions, 'Healthy')
+  const attached = conditionOf(status.conditions, 'Attached')
+  const allocated = conditionOf(status.conditions, 'Allocated')
+  const resizing = conditionOf(status.conditions, 'Resizing')
+  const troubles = [
+    ...(ready?.status === 'True'
+      ? []
+      : [of(subject, 'wrong', ready ?? { reason: 'Provisioning', message: '' }, about)]),
+    ...(healthy?.status === 'False' ? [of(subject, 'wrong', healthy, about)] : []),
+    ...(attached?.reason === 'NotReleased' ? [of(subject, 'wrong', attached, about)] : []),
+    ...(resizing?.reason === 'OverlayTooSmall' ? [of(subject, 'wrong', resizing, about)] : []),
+    ...fullness(subject, overlay),
+    ...(allocated?.status === 'False' ? [of(subject, 'note', allocated, about)] : []),
+  ] satisfies Finding[]
+  const told = new Set(troubles.map(({ what }) => what.split(':', 1)[0] ?? ''))
+  const isSound = !troubles.some(({ level }) => level === 'wrong')
+  return isSound
+    ? [sound(subject, healthy ? `whole (${healthy.reason})` : 'nothing written to it yet'), ...troubles]
+    : [...troubles, ...warnings(subject, events, about, told)]
+}
+
+export const findingsOfImage = (image: ContainerImage, events: readonly Event[]): Finding[] => {
+  const { metadata, status } = image
+  const subject = `image/${metadata.name}`
+  const about = { ...metadata, image: metadata.name }
+  const stale = unobserved(subject, image)
+  if (stale.length > 0) return stale
+  const ready = conditionOf(status.conditions, 'Ready')
+  const quiet = new Set(['NotAsked', 'NotResolved', 'Fetching'])
+  const beside = (['Refreshed', 'Prefetched'] as const).flatMap((type) => {
+    const condition = conditionOf(status.conditions, type)
+    const isNews = condition?.status === 'False' && !quiet.has(condition.reason)
+    return isNews ? [of(subject, 'wrong', condition, about)] : []
+  })
+  if (ready?.status === 'True') return [sound(subject, ready.message || ready.reason), ...beside]
+  const main = of(subject, 'wrong', ready ?? { reason: 'Resolving', message: '' }, about)
+  return [main, ...beside, ...warnings(subject, events, about, new Set([ready?.reason ?? '']))]
+}

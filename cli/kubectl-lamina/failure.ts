@@ -1,0 +1,54 @@
+import { ApiError } from '../../kube/api-error.ts'
+import { group } from '../../kube/names.ts'
+import { CliError } from '../shared/cli-error.ts'
+
+const networkWords: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'nothing listens there: is the cluster up, and the port right?',
+  ENOTFOUND: 'its name is not known: check the server in the kubeconfig',
+  EAI_AGAIN: 'its name cannot be looked up now: check your network',
+  ECONNRESET: 'it closed the connection',
+  ETIMEDOUT: 'it does not answer: check your network, VPN and proxy',
+  EHOSTUNREACH: 'there is no route to it: check your network and VPN',
+  CERT_HAS_EXPIRED: 'its certificate has expired',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate is not signed by the authority in the kubeconfig',
+  SELF_SIGNED_CERT_IN_CHAIN: 'its certificate is not signed by the authority in the kubeconfig',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its certificate is not signed by the authority in the kubeconfig',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name',
+}
+
+const codesIn = (error: unknown): string[] => {
+  if (!(error instanceof Error)) return []
+  const own = 'code' in error && typeof error.code === 'string' ? [error.code] : []
+  const several = error instanceof AggregateError ? error.errors.flatMap(codesIn) : []
+  return [...own, ...several, ...codesIn(error.cause)]
+}
+
+const ofApi = (error: ApiError): string => {
+  if (error.status === 401)
+    return `the cluster does not take your credentials (401): log in again, or choose another --context. It says: ${error.words}`
+  if (error.status === 403) return `not allowed (403): ${error.words}`
+  const isAboutPath = error.status === 404 && error.subject === undefined
+  if (isAboutPath && error.message.includes(`/apis/${group}/`))
+    return `this cluster does not know Lamina's kinds: Lamina is not installed there, or in another version. "kubectl lamina doctor" looks closer`
+  return error.words
+}
+
+/**
+ * Any failure as what a person is told.
+ *
+ * @param server URL of the API server, where one has been asked
+ */
+export const failureOf = (error: unknown, server?: string): CliError => {
+  if (error instanceof CliError) return error
+  if (error instanceof ApiError) return new CliError(ofApi(error), { cause: error })
+  const code = codesIn(error).find((each) => each in networkWords)
+  if (code !== undefined)
+    return new CliError(`no answer from ${server ?? 'the cluster'}: ${networkWords[code]} (${code})`, { cause: error })
+  if (error instanceof Error && error.cause instanceof Error && error.cause.name === 'TimeoutError')
+    return new CliError(`no answer from ${server ?? 'the cluster'} within 30 s: check your network, VPN and proxy`, {
+      cause: error,
+    })
+  const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : ''
+  const words = error instanceof Error ? `${error.message}${cause}` : String(error)
+  return new CliError(words.trim() || 'it failed, and nobody said why', { cause: error })
+}

@@ -1,0 +1,66 @@
+import { chmod, copyFile, mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { build } from 'esbuild'
+import { withoutUndici } from '../../../runtime-shim/runtime/bundle-options.ts'
+import { packagesOf, thirdPartyNotes } from '../../../scripts/third-party.ts'
+import { oldestNode, version } from '../version.ts'
+import { littleOfClientNode } from './client-node.ts'
+
+const main = 'kubectl-lamina.mjs'
+
+/** The names under which it is called; kubectl asks the second one for completions. */
+const programs = { 'kubectl-lamina': main, 'kubectl_complete-lamina': main } as const
+
+const manifest = {
+  name: 'kubectl-lamina',
+  version,
+  description: 'kubectl lamina: persistent overlays for containers, from the command line',
+  license: 'Apache-2.0',
+  type: 'module',
+  engines: { node: `>=${oldestNode}` },
+  bin: programs,
+  files: ['*.mjs', 'THIRD-PARTY-LICENSES.txt'],
+}
+
+/** ESM has no `require`, which CommonJS packages in the bundle call for Node's own modules. */
+const requireBanner =
+  "import { createRequire as lamina_createRequire } from 'node:module'; const require = lamina_createRequire(import.meta.url);"
+
+/**
+ * Makes the npm package `kubectl-lamina` in `dir`: the program in pieces, of which
+ * `--help` loads only the first, and links by the names it is called by.
+ */
+export const packagePlugin = async (root: string, dir: string): Promise<void> => {
+  await rm(dir, { recursive: true, force: true })
+  await mkdir(dir, { recursive: true })
+  const { metafile } = await build({
+    entryPoints: { 'kubectl-lamina': join(root, 'cli/kubectl-lamina/main.ts') },
+    outdir: dir,
+    outExtension: { '.js': '.mjs' },
+    absWorkingDir: root,
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: `node${oldestNode}`,
+    minifyWhitespace: true,
+    legalComments: 'none',
+    banner: { js: requireBanner },
+    metafile: true,
+    plugins: [withoutUndici, littleOfClientNode],
+    logLevel: 'warning',
+  })
+  await chmod(join(dir, main), 0o755)
+  for (const [name, target] of Object.entries(programs)) await symlink(target, join(dir, name))
+  await writeFile(join(dir, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`)
+  await copyFile(join(root, 'LICENSE'), join(dir, 'LICENSE'))
+  await copyFile(join(root, 'docs/kubectl-lamina.md'), join(dir, 'README.md'))
+  await writeFile(join(dir, 'THIRD-PARTY-LICENSES.txt'), await thirdPartyNotes(root, packagesOf(metafile)))
+}
+
+/** The files of the package, without the links: those are the installer's to make. */
+export const filesOf = async (dir: string): Promise<string[]> =>
+  (await readdir(dir, { withFileTypes: true }))
+    .filter((entry) => entry.isFile())
+    .map(({ name }) => name)
+    .toSorted()

@@ -1,0 +1,58 @@
+import type { Condition } from '../../../crds/common.ts'
+import type { ContainerImage } from '../../../crds/container-image.ts'
+import { containerImages } from '../../../kube/resources.ts'
+import { CliError } from '../../shared/cli-error.ts'
+import { conditionOf } from '../conditions.ts'
+import type { Connection } from '../connection.ts'
+import type { CommandContext } from '../context.ts'
+import { followUntil } from '../follow.ts'
+
+/** Of an image that is not resolved: what it says, and when that is not to be waited for. */
+const untilResolved = (
+  image: ContainerImage | undefined,
+  tell: (ready: Condition) => void,
+): ContainerImage | undefined => {
+  if (!image) throw new CliError('somebody has deleted the image meanwhile')
+  const { conditions, observedGeneration, resolved } = image.status
+  if ((observedGeneration ?? -1) < image.metadata.generation) return undefined
+  if (resolved) return image
+  const ready = conditionOf(conditions, 'Ready')
+  if (conditionOf(conditions, 'Stalled')?.status === 'True')
+    throw new CliError(`image ${image.metadata.name}: ${ready?.reason}: ${ready?.message}`)
+  if (ready) tell(ready)
+  return undefined
+}
+
+/** So many failures in words are enough: a registry that is away for a moment is tried again. */
+const patienceMs = 20_000
+
+/**
+ * Waits until the digest of an image is known.
+ *
+ * @throws CliError when it cannot be found
+ */
+export const waitUntilResolved = (
+  { client, namespace }: Connection,
+  { status, interrupts }: Pick<CommandContext, 'status' | 'interrupts'>,
+  name: string,
+): Promise<ContainerImage> => {
+  const begun = performance.now()
+  return followUntil(
+    client,
+    containerImages,
+    { namespace, name },
+    {
+      signal: interrupts.signal,
+      judge: (image) =>
+        untilResolved(image, ({ reason, message }) => {
+          status.show(`image ${name}: ${message || reason}`, { isNews: true })
+          const isLate = performance.now() - begun > patienceMs
+          if (reason !== 'Resolving' && (hopelessLooks.has(reason) || isLate))
+            throw new CliError(`image ${name}: ${reason}: ${message}`)
+        }),
+    },
+  )
+}
+
+/** The controller goes on trying, for these may mend; who sits before a terminal has most likely mistyped. */
+const hopelessLooks = new Set(['ImageNotFound', 'ImageUnauthorized', 'PlatformNotFound', 'PullSecretInvalid'])

@@ -1,0 +1,34 @@
+import { constants, openSync } from 'node:fs'
+import { Refusal } from '../../shared/refusal.ts'
+import { endAs, supervise } from '../process/supervise.ts'
+import { enter } from '../process/syscalls.ts'
+import { commandIn } from '../run/prepare.ts'
+import type { Caller, RunRequest } from '../run/request.ts'
+import { findInstance, type InstanceRecord } from './record.ts'
+
+/** @throws Refusal when there is none of the name that runs */
+export const requireInstance = (name: string, { layout }: Pick<Caller, 'layout'>): InstanceRecord => {
+  const found = findInstance(layout, name)
+  if (found) return found
+  throw new Refusal(`no instance found with name ${name}: lamina instance list shows those that run`)
+}
+
+/** @throws Refusal for what only a new container could have */
+const assertNothingNew = ({ overlays, binds, ownProcesses, contain }: RunRequest): void => {
+  if (overlays.length > 0 || binds.length > 0 || ownProcesses || contain)
+    throw new Refusal('an instance has its overlays, binds and namespaces since its start: give none of these options')
+}
+
+/** Runs the command among the instance's processes, and ends with it. @throws Refusal */
+export const runInInstance = async (name: string, request: RunRequest, caller: Caller): Promise<void> => {
+  assertNothingNew(request)
+  const { pid, image } = requireInstance(name, caller)
+  const of = (entry: string): number => openSync(`/proc/${pid}/${entry}`, constants.O_RDONLY)
+  const places = { root: of('root'), mounts: of('ns/mnt'), processes: of('ns/pid') }
+  // The number may have become another's meanwhile.
+  requireInstance(name, caller)
+  const command = commandIn(places.root, { ...request, image }, caller)
+  if (command === undefined) return
+  enter(places)
+  endAs(await supervise(command.program, command.args.slice(1), { env: command.env, cwd: command.directory }))
+}

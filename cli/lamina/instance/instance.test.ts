@@ -1,0 +1,110 @@
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
+import * as z from 'zod'
+import { makeExt3 } from '../../../test/node/images.ts'
+import { type CliBench, createCliBench } from '../testing/bench.ts'
+
+vi.setConfig({ testTimeout: 60_000 })
+
+let bench: CliBench
+beforeAll(async () => {
+  bench = await createCliBench()
+}, 60_000)
+afterEach(() => void bench.lamina(['instance', 'stop', '--all', '--force']))
+afterAll(() => bench.close())
+
+const listSchema = z.object({
+  instances: z.array(z.object({ instance: z.string(), pid: z.number(), img: z.string(), logOutPath: z.string() })),
+})
+const list = () => listSchema.parse(JSON.parse(bench.lamina(['instance', 'list', '--json']).stdout)).instances
+const names = (): string[] => list().map(({ instance }) => instance)
+const start = (name: string, ...options: string[]) => bench.lamina(['instance', 'start', ...options, bench.image, name])
+const inside = (name: string, script: string) => bench.lamina(['exec', `instance://${name}`, 'sh', '-c', script])
+
+test('runs until it is stopped, with its overlay, which then is free and has all', () => {
+  const work = makeExt3(join(bench.dir, 'work.img'))
+  expect(start('one', '-o', work)).toMatchObject({ code: 0 })
+  expect(names()).toEqual(['one'])
+  expect(inside('one', 'echo kept > /foo; exit 4')).toMatchObject({ code: 4 })
+  expect(bench.lamina(['exec', '-o', work, bench.image, 'true'])).toMatchObject({ code: 255 })
+  expect(bench.lamina(['instance', 'stop', 'one'])).toMatchObject({ code: 0 })
+  expect(names()).toEqual([])
+  expect(bench.lamina(['exec', '-o', work, bench.image, 'cat', '/foo'])).toMatchObject({ code: 0, stdout: 'kept\n' })
+})
+
+test('has processes of its own, which all end with it', () => {
+  start('one')
+  inside('one', 'sleep 4321 >/dev/null 2>&1 &')
+  expect(inside('one', 'ps').stdout).toMatch(/^ +1 root +\/\.lamina\/init -P$/m)
+  expect(bench.lamina(['instance', 'stats', 'one']).stdout).toMatch(/^one +\d+\.\d\d s +\d+ MiB +2$/m)
+  bench.lamina(['stop', 'one'])
+  expect(() => execFileSync('pgrep', ['-f', '^sleep 4321'])).toThrow()
+})
+
+test('of a name is there once; another start says so', () => {
+  start('one')
+  expect(start('one')).toMatchObject({ code: 255, stderr: expect.stringMatching(/instance one already exists/) })
+  expect(start('two')).toMatchObject({ code: 0 })
+  expect(names()).toEqual(['one', 'two'])
+  expect(bench.lamina(['ps']).stdout).toMatch(/^INSTANCE NAME +PID +IP +IMAGE\none +\d+ +\S+\ntwo /)
+})
+
+test('has the words of 2.4, and those of the other command line', () => {
+  expect(bench.lamina(['instance.start', bench.image, 'old'])).toMatchObject({ code: 0 })
+  expect(bench.lamina(['start', bench.image, 'new'])).toMatchObject({ code: 0 })
+  const listed = bench.lamina(['instance.list']).stdout
+  expect(listed).toMatch(/^new .*\nold /m)
+  expect(bench.lamina(['ps']).stdout).toBe(listed)
+  for (const words of [
+    ['instance.stop', 'old'],
+    ['stop', 'new'],
+  ])
+    expect(bench.lamina(words)).toMatchObject({ code: 0 })
+  expect(names()).toEqual([])
+})
+
+test('that was killed is not listed, and its name is free', async () => {
+  start('ghost')
+  const [ghost] = list()
+  process.kill(ghost?.pid ?? 0, 'SIGKILL')
+  await vi.waitFor(() => expect(names()).toEqual([]))
+  expect(start('ghost')).toMatchObject({ code: 0 })
+})
+
+test('whose record names a process that is another now is none', () => {
+  start('old')
+  const path = join(bench.dir, 'state/instances/old.json')
+  const record: unknown = JSON.parse(readFileSync(path, 'utf8'))
+  bench.lamina(['stop', 'old'])
+  expect(existsSync(path)).toBe(false)
+  writeFileSync(path, JSON.stringify(Object.assign({}, record, { pid: process.pid })))
+  expect(names()).toEqual([])
+})
+
+test('ten start at once, and all are stopped', async () => {
+  const children = Array.from({ length: 10 }, (_, index) =>
+    spawn(bench.launcher, ['instance', 'start', bench.image, `many-${index}`], { env: bench.env, stdio: 'ignore' }),
+  )
+  for (const child of children) if (child.exitCode === null) await once(child, 'exit')
+  expect(names()).toHaveLength(10)
+  expect(bench.lamina(['instance', 'stop', '--all'])).toMatchObject({ code: 0 })
+  expect(names()).toEqual([])
+})
+
+test('runs its startscript, whose output is kept; what does not heed the signal is killed', async () => {
+  const dir = join(bench.dir, 'started')
+  execFileSync('cp', ['-a', bench.sandbox, dir])
+  mkdirSync(join(dir, '.singularity.d'))
+  const script = '#!/bin/sh\ntrap "" TERM\necho "started $1"\nwhile :; do sleep 0.1; done\n'
+  writeFileSync(join(dir, '.singularity.d/startscript'), script, { mode: 0o755 })
+  expect(bench.lamina(['instance', 'start', dir, 'service', 'me'])).toMatchObject({ code: 0 })
+  const [service] = list()
+  await vi.waitFor(() => expect(readFileSync(service?.logOutPath ?? '', 'utf8')).toBe('started me\n'))
+  const before = performance.now()
+  expect(bench.lamina(['instance', 'stop', '--timeout', '1', 'service'])).toMatchObject({ code: 0 })
+  expect(performance.now() - before).toBeGreaterThan(900)
+  expect(names()).toEqual([])
+})

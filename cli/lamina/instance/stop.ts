@@ -1,0 +1,69 @@
+import { closeSync } from 'node:fs'
+import { constants } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { hasCode } from '../../../runtime-shim/mount/error-code.ts'
+import { Refusal } from '../../shared/refusal.ts'
+import { openProcess, sendSignal } from '../process/syscalls.ts'
+import type { Caller } from '../run/request.ts'
+import { inform } from '../say.ts'
+import { requireInstance } from './enter.ts'
+import { holdName, type InstanceRecord, isRunning, runningInstances } from './record.ts'
+
+export interface Stop {
+  signal: number
+  /** After so long it is killed. */
+  timeoutSeconds: number
+}
+
+const lookEveryMs = 10
+
+const hasEnded = async (record: InstanceRecord, withinMs: number): Promise<boolean> => {
+  const deadline = performance.now() + withinMs
+  while (isRunning(record)) {
+    if (performance.now() > deadline) return false
+    await sleep(lookEveryMs)
+  }
+  return true
+}
+
+/** What is dirty goes to disk before the last process has ended. */
+const killMs = 60_000
+
+const stopOne = async (record: InstanceRecord, { signal, timeoutSeconds }: Stop): Promise<void> => {
+  const { name, pid } = record
+  inform(`Stopping ${name} instance of ${record.image} (PID=${pid})`)
+  try {
+    const process = openProcess(pid)
+    try {
+      if (!isRunning(record)) return
+      sendSignal(process, signal)
+      if (await hasEnded(record, timeoutSeconds * 1000)) return
+      sendSignal(process, constants.signals.SIGKILL)
+    } finally {
+      closeSync(process)
+    }
+  } catch (error) {
+    if (!hasCode(error, 'ESRCH')) throw error
+  }
+  if (!(await hasEnded(record, killMs)))
+    throw new Refusal(`instance ${name} has not ended ${killMs / 1000} s after SIGKILL`)
+}
+
+/** Its output stays, until another of the name is started. */
+const forget = ({ name }: InstanceRecord, { layout }: Caller): void => {
+  try {
+    holdName(layout, name).giveUp()
+  } catch (error) {
+    // Somebody has started another already.
+    if (!(error instanceof Refusal)) throw error
+  }
+}
+
+/** Stops them, and waits until their overlays are free. @throws Refusal */
+export const stopInstances = async (names: readonly string[] | 'all', stop: Stop, caller: Caller): Promise<void> => {
+  const records = names === 'all' ? runningInstances(caller.layout) : names.map((name) => requireInstance(name, caller))
+  for (const record of records) {
+    await stopOne(record, stop)
+    forget(record, caller)
+  }
+}

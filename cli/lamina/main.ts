@@ -1,0 +1,47 @@
+/**
+ * The command `lamina`: containers with persistent overlays on this machine,
+ * without a cluster. See the launcher beside this file.
+ */
+import { homedir } from 'node:os'
+import { CommanderError } from 'commander'
+import packageJson from '../../package.json' with { type: 'json' }
+import { Refusal } from '../shared/refusal.ts'
+import { layoutOf } from './layout.ts'
+import { takeInherited, takeOutside } from './process/inherited.ts'
+import { createProgram } from './program.ts'
+import type { Caller } from './run/request.ts'
+import { fatal } from './say.ts'
+
+/** As Apptainer: what it refuses to do ends with this. */
+const refused = 255
+
+const inherited = takeInherited(process.env)
+
+const caller = (): Caller => {
+  const { env } = process
+  const outside = takeOutside(env)
+  const uid = outside?.uid ?? process.getuid?.() ?? 0
+  return {
+    ...{ uid, isUser: uid !== 0, located: outside?.image },
+    ...{ env, inherited, cwd: process.cwd() },
+    home: env.HOME ?? homedir(),
+    layout: layoutOf(env, uid),
+  }
+}
+
+const exitCodeOf = (error: unknown): number => {
+  if (error instanceof CommanderError) return error.exitCode
+  if (error instanceof Error && 'exitCode' in error && typeof error.exitCode === 'number') return error.exitCode
+  fatal(error instanceof Refusal ? error.message : `${error instanceof Error ? error.message : error}`)
+  return refused
+}
+
+const main = async (): Promise<void> => {
+  try {
+    await createProgram(packageJson.version, caller).parseAsync()
+  } catch (error) {
+    process.exit(exitCodeOf(error))
+  }
+}
+
+await main()

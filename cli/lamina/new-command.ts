@@ -1,0 +1,10 @@
+import { Command } from 'commander'
+import { fatal } from './say.ts'
+
+/** A command whose mistakes are told as all others are; it throws where commander would end the process. */
+export const newCommand = (name: string): Command =>
+  new Command(name)
+    .exitOverride()
+    .enablePositionalOptions()
+    .configureOutput({ outputError: (text) => fatal(text.replace(/^error: /, '').trimEnd()) })
+    .showHelpAfterError('Its --help tells what there is.')

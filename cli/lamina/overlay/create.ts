@@ -1,0 +1,155 @@
+import {
+  closeSync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+  statSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, dirname, join, posix, resolve } from 'node:path'
+import { mebibytes } from '../../../kube/quantity.ts'
+import { hasCode } from '../../../runtime-shim/mount/error-code.ts'
+import { fallocate } from '../../../runtime-shim/mount/syscalls.ts'
+import { runProgram } from '../../../runtime-shim/node/program.ts'
+import { Refusal } from '../../shared/refusal.ts'
+import { interruptible } from '../image/interrupted.ts'
+
+export interface OverlayCreation {
+  path: string
+  /** Bytes. */
+  size: number
+  /** Takes blocks only as they are written. */
+  sparse: boolean
+  /** Directories of the container that are to be there, and the caller's own. */
+  directories: readonly string[]
+  /** For containers in which an ordinary user is root: then what is his, is root's in there. */
+  fakeroot: boolean
+}
+
+/** A tree that mkfs.ext3 copies, owners and all. */
+const makeTree = (directories: readonly string[]): string => {
+  const tree = mkdtempSync(join(tmpdir(), 'lamina-overlay-'))
+  for (const name of ['upper', 'work']) mkdirSync(join(tree, name), 0o755)
+  // A path is the container's: it cannot lead out of it.
+  for (const path of directories)
+    mkdirSync(join(tree, 'upper', posix.join('/', path)), { recursive: true, mode: 0o755 })
+  return tree
+}
+
+const ids = (): string => `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`
+
+/** In a user namespace the caller's own files are root's, and that is how mkfs.ext3 copies them. */
+const asFakeroot = ['unshare', '--map-root-user', '--']
+
+/**
+ * Features of plain ext3, so that Apptainer opens it too; blocks that were
+ * reserved stay reserved, and are written, or each later commit would convert some.
+ */
+const format = async (
+  file: string,
+  { sparse, directories, fakeroot }: OverlayCreation,
+  signal: AbortSignal,
+): Promise<void> => {
+  const tree = makeTree(directories)
+  const extended = `${sparse ? 'discard' : 'nodiscard'},root_owner=${fakeroot ? '0:0' : ids()}`
+  const args = ['mkfs.ext3', '-F', '-q', '-b', '4096', '-m', '0', '-E', extended, '-d', tree, file]
+  const [program = '', ...words] = fakeroot && process.getuid?.() !== 0 ? [...asFakeroot, ...args] : args
+  try {
+    const PATH = `${process.env.PATH ?? ''}:/usr/sbin:/sbin`
+    const env = { PATH, LC_ALL: 'C', UNIX_IO_NOZEROOUT: '1' }
+    const { exitCode, stderr } = await runProgram(program, words, { env, signal })
+    signal.throwIfAborted()
+    if (exitCode !== 0) throw new Refusal(`mkfs.ext3 failed: ${stderr.trim()}`)
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) throw new Refusal('mkfs.ext3 is not installed: install e2fsprogs')
+    throw error
+  } finally {
+    rmSync(tree, { recursive: true, force: true })
+  }
+}
+
+const assertRoom = (directory: string, bytes: number): void => {
+  const { bavail, bsize } = statfsSync(directory)
+  if (bavail * bsize < bytes)
+    throw new Refusal(
+      `no space left on ${directory}: the image takes ${mebibytes(bytes)}, and ${mebibytes(bavail * bsize)} are free: make room, or use --size or --sparse`,
+    )
+}
+
+/** @throws Refusal */
+const assertPlace = (path: string, shown: string): void => {
+  const directory = dirname(path)
+  if (!statSync(directory, { throwIfNoEntry: false })?.isDirectory())
+    throw new Refusal(`could not create ${shown}: there is no directory ${directory}`)
+  if (statSync(path, { throwIfNoEntry: false })) throw new Refusal(`${shown} already exists: it is left as it is`)
+}
+
+const reserve = (fd: number, { size, sparse }: OverlayCreation): void => {
+  ftruncateSync(fd, size)
+  if (sparse) return
+  try {
+    fallocate(fd, 0, size)
+  } catch (error) {
+    // Without fallocate(2) there, it is as if it were sparse.
+    if (!hasCode(error, 'ENOTSUP', 'ENOSYS')) throw error
+  }
+}
+
+/** A file that is there meanwhile is not replaced. */
+const publish = (staging: string, path: string, shown: string): void => {
+  try {
+    linkSync(staging, path)
+    rmSync(staging)
+  } catch (error) {
+    if (hasCode(error, 'EEXIST')) throw new Refusal(`${shown} already exists: it is left as it is`)
+    if (!hasCode(error, 'EPERM', 'ENOTSUP', 'ENOSYS')) throw error
+    renameSync(staging, path)
+  }
+}
+
+const fill = async (staging: string, creation: OverlayCreation, signal: AbortSignal): Promise<void> => {
+  rmSync(staging, { force: true })
+  const fd = openSync(staging, 'wx+', 0o600)
+  try {
+    reserve(fd, creation)
+    await format(staging, creation, signal)
+    reserve(fd, { ...creation, size: fstatSync(fd).size })
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+const explain = (error: unknown, { path, size }: OverlayCreation): unknown => {
+  if (hasCode(error, 'EACCES', 'EPERM')) return new Refusal(`could not create ${path}: permission denied`)
+  if (hasCode(error, 'EROFS')) return new Refusal(`could not create ${path}: its file system is read-only`)
+  if (hasCode(error, 'EFBIG'))
+    return new Refusal(`could not create ${path}: its file system cannot hold a file of ${mebibytes(size)}`)
+  if (hasCode(error, 'ENOSPC', 'EDQUOT'))
+    return new Refusal(
+      `no space left for ${path}, which takes ${mebibytes(size)}: make room, or use --size or --sparse`,
+    )
+  return error
+}
+
+/** Makes an ext3 overlay image, whole or not at all. @throws Refusal */
+export const createOverlay = async (creation: OverlayCreation): Promise<void> => {
+  const path = resolve(creation.path)
+  assertPlace(path, creation.path)
+  if (!creation.sparse) assertRoom(dirname(path), creation.size)
+  const staging = join(dirname(path), `.${basename(path)}.${process.pid}`)
+  try {
+    await interruptible((signal) => fill(staging, creation, signal))
+    publish(staging, path, creation.path)
+  } catch (error) {
+    rmSync(staging, { force: true })
+    throw explain(error, creation)
+  }
+}

@@ -1,0 +1,114 @@
+import koffi from 'koffi'
+import { check, unshare } from '../../../runtime-shim/mount/syscalls.ts'
+
+/** System calls by which a process becomes a container's. As {@link check} tells, each throws a SyscallError. */
+
+const libc = koffi.load('libc.so.6')
+const native = {
+  pivotRoot: libc.func('int pivot_root(const char*, const char*)'),
+  umount2: libc.func('int umount2(const char*, int)'),
+  fchdir: libc.func('int fchdir(int)'),
+  chroot: libc.func('int chroot(const char*)'),
+  prctl: libc.func('int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long)'),
+  syncfs: libc.func('int syncfs(int)'),
+  setns: libc.func('int setns(int, int)'),
+  pidfdOpen: libc.func('long syscall(long, int, unsigned int)'),
+  pidfdSendSignal: libc.func('long syscall(long, int, int, void*, unsigned int)'),
+  signal: libc.func('size_t signal(int, size_t)'),
+  fcntl: libc.func('int fcntl(int, int, long)'),
+  execve: libc.func('int execve(const char*, const char**, const char**)'),
+}
+
+const MNT_DETACH = 2
+
+/**
+ * Makes the mounted directory open at `fd` the root of this namespace, and this
+ * thread's directory; what was mounted before goes, as far as nothing in the new
+ * root stands on it.
+ */
+export const becomeRoot = (fd: number): void => {
+  check('fchdir', `fd ${fd}`, native.fchdir(fd))
+  // The old root comes to lie over the new one, and is taken away (pivot_root(2), NOTES).
+  check('pivot_root', '.', native.pivotRoot('.', '.'))
+  check('umount2', '.', native.umount2('.', MNT_DETACH))
+  check('chroot', '.', native.chroot('.'))
+  process.chdir('/')
+}
+
+/** unshare(2) and setns(2) flags, beside CLONE_NEWNS. */
+export const CLONE_NEWPID = 0x20000000
+const CLONE_NEWNS = 0x00020000
+const CLONE_FS = 0x00000200
+
+/**
+ * Enters the mount namespace and root of another process, and has children enter
+ * its process namespace (setns(2)). Descriptors of /proc/PID/root, ns/mnt and ns/pid.
+ */
+export const enter = ({ root, mounts, processes }: { root: number; mounts: number; processes: number }): void => {
+  // Node's other threads share the root with this one, which setns(2) does not allow.
+  unshare(CLONE_FS)
+  check('setns', 'mnt', native.setns(mounts, CLONE_NEWNS))
+  check('setns', 'pid', native.setns(processes, CLONE_NEWPID))
+  check('fchdir', 'root', native.fchdir(root))
+  check('chroot', '.', native.chroot('.'))
+}
+
+/** Makes the directory open at `fd` this thread's root, and no other's. */
+export const enterRoot = (fd: number): void => {
+  unshare(CLONE_FS)
+  check('fchdir', `fd ${fd}`, native.fchdir(fd))
+  check('chroot', '.', native.chroot('.'))
+}
+
+const PR_CAP_AMBIENT = 47
+const PR_CAP_AMBIENT_CLEAR_ALL = 4
+
+/** What this process executes has no capabilities, unless it is root (capabilities(7)). */
+export const giveUpAmbientCapabilities = (): void => {
+  check('prctl', 'PR_CAP_AMBIENT', native.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0))
+}
+
+/** syncfs(2): what is dirty of the file system of `fd` goes to whoever keeps it. */
+export const syncFileSystem = (fd: number): void => {
+  check('syncfs', `fd ${fd}`, native.syncfs(fd))
+}
+
+const SYS_pidfd_send_signal = 424
+const SYS_pidfd_open = 434
+
+/** pidfd_open(2): means that very process, also when its number is another's. */
+export const openProcess = (pid: number): number =>
+  check('pidfd_open', String(pid), Number(native.pidfdOpen(SYS_pidfd_open, pid, 0)))
+
+/** pidfd_send_signal(2). */
+export const sendSignal = (process: number, signal: number): void => {
+  check(
+    'pidfd_send_signal',
+    String(signal),
+    Number(native.pidfdSendSignal(SYS_pidfd_send_signal, process, signal, null, 0)),
+  )
+}
+
+const SIG_IGN = 1
+
+/** signal(2) to SIG_IGN. */
+export const ignoreSignal = (signal: number): void => {
+  native.signal(signal, SIG_IGN)
+}
+
+const F_SETFD = 2
+
+/** Clears FD_CLOEXEC (fcntl(2)): Node sets it on all that it inherits. */
+export const keepOverExec = (fd: number): void => {
+  check('fcntl', `F_SETFD ${fd}`, native.fcntl(fd, F_SETFD, 0))
+}
+
+/**
+ * execve(2); returns only by throwing. Node's own (`process.execve`) ends the
+ * process with a core dump where the kernel refuses.
+ */
+export const execve = (program: string, args: readonly string[], env: Readonly<Record<string, string>>): never => {
+  const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`)
+  check('execve', program, native.execve(program, [...args, null], [...variables, null]))
+  throw new Error(`execve(${program}) came back`)
+}

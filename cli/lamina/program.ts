@@ -1,0 +1,74 @@
+import type { Command } from 'commander'
+import { parseSize } from './arguments.ts'
+import type { Action } from './command/choose.ts'
+import { addInstanceCommands } from './instance/commands.ts'
+import { newCommand } from './new-command.ts'
+import { addRunOptions, type RunOptions, requestOf } from './run/options.ts'
+import type { Caller } from './run/request.ts'
+
+/** What the commands do is loaded when it is called for. */
+
+type Container = Exclude<Action['kind'], 'start'>
+
+const containerCommand = (kind: Container, description: string, args: string, caller: () => Caller): Command =>
+  addRunOptions(newCommand(kind))
+    .description(description)
+    .argument('<image>', 'squashfs, SIF, .simg, directory, docker://IMAGE, instance://NAME')
+    .argument(args)
+    .passThroughOptions()
+    .action(async (image: string, words: string[], options: RunOptions & { shell?: string }) => {
+      const { run } = await import('./run/run.ts')
+      await run(requestOf(image, { kind, args: words, shell: options.shell }, options), caller())
+    })
+
+interface CreateOptions {
+  size: number
+  sparse?: true
+  createDir?: string[]
+  fakeroot?: true
+}
+
+const createCommand = (name: string, defaultMebibytes: number): Command =>
+  newCommand(name)
+    .description(`make a writable ext3 image, ${defaultMebibytes} MiB unless --size says otherwise`)
+    .argument('<file>')
+    .option('-s, --size <MiB>', 'MiB, or with a unit: 768M, 10G', parseSize, defaultMebibytes * 2 ** 20)
+    .option('-S, --sparse', 'take disk space only as it is written')
+    .option(
+      '--create-dir <path>',
+      'directory of the container that is to be there; repeatable',
+      (path, before: string[] = []) => [...before, path],
+    )
+    .option('-f, --fakeroot', 'for containers with --fakeroot')
+    .action(async (path: string, { size, sparse, createDir, fakeroot }: CreateOptions) => {
+      const { createOverlay } = await import('./overlay/create.ts')
+      const flags = { sparse: sparse === true, fakeroot: fakeroot === true }
+      await createOverlay({ path, size, directories: createDir ?? [], ...flags })
+    })
+
+const buildCommand = (): Command =>
+  newCommand('build')
+    .description('make a squashfs of an image in a registry, of an archive or of a directory')
+    .argument('<out>', 'file to write: out.sqfs')
+    .argument('<source>', 'docker://IMAGE, docker-archive:FILE, oci-archive:FILE, oci:DIRECTORY[:TAG], or a directory')
+    .option('-F, --force', 'replace a file that is there')
+    .action(async (out: string, source: string, { force }: { force?: true }) => {
+      const { build } = await import('./image/build.ts')
+      await build(out, source, { force: force === true })
+    })
+
+/** @param caller whose it is; asked for when a command runs */
+export const createProgram = (version: string, caller: () => Caller): Command => {
+  const program = newCommand('lamina')
+    .description('containers with persistent overlays, on this machine')
+    .version(version)
+  program.addCommand(containerCommand('run', "run the image's own program", '[arguments...]', caller))
+  program.addCommand(containerCommand('exec', 'run a command in a container', '[command...]', caller))
+  const shell = containerCommand('shell', 'run a shell in a container', '[arguments...]', caller)
+  program.addCommand(shell.option('-s, --shell <path>', 'which shell'))
+  program.addCommand(newCommand('overlay').description('overlays').addCommand(createCommand('create', 64)))
+  program.addCommand(createCommand('image.create', 768))
+  program.addCommand(buildCommand())
+  addInstanceCommands(program, caller)
+  return program
+}

@@ -1,0 +1,101 @@
+import { execFileSync } from 'node:child_process'
+import { chmodSync, copyFileSync, mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { account, type CliBench, createCliBench } from '../testing/bench.ts'
+
+vi.setConfig({ testTimeout: 60_000 })
+
+let bench: CliBench
+beforeAll(async () => {
+  bench = await createCliBench()
+}, 60_000)
+afterAll(() => bench.close())
+
+const sh = (script: string, ...options: string[]) => bench.asUser(['exec', ...options, bench.image, 'sh', '-c', script])
+const nobodyServes = () => expect(() => execFileSync('pgrep', ['-u', String(account)])).toThrow()
+
+describe('as an ordinary user', () => {
+  test('a command runs as himself, without capabilities, and ends as it ends', () => {
+    const { stdout, code } = sh('id; grep CapEff /proc/self/status; touch /new; ls -d /new; exit 4')
+    expect(code).toBe(4)
+    expect(stdout).toMatch(new RegExp(`^uid=${account}\\(\\w+\\) gid=${account}`))
+    expect(stdout).toContain('CapEff:\t0000000000000000\n/new\n')
+    expect(sh('kill -9 $$')).toMatchObject({ code: null, signal: 'SIGKILL' })
+    expect(sh('ls /new')).toMatchObject({ code: 1 })
+    nobodyServes()
+  })
+
+  test('an overlay of his own keeps what he writes, changes and removes', () => {
+    expect(bench.asUser(['overlay', 'create', 'mine.img'])).toMatchObject({ code: 0, stderr: '' })
+    const write =
+      'echo new > /foo; rm /etc/motd; rm -r /usr; mkdir /usr; echo more >> /bin/tool; dd if=/dev/zero of=/big bs=1M count=8'
+    expect(sh(write, '-o', 'mine.img')).toMatchObject({ code: 0 })
+    const look = 'cat /foo /bin/tool; find /usr; ls /etc/motd; stat -c %s /big'
+    expect(sh(look, '-o', 'mine.img').stdout).toBe('new\nmore\n/usr\n8388608\n')
+    nobodyServes()
+    execFileSync('e2fsck', ['-fn', join(bench.userHome, 'mine.img')], { stdio: 'pipe' })
+  })
+
+  test('root goes on where he has left it, and what he has deleted stays deleted', () => {
+    const mine = join(bench.dir, 'copy.img')
+    copyFileSync(join(bench.userHome, 'mine.img'), mine)
+    const script = 'cat /foo; ls /etc/motd /usr/bin'
+    const found = bench.lamina(['exec', '-o', mine, bench.image, 'sh', '-c', script])
+    expect(found).toMatchObject({ code: 1, stdout: 'new\n' })
+    expect(found.stderr).toMatch(/\/etc\/motd: No such file or directory\n.*\/usr\/bin: No such file/)
+    expect(found.stderr).toMatch(/marks of deleted files rewritten as the kernel knows them/)
+  })
+
+  test('with --fakeroot he is root in the container', () => {
+    expect(bench.asUser(['overlay', 'create', '--fakeroot', 'fake.img'])).toMatchObject({ code: 0 })
+    expect(sh('id -u; touch /etc/new; stat -c %u /etc/new', '-f', '-o', 'fake.img').stdout).toBe('0\n0\n')
+    expect(sh('stat -c %u /etc/new', '-f', '-o', 'fake.img').stdout).toBe('0\n')
+    expect(
+      execFileSync('debugfs', ['-R', 'stat upper/etc/new', join(bench.userHome, 'fake.img')], {
+        stdio: 'pipe',
+      }).toString(),
+    ).toMatch(/User: +0 /)
+  })
+
+  test('with --fakeroot and a range of ids he can give files to others, as apt does', () => {
+    const fake = (script: string) =>
+      bench.asUser(['exec', '-f', '-o', 'range.img', bench.image, 'sh', '-c', script], { range: true })
+    bench.asUser(['overlay', 'create', '--fakeroot', 'range.img'], { range: true })
+    expect(fake('touch /of-42; busybox chown 42:43 /of-42')).toMatchObject({ code: 0, stderr: '' })
+    expect(fake('stat -c %u:%g /of-42')).toMatchObject({ stdout: '42:43\n' })
+    const image = join(bench.userHome, 'range.img')
+    const asRoot = ['exec', '-o', image, bench.image, 'stat', '-c', '%u:%g', '/of-42']
+    expect(bench.lamina(asRoot)).toMatchObject({ code: 0, stdout: '42:43\n' })
+  })
+
+  test('builds an image, of which he runs a command', () => {
+    expect(bench.asUser(['build', 'own.sqfs', bench.sandbox])).toMatchObject({ code: 0 })
+    expect(bench.asUser(['exec', 'own.sqfs', 'cat', '/etc/motd'])).toMatchObject({ code: 0, stdout: 'welcome\n' })
+  })
+
+  test('the same overlay is not written twice at once', () => {
+    bench.asUser(['overlay', 'create', 'held.img'])
+    const again = `${bench.launcher} exec -o held.img ${bench.image} true`
+    // Two of them from one shell, the second while the first runs.
+    const first = `${bench.launcher} exec -o held.img ${bench.image} sh -c 'echo up; sleep 3' | { read line; ${again}; echo $?; }`
+    const { stdout, stderr } = bench.asUserShell(first)
+    expect(stdout).toBe('255\n')
+    expect(stderr).toBe("FATAL:   can't open held.img for writing, currently in use by another process\n")
+  })
+
+  test('squashfs and directories lie over the image, read', () => {
+    mkdirSync(join(bench.userHome, 'layer'))
+    copyFileSync('/etc/hostname', join(bench.userHome, 'layer/extra'))
+    chmodSync(join(bench.userHome, 'layer/extra'), 0o644)
+    expect(sh('ls /extra', '-o', 'layer:ro')).toMatchObject({ code: 0, stdout: '/extra\n' })
+  })
+
+  test('what only root can is refused with the way out', () => {
+    expect(bench.asUser(['instance', 'start', bench.image, 'one'])).toMatchObject({
+      stderr: 'FATAL:   instances need root: an ordinary user can keep lamina shell or lamina exec open\n',
+    })
+    const withoutFuse = bench.asUser(['exec', bench.image, 'true'], { fuse: false })
+    expect(withoutFuse.stderr).toMatch(/^FATAL: {3}\/dev\/fuse cannot be opened by an ordinary user here: /)
+  })
+})
