@@ -43,6 +43,7 @@ const ofNodes: Record<NodeReason, string> = {
   MountUnderWay: waits,
   NotAnInstance: 'delete the pod: only the controller makes pods of this RuntimeClass, by Instances',
   NotGranted: 'nothing, if it lasts seconds; else see whether the controller is up: kubectl lamina doctor',
+  OverlayBaseMismatch: 'nothing, if it lasts seconds; else kubectl -n NAMESPACE describe ovl OVERLAY',
   OverlayClaimGone: newOverlay,
   OverlayDamaged: recover,
   OverlayGone: newOverlay,
