@@ -115,14 +115,15 @@ const judging = <T>(mounted: Mounted, act: (mounted: Mounted) => T): T => {
 
 /** Files of an overlay lie over those of the image that it was written upon: over another they would hide and mix. */
 const assertUpon = (
-  { reference, digest }: RootParts['base'],
+  { recorded }: RootParts['base'],
   { source: { name, leaves = [] } }: OpenOverlay,
   record: OverlayRecord | undefined,
 ): void => {
   const written = record?.base
-  if (written === undefined || written.digest === digest || leaves === 'any' || leaves.includes(written.digest)) return
+  if (!recorded || !written || written.digest === recorded.digest) return
+  if (leaves === 'any' || leaves.includes(written.digest)) return
   throw new OverlayError(
-    `overlay "${name}" was written upon ${written.reference}, and would lie upon ${reference}: run it on that image, or set base: Follow for it in spec.overlays of the Instance to take it over to this one`,
+    `overlay "${name}" was written upon ${written.reference}, and would lie upon ${recorded.reference}: run it on that image, or set base: Follow for it in spec.overlays of the Instance to take it over to this one`,
   )
 }
 
