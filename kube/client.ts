@@ -54,7 +54,15 @@ export interface KubeClient {
   /** All that are there, read in pages of 500. */
   list<T extends KubeObject>(resource: Resource<T>, selection?: Selection): Promise<T[]>
   /** @param body without apiVersion and kind: they are the resource's */
-  create<T extends KubeObject>(resource: Resource<T>, body: object, namespace: string): Promise<T>
+  create<T extends KubeObject>(
+    resource: Resource<T>,
+    body: object,
+    namespace: string,
+    options?: {
+      /** The API server judges it, and stores nothing. */
+      dryRun?: boolean
+    },
+  ): Promise<T>
   /**
    * Server-side apply: fields that `fieldManager` set before and that are not in
    * `body` are removed. With force, the default, fields of others are taken over;
@@ -196,10 +204,10 @@ const clientOver = (transport: Transport): KubeClient => {
       return items.map((item) => parseAnswer(resource, item))
     },
 
-    create: async (resource, body, namespace) => {
+    create: async (resource, body, namespace, { dryRun = false } = {}) => {
       const json = await transport.send({
         method: 'POST',
-        path: collectionPath(resource, namespace),
+        path: `${collectionPath(resource, namespace)}${query({ dryRun: dryRun ? 'All' : undefined })}`,
         body: { contentType: 'application/json', json: typed(resource, body) },
       })
       return parseAnswer(resource, json)

@@ -7,7 +7,7 @@ import { problemOf } from './drift.ts'
 import type { Outcome } from './outcome.ts'
 import { livePod } from './own-pod.ts'
 import { isOwnedBy } from './pod-state.ts'
-import { claimAll, createPod, grantTo, PodRefusedError } from './start.ts'
+import { claimAll, createPod, grantTo, PodRefusedError, refusalNow } from './start.ts'
 import { type Finding, podInvalid, podRefused } from './status.ts'
 import { ofStranger } from './stranger.ts'
 
@@ -30,8 +30,14 @@ const tryToBegin = async (context: Context, instance: Instance, attempts: Attemp
   const { uid, generation } = instance.metadata
   const tries = `${uid}/${generation}`
   const remaining = attempts.remainingMs(tries)
-  const refusal = remaining > 0 ? lastRefusal(instance) : undefined
-  if (refusal) return { finding: refusal, requeueAfterMs: remaining }
+  const refusal = lastRefusal(instance)
+  if (refusal && remaining > 0) return { finding: refusal, requeueAfterMs: remaining }
+  const refused = ({ message, isInvalid }: PodRefusedError): Outcome => ({
+    finding: { kind: 'podRefused', message, isInvalid },
+    requeueAfterMs: attempts.next(tries, refusalPace).waitMs,
+  })
+  const again = refusal ? await refusalNow(context, instance) : undefined
+  if (again) return refused(again)
   if (isToldNameTaken(instance)) {
     const pod = await livePod(context, instance)
     if (pod && !isOwnedBy(pod, instance)) return ofStranger(context, instance, pod)
@@ -48,9 +54,7 @@ const tryToBegin = async (context: Context, instance: Instance, attempts: Attemp
     }
   } catch (error) {
     if (!(error instanceof PodRefusedError)) throw error
-    const { waitMs } = attempts.next(tries, refusalPace)
-    const { message, isInvalid } = error
-    return { finding: { kind: 'podRefused', message, isInvalid }, requeueAfterMs: waitMs }
+    return refused(error)
   }
 }
 

@@ -198,6 +198,26 @@ export class PodRefusedError extends Error {
   }
 }
 
+const isRefusal = (error: unknown): error is ApiError =>
+  error instanceof ApiError && hasReason(error, 'Forbidden', 'Invalid', 'NotFound', 'BadRequest')
+
+/**
+ * Whether the API server still does not take the pod. Asked before anything is
+ * claimed for it: those who wait for an overlay would be told that it is in use.
+ */
+export const refusalNow = async (context: Context, instance: Instance): Promise<PodRefusedError | undefined> => {
+  const ingredients = gather(context, instance)
+  if (ingredients.kind === 'missing') return undefined
+  const pod = podOf(partsOf(context, instance, ingredients))
+  try {
+    await context.client.create(pods, pod, instance.metadata.namespace, { dryRun: true })
+  } catch (error) {
+    if (isRefusal(error)) return new PodRefusedError(error)
+    if (!hasReason(error, 'AlreadyExists')) throw error
+  }
+  return undefined
+}
+
 /**
  * The new pod, or the one that has the name already, whoever made it.
  *
@@ -212,7 +232,7 @@ export const createPod = async ({ client, caches }: Context, parts: PodParts): P
   } catch (cause) {
     const existing = await client.get(pods, { namespace, name })
     if (existing) return existing
-    if (!(cause instanceof ApiError && hasReason(cause, 'Forbidden', 'Invalid', 'NotFound', 'BadRequest'))) throw cause
+    if (!isRefusal(cause)) throw cause
     throw new PodRefusedError(cause)
   }
 }
