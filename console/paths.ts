@@ -30,8 +30,7 @@ const pageSize = 500
 const listQuery = (continueAt: string | undefined): string =>
   `limit=${pageSize}${continueAt === undefined ? '' : `&continue=${encodeURIComponent(continueAt)}`}`
 
-const kindPath = (namespace: string, plural: Plural): string =>
-  `/apis/${apiVersion}/namespaces/${namespace}/${plural}`
+const kindPath = (namespace: string, plural: Plural): string => `/apis/${apiVersion}/namespaces/${namespace}/${plural}`
 
 export const listPath = (namespace: string, plural: Plural, continueAt?: string): string =>
   `${kindPath(namespace, plural)}?${listQuery(continueAt)}`

@@ -13,6 +13,8 @@ const environmentSchema = z.object({
   KUBERNETES_SERVICE_PORT: z.coerce.number().int().min(1).max(65_535).default(443),
   /** File with its certificate authority. */
   CA_FILE: z.string().min(1),
+  /** The page's files. */
+  PAGE_DIR: z.string().min(1),
   PORT: z.coerce.number().int().min(0).max(65_535).default(9809),
   /** JSON: where the page is, where a proxy in front changes `Host`. */
   ORIGINS: z
@@ -26,6 +28,7 @@ const environmentSchema = z.object({
 export interface Settings {
   apiServer: { host: string; port: number }
   caFile: string
+  pageDir: string
   port: number
   origins: string[]
   logLevel: z.infer<typeof environmentSchema>['LOG_LEVEL']
@@ -37,6 +40,7 @@ export const readSettings = (environment: NodeJS.ProcessEnv): Settings => {
   return {
     apiServer: { host: values.KUBERNETES_SERVICE_HOST, port: values.KUBERNETES_SERVICE_PORT },
     caFile: values.CA_FILE,
+    pageDir: values.PAGE_DIR,
     port: values.PORT,
     origins: values.ORIGINS,
     logLevel: values.LOG_LEVEL,
