@@ -23,6 +23,9 @@ export const watchProtocol = 'watch.lamina.dev'
 /** Prefix of the subprotocol that carries a bearer token, in base64url; as the API server has it. */
 export const tokenProtocol = 'base64url.bearer.authorization.k8s.io.'
 
+/** RFC 6750, section 2.1. */
+export const isBearerToken = (text: string): boolean => /^[A-Za-z0-9._~+/-]+=*$/.test(text)
+
 export type Plural = 'containerimages' | 'persistentoverlays' | 'instances'
 
 const pageSize = 500

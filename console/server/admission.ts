@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { tokenProtocol } from '../paths.ts'
+import { isBearerToken, tokenProtocol } from '../paths.ts'
 
 /** Whose request it is, and whether it is the page that sends it. */
 
@@ -21,9 +21,6 @@ export const isRefusal = (value: object): value is Refusal => 'reason' in value
 
 export const refusal = (status: number, reason: string, message: string): Refusal => ({ status, reason, message })
 
-/** RFC 6750, section 2.1. */
-const bearer = /^bearer +([A-Za-z0-9._~+/-]+=*)$/i
-
 const hostOf = (origin: string): string | undefined => (URL.canParse(origin) ? new URL(origin).host : undefined)
 
 export interface Request {
@@ -42,13 +39,14 @@ const isForeign = ({ headers, isWebSocket, changes }: Request, origins: readonly
   return origins.length > 0 ? !origins.includes(origin) : hostOf(origin) !== host
 }
 
-const tokensOf = (headers: IncomingHttpHeaders, protocols: string[]): (string | undefined)[] => [
-  ...(headers.authorization === undefined ? [] : [bearer.exec(headers.authorization)?.[1]]),
-  ...protocols
+/** Every token that came; undefined for what is none. */
+const tokensOf = ({ authorization }: IncomingHttpHeaders, protocols: string[]): (string | undefined)[] => {
+  const inHeader = authorization === undefined ? [] : [/^bearer +(.*)$/i.exec(authorization)?.[1] ?? '']
+  const inProtocols = protocols
     .filter((protocol) => protocol.startsWith(tokenProtocol))
     .map((protocol) => Buffer.from(protocol.slice(tokenProtocol.length), 'base64url').toString('utf8'))
-    .map((token) => bearer.exec(`Bearer ${token}`)?.[1]),
-]
+  return [...inHeader, ...inProtocols].map((token) => (isBearerToken(token) ? token : undefined))
+}
 
 /**
  * @param origins of the page, as `https://console.example`; empty: whichever the request's `Host` says
