@@ -8,6 +8,7 @@ import { chmod, copyFile, mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { build as bundle } from 'esbuild'
+import { buildPage } from '../console/build.ts'
 import { bundleOptions, nativeKoffi } from '../runtime-shim/runtime/bundle-options.ts'
 import { makeSkeleton } from '../runtime-shim/runtime/skeleton.ts'
 import { fetchForeignPackages } from './foreign-packages.ts'
@@ -25,6 +26,7 @@ const programs = {
   'overlay-preparer.cjs': 'runtime-shim/agent/overlay/preparer/main.ts',
   'overlay-worker.cjs': 'runtime-shim/agent/overlay/worker/main.ts',
   'lamina-runtime.cjs': 'runtime-shim/runtime/main.ts',
+  'console.cjs': 'console/server/main.ts',
 } as const
 type Bundle = keyof typeof programs
 
@@ -37,7 +39,7 @@ interface Target {
 
 /**
  * Writes the bundles to `dir`, with koffi's native part, the runtime's launcher
- * and skeleton, and the licences of what was bundled.
+ * and skeleton, the page of the console, and the licences of what was bundled.
  */
 export const build = async (
   dir: string,
@@ -56,7 +58,8 @@ export const build = async (
   await chmod(launcher, 0o755)
   await copyFile(join(modules, nativeKoffi(arch)), join(dir, 'koffi.node'))
   makeSkeleton(join(dir, 'skeleton.squashfs'))
-  const packages = results.flatMap(({ metafile }) => packagesOf(metafile))
+  const page = bundles.includes('console.cjs') ? [await buildPage(join(dir, 'console'))] : []
+  const packages = [...results.map(({ metafile }) => metafile), ...page].flatMap(packagesOf)
   await writeFile(
     join(dir, 'THIRD-PARTY-LICENSES.txt'),
     await thirdPartyNotes(root, [...packages, 'node_modules/koffi']),
@@ -71,7 +74,7 @@ const main = async (): Promise<void> => {
   if (!existsSync(join(modules, nativeKoffi(arch))) || !existsSync(join(modules, `node-linux-${arch}`)))
     await fetchForeignPackages(root, arch, modules)
   const bundles = [
-    ...(['controller.cjs', 'before-uninstall.cjs', 'agent.cjs', 'prepare.cjs'] as const),
+    ...(['controller.cjs', 'before-uninstall.cjs', 'console.cjs', 'agent.cjs', 'prepare.cjs'] as const),
     ...(['image-fetcher.cjs', 'overlay-preparer.cjs', 'overlay-worker.cjs', 'lamina-runtime.cjs'] as const),
   ]
   await build(dir, bundles, { arch })

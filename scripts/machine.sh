@@ -12,6 +12,9 @@ cluster_packages='
 # Only for tests: the Lua of Argo CD, of prometheus promtool, which tests the alert rules, and what signs images.
 test_packages='gnupg lua5.1 prometheus'
 
+# Only for end-to-end tests: the browser that looks at the console.
+browser_packages='chromium'
+
 fail() {
   printf '%s\n' "$@" >&2
   exit 1

@@ -18,8 +18,16 @@ export interface Api {
   /** Names, or none where the user may not list them. */
   namespaces(): Promise<string[]>
   list(namespace: string, plural: Plural): Promise<{ items: unknown[]; resourceVersion: string }>
-  /** Opens a watch; what comes over it is JSON, an event a message. */
-  watch(namespace: string, plural: Plural, resourceVersion: string): WebSocket
+  /**
+   * Resolves when the watch has ended, for whatever reason: then it is time for another list.
+   *
+   * @param heard is given each event as JSON; what it throws ends the watch
+   */
+  watch(
+    at: { namespace: string; plural: Plural; resourceVersion: string },
+    heard: (event: unknown) => void,
+    signal: AbortSignal,
+  ): Promise<void>
   patchInstance(namespace: string, name: string, patch: object): Promise<void>
   /** Opens a WebSocket that speaks `protocol`. */
   open(path: string, protocol: string): WebSocket
@@ -36,6 +44,23 @@ const namedSchema = z.object({ metadata: z.object({ name: z.string() }) })
 
 /** A token is ASCII. */
 const base64url = (token: string): string => btoa(token).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')
+
+const listen = (socket: WebSocket, heard: (event: unknown) => void, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    const end = (): void => socket.close()
+    signal.addEventListener('abort', end, { once: true })
+    socket.onmessage = ({ data }) => {
+      try {
+        heard(JSON.parse(String(data)))
+      } catch {
+        end()
+      }
+    }
+    socket.onclose = () => {
+      signal.removeEventListener('abort', end)
+      resolve()
+    }
+  })
 
 /** @param token of the user; undefined where a proxy in front signs in */
 export const createApi = (token: string | undefined): Api => {
@@ -76,7 +101,8 @@ export const createApi = (token: string | undefined): Api => {
         return []
       }
     },
-    watch: (namespace, plural, resourceVersion) => open(watchPath(namespace, plural, resourceVersion), watchProtocol),
+    watch: ({ namespace, plural, resourceVersion }, heard, signal) =>
+      listen(open(watchPath(namespace, plural, resourceVersion), watchProtocol), heard, signal),
     patchInstance: async (namespace, name, patch) => {
       await send('PATCH', instancePath(namespace, name), patch)
     },

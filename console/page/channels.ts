@@ -15,9 +15,7 @@ const frame = (number: number, content: Uint8Array): Uint8Array<ArrayBuffer> => 
   return bytes
 }
 
-export const stdinFrame = (content: Uint8Array): Uint8Array<ArrayBuffer> => frame(channel.stdin, content)
-
-export const typedFrame = (text: string): Uint8Array<ArrayBuffer> => stdinFrame(encoder.encode(text))
+export const typedFrame = (text: string): Uint8Array<ArrayBuffer> => frame(channel.stdin, encoder.encode(text))
 
 export const resizeFrame = ({ cols, rows }: { cols: number; rows: number }): Uint8Array<ArrayBuffer> =>
   frame(channel.resize, encoder.encode(JSON.stringify({ Width: cols, Height: rows })))

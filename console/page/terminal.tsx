@@ -34,7 +34,7 @@ export const TerminalPanel = ({ api, namespace, instance, close }: Props) => {
     }
   }, [api, namespace, instance])
   return (
-    <section class="terminal" aria-label={`Terminal of ${instance}`}>
+    <section class="terminal-panel" aria-label={`Terminal of ${instance}`}>
       <div>
         <span>{instance}</span>
         {ending !== '' && <span role="alert">{ending}</span>}
