@@ -1,6 +1,6 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
-import { createServer, type Server } from 'node:https'
+import { createServer, request as httpsRequest, type Server } from 'node:https'
 import { type AddressInfo, connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,7 +11,7 @@ import { isAddressInfo } from '../../kube/server.ts'
 import { silentLog } from '../../kube/testing/silent-log.ts'
 import { execPath, execProtocol, instancePath, listPath, tokenProtocol, whoAmIPath } from '../paths.ts'
 import { loadAssets } from './assets.ts'
-import { serveConsole } from './server.ts'
+import { type Certificate, serveConsole } from './server.ts'
 import { createUpstream } from './upstream.ts'
 
 interface Seen {
@@ -21,13 +21,18 @@ interface Seen {
   body: string
 }
 
-/** Stands where the API server does, to see what reaches it: the real one does not tell. */
-const createTarget = async (dir: string, seen: Seen[]): Promise<Server> => {
+/** Its own authority, in `cert.pem` and `key.pem`. */
+const makeCertificate = async (dir: string): Promise<Certificate> => {
   const [key, cert] = [join(dir, 'key.pem'), join(dir, 'cert.pem')]
   const subject = ['-subj', '/CN=api', '-addext', 'subjectAltName=IP:127.0.0.1', '-days', '1']
   const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
   await execa('openssl', ['req', '-x509', ...newKey, '-keyout', key, '-out', cert, ...subject])
-  const target = createServer({ key: await readFile(key), cert: await readFile(cert) }, async (request, response) => {
+  return { cert: await readFile(cert, 'utf8'), key: await readFile(key, 'utf8') }
+}
+
+/** Stands where the API server does, to see what reaches it: the real one does not tell. */
+const createTarget = async (dir: string, seen: Seen[]): Promise<Server> => {
+  const target = createServer(await makeCertificate(dir), async (request, response) => {
     const { method, url, headers } = request
     seen.push({ method, url, headers, body: await text(request) })
     response
@@ -245,5 +250,25 @@ describe('the console', () => {
     expect(answer.status).toBe(502)
     expect(await answer.text()).toContain('the API server did not answer')
     await lonely.close()
+  })
+
+  test('speaks HTTPS with a certificate, and takes a new one while it runs', async () => {
+    const upstream = createUpstream({ host: '127.0.0.1', port: 1, ca: '' })
+    const first = await makeCertificate(dir)
+    const common = { host: '127.0.0.1', assets: new Map(), origins: [], upstream, log: silentLog }
+    const secure = await serveConsole({ ...common, port: 0, certificate: first })
+    const health = ({ cert }: { cert: string }) =>
+      new Promise<number | undefined>((resolve, reject) => {
+        const options = { host: '127.0.0.1', port: secure.port, path: '/healthz', ca: cert, agent: false }
+        httpsRequest(options, (answer) => resolve(answer.resume().statusCode))
+          .once('error', reject)
+          .end()
+      })
+    expect(await health(first)).toBe(200)
+    const second = await makeCertificate(dir)
+    await expect(health(second)).rejects.toThrow('certificate')
+    secure.renew(second)
+    expect(await health(second)).toBe(200)
+    await secure.close()
   })
 })

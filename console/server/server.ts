@@ -1,4 +1,10 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  type RequestListener,
+  type ServerResponse,
+} from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
 import type { Duplex } from 'node:stream'
 import type { Logger } from '../../kube/log.ts'
 import { isAddressInfo } from '../../kube/server.ts'
@@ -19,7 +25,22 @@ export interface ConsoleOptions {
   /** Of the page; empty: whichever the request's `Host` says. */
   origins: readonly string[]
   upstream: Upstream
+  /** HTTPS with it; HTTP without. */
+  certificate?: Certificate | undefined
   log: Logger
+}
+
+/** In PEM. */
+export interface Certificate {
+  cert: string
+  key: string
+}
+
+export interface Console {
+  port: number
+  /** Uses another certificate from now on. */
+  renew(certificate: Certificate): void
+  close(): Promise<void>
 }
 
 const isForApiServer = (target: string): boolean => target.startsWith('/api')
@@ -27,10 +48,10 @@ const isForApiServer = (target: string): boolean => target.startsWith('/api')
 /**
  * Serves the page at `/`, its few requests to the API server at `/api…`, and `/healthz`.
  *
- * @throws when the port is taken
+ * @throws when the port is taken, or the certificate is none
  */
-export const serveConsole = async (options: ConsoleOptions): Promise<{ port: number; close(): Promise<void> }> => {
-  const { assets, origins, upstream, log } = options
+export const serveConsole = async (options: ConsoleOptions): Promise<Console> => {
+  const { assets, origins, upstream, certificate, log } = options
   const joined = new Set<Duplex>()
 
   const vet = (request: IncomingMessage, isWebSocket: boolean): { route: Route; admitted: Admitted } | Refusal => {
@@ -50,14 +71,14 @@ export const serveConsole = async (options: ConsoleOptions): Promise<{ port: num
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { method = '', url: target = '' } = request
     if (isForApiServer(target)) return passOn(request, response)
-    const asset = assets.get(target)
+    const asset = assets.get(target.split('?', 1)[0] ?? '')
     if (method !== 'GET' && method !== 'HEAD') refuse(response, refusal(405, 'MethodNotAllowed', 'GET only'))
     else if (target === '/healthz') response.writeHead(200, { 'content-type': 'text/plain' }).end('ok\n')
     else if (asset) sendAsset(request, response, asset)
     else response.writeHead(404, { ...guards, 'content-type': 'text/plain' }).end('not found\n')
   }
 
-  const server = createServer(async (request, response) => {
+  const listener: RequestListener = async (request, response) => {
     try {
       await answer(request, response)
     } catch (error) {
@@ -68,7 +89,9 @@ export const serveConsole = async (options: ConsoleOptions): Promise<{ port: num
       if (response.headersSent) response.destroy()
       else refuse(response, refusal(502, 'BadGateway', `the API server did not answer: ${String(error)}`))
     }
-  })
+  }
+  const secure = certificate && createHttpsServer(certificate, listener)
+  const server = secure ?? createHttpServer(listener)
   server.on('upgrade', (request, socket, first) => {
     socket.on('error', () => socket.destroy())
     joined.add(socket)
@@ -88,6 +111,7 @@ export const serveConsole = async (options: ConsoleOptions): Promise<{ port: num
   log.info({ port }, 'serving the console')
   return {
     port,
+    renew: (renewed) => secure?.setSecureContext(renewed),
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve())

@@ -15,6 +15,8 @@ const environmentSchema = z.object({
   CA_FILE: z.string().min(1),
   /** The page's files. */
   PAGE_DIR: z.string().min(1),
+  /** Directory with tls.crt and tls.key, as a Secret of type kubernetes.io/tls is mounted; HTTP without. */
+  TLS_DIR: z.string().min(1).optional(),
   PORT: z.coerce.number().int().min(0).max(65_535).default(9809),
   /** JSON: where the page is, where a proxy in front changes `Host`. */
   ORIGINS: z
@@ -29,6 +31,7 @@ export interface Settings {
   apiServer: { host: string; port: number }
   caFile: string
   pageDir: string
+  tlsDir: string | undefined
   port: number
   origins: string[]
   logLevel: z.infer<typeof environmentSchema>['LOG_LEVEL']
@@ -41,6 +44,7 @@ export const readSettings = (environment: NodeJS.ProcessEnv): Settings => {
     apiServer: { host: values.KUBERNETES_SERVICE_HOST, port: values.KUBERNETES_SERVICE_PORT },
     caFile: values.CA_FILE,
     pageDir: values.PAGE_DIR,
+    tlsDir: values.TLS_DIR,
     port: values.PORT,
     origins: values.ORIGINS,
     logLevel: values.LOG_LEVEL,
