@@ -1,6 +1,9 @@
+import { createServer } from 'node:http'
 import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { execPath, execProtocol } from '../../console/paths.ts'
+import { isAddressInfo } from '../../kube/server.ts'
 import { installOperator } from '../cluster/operator.ts'
 import { launchBrowser } from './support/browser.ts'
 import { imageReference, testCluster } from './support/cluster.ts'
@@ -9,6 +12,7 @@ import { createHelm } from './support/helm.ts'
 import { containerImage, instance, persistentOverlay, promptly } from './support/objects.ts'
 import { operatorNamespace } from './support/operator.ts'
 import { registrySecret, registrySecretName } from './support/registry.ts'
+import { type SigningProxy, startSigningProxy } from './support/signing-proxy.ts'
 import { until } from './support/until.ts'
 
 const { cluster, kubectl } = await testCluster()
@@ -68,6 +72,12 @@ const watched = (page: Page) => {
   return { complaints, hosts }
 }
 
+const newPage = async (): Promise<Page> => {
+  const page = await browser.newPage()
+  page.setDefaultTimeout(30_000)
+  return page
+}
+
 const signIn = async (page: Page, token: string): Promise<void> => {
   await page.goto(address)
   await page.getByLabel('Token').fill(token)
@@ -86,8 +96,7 @@ describe('who may edit', () => {
   let page: Page
   let seen: ReturnType<typeof watched>
   beforeAll(async () => {
-    page = await browser.newPage()
-    page.setDefaultTimeout(30_000)
+    page = await newPage()
     seen = watched(page)
   })
   const dev = () => row(page, 'Instances', 'dev')
@@ -169,8 +178,7 @@ describe('who may edit', () => {
 describe('who may only view', () => {
   let page: Page
   beforeAll(async () => {
-    page = await browser.newPage()
-    page.setDefaultTimeout(30_000)
+    page = await newPage()
     await signIn(page, await tokenOf('viewer'))
   })
   const user = () => `system:serviceaccount:${fixture.namespace}:viewer`
@@ -189,6 +197,44 @@ describe('who may only view', () => {
     const panel = page.getByRole('region', { name: 'Terminal of dev' })
     const words = await panel.getByRole('alert').textContent()
     expect(words).toContain(`The API server opened no terminal: pods "dev" is forbidden: User "${user()}" cannot`)
+  })
+})
+
+describe('behind a proxy that signs in by itself', () => {
+  let proxy: SigningProxy
+  let page: Page
+  beforeAll(async () => {
+    proxy = await startSigningProxy(port, await tokenOf('editor'))
+    page = await newPage()
+  })
+  afterAll(() => proxy.close())
+
+  /** What becomes of a WebSocket for a terminal that the page opens which is shown. */
+  const tryTerminal = (): Promise<unknown> =>
+    page.evaluate(`new Promise((resolve) => {
+      const socket = new WebSocket('ws://${proxy.address}${execPath(fixture.namespace, 'dev')}', ['${execProtocol}'])
+      socket.onopen = () => { socket.close(); resolve('open') }
+      socket.onerror = () => resolve('refused')
+    })`)
+
+  test('the page asks for no token, and works', async () => {
+    await page.goto(`http://${proxy.address}`)
+    await row(page, 'Instances', 'dev').getByRole('button', { name: 'Terminal' }).click()
+    await page.locator('.xterm-screen').getByText('root@dev').first().waitFor()
+    expect(await page.getByRole('button', { name: 'Sign out' }).count()).toBe(0)
+    expect(await tryTerminal()).toBe('open')
+  })
+
+  test('a foreign page gets no terminal, though the proxy signs for it too', async () => {
+    const foreign = createServer((_request, response) => response.end('<title>foreign</title>'))
+    await new Promise<void>((resolve) => foreign.listen(0, '127.0.0.1', resolve))
+    const address = foreign.address()
+    const origin = `http://localhost:${isAddressInfo(address) ? address.port : ''}`
+    await page.goto(origin)
+    expect(await tryTerminal()).toBe('refused')
+    expect(proxy.origins.at(-1)).toBe(origin)
+    foreign.closeAllConnections()
+    foreign.close()
   })
 })
 
