@@ -141,7 +141,7 @@ describe('the console', () => {
     expect({ method, url }).toEqual({ method: 'GET', url: listPath('team-a', 'instances') })
     expect(headers).toEqual({
       authorization: 'Bearer token-1',
-      accept: 'application/json',
+      accept: 'application/json, */*',
       'user-agent': 'lamina-console',
       'x-forwarded-for': '127.0.0.1',
       host: `127.0.0.1:${addressOf(target).port}`,

@@ -16,7 +16,8 @@ export const createUpstream = ({ host, port, ca }: { host: string; port: number;
 /** All that the API server is told about who asks, and by which way. */
 export const headersFor = (token: string, client: string | undefined): Record<string, string> => ({
   authorization: `Bearer ${token}`,
-  accept: 'application/json',
+  // Exec has nothing in JSON to give, and would refuse.
+  accept: 'application/json, */*',
   'user-agent': 'lamina-console',
   // For its audit log.
   ...(client === undefined ? {} : { 'x-forwarded-for': client }),

@@ -58,18 +58,24 @@ afterAll(async () => {
   await installOperator(cluster, () => {})
 })
 
-/** What the browser has complained of, and whom it has asked, beside what a test expects. */
+/** To Chromium a refusal of the API server is an error, and so is a page that one leaves while it opens a watch. */
+const expected = /^Failed to load resource|WebSocket is closed before the connection is established/
+
+/** What the browser has complained of, whom it has asked, and what came over its WebSockets. */
 const watched = (page: Page) => {
   const complaints: string[] = []
   const hosts = new Set<string>()
+  const frames: string[] = []
   page.on('console', (message) => {
-    // A refusal of the API server is one too, in Chromium's eyes.
-    if (!message.text().startsWith('Failed to load resource')) complaints.push(message.text())
+    if (!expected.test(message.text())) complaints.push(message.text())
   })
   page.on('pageerror', (error) => complaints.push(error.message))
   page.on('request', (request) => hosts.add(new URL(request.url()).host))
-  page.on('websocket', (socket) => hosts.add(new URL(socket.url()).host))
-  return { complaints, hosts }
+  page.on('websocket', (socket) => {
+    hosts.add(new URL(socket.url()).host)
+    socket.on('framereceived', ({ payload }) => frames.push(String(payload)))
+  })
+  return { complaints, hosts, frames }
 }
 
 const newPage = async (): Promise<Page> => {
@@ -144,11 +150,13 @@ describe('who may edit', () => {
     expect(await fixture.exec('dev', 'cat', '/by-hand')).toBe('42 by hand')
   })
 
-  test('sees what others make and take away', async () => {
+  test('sees what others make and take away, by a watch', async () => {
     await fixture.apply(persistentOverlay('late'))
     await row(page, 'Overlays', 'late').waitFor()
     await fixture.delete('persistentoverlay', 'late')
     await until('it is gone from the page', async () => (await row(page, 'Overlays', 'late').count()) === 0)
+    const events = seen.frames.filter((frame) => frame.includes('"name":"late"')).map((frame) => frame.slice(0, 15))
+    expect(events).toEqual(expect.arrayContaining(['{"type":"ADDED"', '{"type":"DELETE']))
   })
 
   test('sees nothing of a namespace without rights, and is told why', async () => {
