@@ -12,6 +12,7 @@ import { parseArgs } from 'node:util'
 import { build as bundle } from 'esbuild'
 import { packageForKrew } from '../cli/kubectl-lamina/packaging/krew.ts'
 import { packagePlugin } from '../cli/kubectl-lamina/packaging/package.ts'
+import { buildPage } from '../console/build.ts'
 import { bundleOptions, nativeKoffi } from '../runtime-shim/runtime/bundle-options.ts'
 import { makeSkeleton } from '../runtime-shim/runtime/skeleton.ts'
 import { fetchForeignPackages } from './foreign-packages.ts'
@@ -31,6 +32,7 @@ const programs = {
   'lamina-runtime.cjs': 'runtime-shim/runtime/main.ts',
   'lamina.cjs': 'cli/lamina/loader.ts',
   'lamina-program.cjs': 'cli/lamina/main.ts',
+  'console.cjs': 'console/server/main.ts',
 } as const
 /** The same for the shell scripts that start them. */
 const launchers = {
@@ -47,8 +49,8 @@ interface Target {
 }
 
 /**
- * Writes the bundles to `dir`, with koffi's native part, the launchers,
- * the skeleton, and the licences of what was bundled.
+ * Writes the bundles to `dir`, with koffi's native part, the launchers, the skeleton,
+ * the page of the console, and the licences of what was bundled.
  */
 export const build = async (
   dir: string,
@@ -68,7 +70,8 @@ export const build = async (
   }
   await copyFile(join(modules, nativeKoffi(arch)), join(dir, 'koffi.node'))
   makeSkeleton(join(dir, 'skeleton.squashfs'))
-  const packages = results.flatMap(({ metafile }) => packagesOf(metafile))
+  const page = bundles.includes('console.cjs') ? [await buildPage(join(dir, 'console'))] : []
+  const packages = [...results.map(({ metafile }) => metafile), ...page].flatMap(packagesOf)
   await writeFile(
     join(dir, 'THIRD-PARTY-LICENSES.txt'),
     await thirdPartyNotes(root, [...packages, 'node_modules/koffi']),
@@ -93,7 +96,7 @@ const main = async (): Promise<void> => {
   if (!existsSync(join(modules, nativeKoffi(arch))) || !existsSync(join(modules, `node-linux-${arch}`)))
     await fetchForeignPackages(root, arch, modules)
   const bundles = [
-    ...(['controller.cjs', 'before-uninstall.cjs', 'agent.cjs', 'prepare.cjs'] as const),
+    ...(['controller.cjs', 'before-uninstall.cjs', 'console.cjs', 'agent.cjs', 'prepare.cjs'] as const),
     ...(['image-fetcher.cjs', 'overlay-preparer.cjs', 'overlay-worker.cjs', 'lamina-runtime.cjs'] as const),
     ...(['lamina.cjs', 'lamina-program.cjs'] as const),
   ]

@@ -3,6 +3,7 @@ import { type Tally, total } from './tally.ts'
 
 const checks = {
   types: ['tsc', '-p', '.'],
+  'types of the page': ['tsc', '-p', 'console/page'],
   style: ['biome', 'check', '--error-on-warnings', '.'],
   'unused code': ['knip'],
 } as const

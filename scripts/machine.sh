@@ -13,6 +13,9 @@ cluster_packages='
 # file systems of an ordinary user's containers.
 test_packages='fuse-overlayfs fuse2fs fuse3 gnupg lua5.1 prometheus squashfuse'
 
+# Only for end-to-end tests: the browser that looks at the console.
+browser_packages='chromium'
+
 fail() {
   printf '%s\n' "$@" >&2
   exit 1

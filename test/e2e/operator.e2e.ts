@@ -37,6 +37,7 @@ describe('the chart', () => {
     ['a misspelt value', 'controler.replicas=2', 'controler'],
     ['a value of the wrong type', 'controller.port=http', '/controller/port'],
     ['an unknown log level', 'agent.logLevel=loud', '/agent/logLevel'],
+    ['an address of the console with a path', 'console.origins[0]=https://a.example/lamina', '/console/origins/0'],
     ['an overhead that leaves nothing', 'storageOverhead.classes.slow=1', '/storageOverhead/classes/slow'],
   ])('refuses %s', async (_what, value, words) => {
     const { exitCode, stderr } = await helm(['template', 'lamina', chart, '--set', value])
@@ -57,6 +58,10 @@ describe('the chart', () => {
       ['--set', 'networkPolicy.enabled=true,controller.replicas=3,metrics.dashboard.enabled=true'],
     ],
     ['no admission policies', ['--set', 'admissionPolicies.enabled=false']],
+    [
+      'a console',
+      ['--set', 'console.enabled=true,networkPolicy.enabled=true,console.origins[0]=https://console.example'],
+    ],
     ['an overhead of its own for a class', ['--set-json', 'storageOverhead.classes={"fast":0.1}']],
   ])('makes what the API server accepts without a warning: %s', async (_what, values) => {
     // Under another name: that of the installed one may not change its selectors.

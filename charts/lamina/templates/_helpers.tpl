@@ -35,6 +35,11 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "lamina.fullname" . }}
 {{- if dig "enabled" true (.Values.admissionPolicies | default dict) }}yes{{ end }}
 {{- end }}
 
+{{/* The same of the page for people. */}}
+{{- define "lamina.hasConsole" -}}
+{{- if dig "enabled" false (.Values.console | default dict) }}yes{{ end }}
+{{- end }}
+
 {{/* Names of the policies in templates/policies that deny, as JSON. */}}
 {{- define "lamina.guards" -}}
 {{- $names := list }}
