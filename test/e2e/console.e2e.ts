@@ -134,7 +134,10 @@ describe('who may edit', () => {
     await page.keyboard.type('echo $((6 * 7)) by hand | tee /by-hand; stty size\n')
     await screen.getByText('42 by hand', { exact: true }).first().waitFor()
     expect(await fixture.exec('dev', 'cat', '/by-hand')).toBe('42 by hand')
-    await screen.getByText(/\b[1-9]\d* [1-9]\d+\b/).first().waitFor()
+    await screen
+      .getByText(/\b[1-9]\d* [1-9]\d+\b/)
+      .first()
+      .waitFor()
     await page.keyboard.type('exit 3\n')
     expect(await panel.getByRole('alert').textContent()).toBe('The shell has ended with exit code 3.')
     await panel.getByRole('button', { name: 'Close' }).click()
