@@ -121,6 +121,7 @@ const ofController = {
   StartFailed:
     'the message is the runtime’s: correct command, workingDir or user; kubectl -n NAMESPACE describe pod NAME says more',
   Starting: 'nothing, if it lasts seconds; else kubectl -n NAMESPACE describe pod NAME',
+  Restarting: 'nothing, if it lasts seconds; else kubectl logs NAME --previous says why its process ended',
   Stopped: 'kubectl lamina start NAME',
   Stopping: waits,
   Unschedulable:
