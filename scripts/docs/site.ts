@@ -11,7 +11,7 @@ const picture = /\.(svg|png)$/
 const { escapeHtml } = markdown.utils
 
 /** Where a path of the repository lies in the site. */
-export const addressOf = (tree: Tree, path: string): string => {
+const addressOf = (tree: Tree, path: string): string => {
   const entry = entryAt(tree, path)
   if (entry?.kind === 'page') return entry.page.path.replace(/README\.md$/, 'index.md').replace(/\.md$/, '.html')
   if (entry?.kind === 'folder') return posix.join(path, 'index.html')
