@@ -44,6 +44,7 @@ describe('of links', () => {
     ['a heading of a file without any', '[x](docs/a.yaml#b)', 'docs/a.yaml is no page, and has no place "#b"'],
     ['what lies outside', '[x](../etc)', 'there is no ../etc'],
     ['a picture that is not there', '![x](docs/x.svg)', 'there is no docs/x.svg'],
+    ['a link in a table', '|a|\n|-|\n|[x](b)|', 'there is no b'],
     ['a picture in HTML', '<img src="docs/x.svg">', 'there is no docs/x.svg'],
   ])('%s is told, with file and line', (_what, text, trouble) => {
     const [told, ...more] = troublesIn({ 'README.md': `\n\n${text}\n`, 'docs/a.yaml': '' })

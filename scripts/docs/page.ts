@@ -69,17 +69,19 @@ const withChildren = (token: Token): Token[] => [token, ...(token.children ?? []
 export const parsePage = (path: string, text: string): Page => {
   const tokens = markdown.parse(text, {})
   const all = tokens.flatMap(withChildren)
-  const line = ({ map }: Token): number => (map?.[0] ?? 0) + 1
+  // Cells of a table have no place of their own, but their row.
+  const lines: number[] = []
+  for (const { map } of tokens) lines.push(map ? map[0] + 1 : (lines.at(-1) ?? 1))
   const heading = tokens.findIndex(({ type, tag }) => type === 'heading_open' && tag === 'h1')
   const title = tokens[heading + 1]
   return {
     path,
     tokens,
     title: heading === -1 || !title ? path : plainText(title),
-    links: tokens.flatMap((token) =>
+    links: tokens.flatMap((token, index) =>
       withChildren(token)
         .flatMap(targetsOf)
-        .map((target) => ({ target, line: line(token) })),
+        .map((target) => ({ target, line: lines[index] ?? 1 })),
     ),
     anchors: new Set([
       ...all.flatMap((token) => (token.type === 'heading_open' ? [attributeText(token, 'id')] : [])),
@@ -87,6 +89,6 @@ export const parsePage = (path: string, text: string): Page => {
     ]),
     fences: tokens
       .filter(({ type }) => type === 'fence')
-      .map((token) => ({ info: token.info.trim(), text: token.content, line: line(token) })),
+      .map(({ info, content, map }) => ({ info: info.trim(), text: content, line: (map?.[0] ?? 0) + 1 })),
   }
 }
