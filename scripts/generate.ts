@@ -1,6 +1,10 @@
 /** Writes everything in the repository that is made from something else in it. */
 import { writeCrds } from '../crds/generate.ts'
+import { writeReference } from '../crds/reference.ts'
 import { writeHealthChecks } from '../gitops/generate.ts'
+import { writeAlerts } from './docs/alerts.ts'
 
 writeCrds()
+writeReference()
 writeHealthChecks()
+writeAlerts()

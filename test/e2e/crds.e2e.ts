@@ -77,6 +77,7 @@ describe('schemas', () => {
 test.each([
   ['examples', '.'],
   ['examples of the quickstart', 'quickstart'],
+  ['examples that stand alone', 'stand-alone'],
 ])('the %s are accepted in a namespace of pod security baseline', async (_what, folder) => {
   const flags = ['--dry-run=server', '--warnings-as-errors', '-f', join(examples, folder)]
   expect(await kubectl.try(['-n', fixture.namespace, 'apply', ...flags])).toMatchObject({ exitCode: 0, stderr: '' })

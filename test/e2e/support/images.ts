@@ -41,15 +41,46 @@ export const variantImages = async (cluster: Cluster): Promise<void> => {
   }
 }
 
+const isProgram = (text: string): boolean => text.startsWith('#!')
+
 const addFiles = async (dir: string, image: string, files: Record<string, string>): Promise<void> => {
   const root = join(dir, 'layer')
   for (const [path, text] of Object.entries(files)) {
     await mkdir(dirname(join(root, path)), { recursive: true })
-    await writeFile(join(root, path), text)
+    await writeFile(join(root, path), text, { mode: isProgram(text) ? 0o755 : 0o644 })
   }
   const layer = join(dir, 'layer.tar')
   await execa('tar', ['-C', root, '--owner=0', '--group=0', '-cf', layer, '.'])
   await execa('umoci', ['raw', 'add-layer', '--image', image, layer])
+}
+
+export interface StandIn {
+  user?: string
+  entrypoint?: readonly string[]
+  /** By path; what begins with `#!` can be executed. */
+  files: Record<string, string>
+}
+
+/** Debian in the place of an image from elsewhere: what the tests call of it are small scripts. */
+export const pushStandIn = async (
+  cluster: Cluster,
+  reference: string,
+  { user = 'root', entrypoint = [], files }: StandIn,
+): Promise<void> => {
+  const debian = await debianImage(() => {})
+  const dir = await mkdtemp(join(tmpdir(), 'lamina-stand-in-'))
+  try {
+    const image = `${join(dir, 'oci')}:it`
+    await execa('cp', ['-r', debian, join(dir, 'oci')])
+    const path = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+    const flags = ['--config.user', user, '--config.env', path]
+    const words = entrypoint.flatMap((word) => ['--config.entrypoint', word])
+    await execa('umoci', ['config', '--image', image, ...flags, ...words])
+    await addFiles(dir, image, files)
+    await pushImage(cluster, image, reference)
+  } finally {
+    await rm(dir, { recursive: true, force: true })
+  }
 }
 
 export interface Signing {
