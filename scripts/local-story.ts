@@ -32,16 +32,16 @@ const createLamina =
       ...{ stdin: 'ignore', all: true, buffer: false, reject: false, cancelSignal: signal },
     })
     const said: string[] = []
-    await narrator.speaking(async () => {
+    return narrator.speaking(async () => {
       for await (const line of child.iterable({ from: 'all' })) {
         said.push(line)
         narrator.say(line)
       }
+      const { exitCode = 1 } = await child
+      signal.throwIfAborted()
+      narrator.say(`(${inSeconds(performance.now() - since)})`)
+      return { exitCode, said }
     })
-    const { exitCode = 1 } = await child
-    signal.throwIfAborted()
-    narrator.say(`(${inSeconds(performance.now() - since)})`)
-    return { exitCode, said }
   }
 
 /** @throws when it fails */
@@ -59,6 +59,7 @@ const tell = async (narrator: Narrator, lamina: Lamina, debian: string): Promise
     narrator.say(`✓ ${what}`)
   }
   const must = succeeding(lamina)
+  const quiet = ['-qq', '-o', 'Dpkg::Use-Pty=0']
   const withOverlay = ['exec', '--overlay', 'dev.img', 'debian.sqfs']
 
   narrator.chapter('On this machine alone: an image, an overlay')
@@ -67,8 +68,8 @@ const tell = async (narrator: Narrator, lamina: Lamina, debian: string): Promise
 
   narrator.chapter('Change it: a file, and a program from Debian')
   await must(...withOverlay, 'touch', '/foo')
-  await must(...withOverlay, 'apt-get', '-qq', 'update')
-  await must(...withOverlay, 'apt-get', '-qq', 'install', '-y', 'vim-tiny')
+  await must(...withOverlay, 'apt-get', ...quiet, 'update')
+  await must(...withOverlay, 'apt-get', ...quiet, 'install', '-y', 'vim-tiny')
 
   narrator.chapter('The next run with the overlay, and one without')
   demand((await must(...withOverlay, 'ls', '/foo')).said[0] === '/foo', '/foo is there')
@@ -86,10 +87,8 @@ export const tellLocalStory = async (narrator: Narrator, signal: AbortSignal): P
   const dir = await mkdtemp(join(disk, 'lamina-story-'))
   try {
     const programs = join(dir, 'programs')
-    const [debian] = await Promise.all([
-      debianImage(narrator.report),
-      build(programs, ['lamina.cjs', 'lamina-program.cjs', 'overlay-worker.cjs']),
-    ])
+    await build(programs, ['lamina.cjs', 'lamina-program.cjs', 'overlay-worker.cjs'])
+    const debian = await debianImage(narrator.report)
     signal.throwIfAborted()
     await tell(narrator, createLamina(narrator, dir, programs, signal), debian)
   } finally {

@@ -65,19 +65,23 @@ export interface Manner {
   signal?: AbortSignal
 }
 
-/** Go finishes what it compiles, and removes its temporary files. */
-const longestEndMs = 60_000
+/** Folders of a build that is under way. */
+interface Staging {
+  output: string
+  /** Go leaves its temporary files where it is interrupted. */
+  temporary: string
+}
 
 /** Prints "n of m packages" while `go build -v` names what it has compiled. */
 const buildWithProgress = async (
   { module, targets, version }: GoBuild,
-  { go, dir, output, manner }: { go: string; dir: string; output: string; manner: Manner },
+  { go, dir, staging, manner }: { go: string; dir: string; staging: Staging; manner: Manner },
   report: Report,
 ): Promise<void> => {
   const options = {
-    ...{ cwd: dir, env: { CGO_ENABLED: '0' } },
+    cwd: dir,
+    env: { CGO_ENABLED: '0', GOTMPDIR: staging.temporary },
     ...(manner.signal && { cancelSignal: manner.signal }),
-    ...({ killSignal: 'SIGINT', forceKillAfterDelay: longestEndMs } as const),
   }
   const command = (...args: string[]): [string, string[]] =>
     manner.givesWay?.() ? ['nice', ['-n', '19', go, ...args]] : [go, args]
@@ -89,7 +93,7 @@ const buildWithProgress = async (
     linkerFlags.push(...version.variables.map((variable) => `-X ${variable}=${value}`))
   }
   const total = (await list('-deps', ...targets)).split('\n').length
-  const flags = ['-v', '-trimpath', `-ldflags=${linkerFlags.join(' ')}`, `-o=${output}/`]
+  const flags = ['-v', '-trimpath', `-ldflags=${linkerFlags.join(' ')}`, `-o=${staging.output}/`]
   const child = execa(...command('build', ...flags, ...targets), { ...options, buffer: false, stdout: 'ignore' })
   let done = 0
   let lastReport = 0
@@ -105,7 +109,6 @@ const buildWithProgress = async (
       }
     }
   } catch (error) {
-    manner.signal?.throwIfAborted()
     throw new Error(`go build of ${module} failed:\n${problems.join('\n')}`, { cause: error })
   }
 }
@@ -132,17 +135,22 @@ const ensureBuilt = async (builds: readonly GoBuild[], report: Report, manner: M
 
   const go = await goCommand()
   await mkdir(join(cacheDir, 'bin'), { recursive: true })
-  const staging = await mkdtemp(join(cacheDir, 'bin', 'building-'))
+  const dir = await mkdtemp(join(cacheDir, 'bin', 'building-'))
+  const staging: Staging = { output: join(dir, 'output'), temporary: join(dir, 'temporary') }
   try {
+    for (const each of Object.values(staging)) await mkdir(each)
     for (const build of builds) {
       report(`building ${build.module} (the first time takes minutes)`)
-      await buildWithProgress(build, { go, dir: folderOf(build), output: staging, manner }, report)
-      for (const name of build.names ?? []) await symlink(build.module, join(staging, name))
+      await buildWithProgress(build, { go, dir: folderOf(build), staging, manner }, report)
+      for (const name of build.names ?? []) await symlink(build.module, join(staging.output, name))
     }
-    await rename(staging, target)
+    await rename(staging.output, target)
   } catch (error) {
-    await rm(staging, { recursive: true, force: true })
+    manner.signal?.throwIfAborted()
     if (!(await exists(target))) throw error
+  } finally {
+    // What a compiler still writes that outlives its Go comes between.
+    await rm(dir, { recursive: true, force: true, maxRetries: 10 })
   }
   return target
 }
