@@ -6,18 +6,25 @@ import { join } from 'node:path'
 import { execa } from 'execa'
 import { type Cluster, up } from '../test/cluster/cluster.ts'
 import { installOperator } from '../test/cluster/operator.ts'
+import { firstMinutes } from './first-minutes.ts'
+import { createNarrator, inSeconds } from './narrator.ts'
 
 const namespace = 'quickstart'
 const examples = 'examples/quickstart'
 const root = join(import.meta.dirname, '..')
 
+const clusterName = 'dev'
 const started = performance.now()
-const seconds = (since: number): string => `${((performance.now() - since) / 1000).toFixed(1)} s`
-const say = (line = ''): void => {
-  process.stdout.write(`${line}\n`)
-}
-const report = (line: string): void => say(`[${seconds(started).padStart(7)}] ${line}`)
-const chapter = (title: string): void => say(`\n── ${title} ${'─'.repeat(Math.max(0, 76 - title.length))}`)
+const narrator = createNarrator(
+  {
+    write: (text) => void process.stdout.write(text),
+    isTerminal: process.stdout.isTTY === true,
+    columns: () => process.stdout.columns ?? 80,
+  },
+  () => performance.now() - started,
+)
+const { say, report, chapter } = narrator
+const seconds = (since: number): string => inSeconds(performance.now() - since)
 
 interface Outcome {
   exitCode: number
@@ -37,20 +44,17 @@ const createKubectl = (cluster: Cluster) => {
     })
     return { exitCode, stdout }
   }
-  const shown = (args: readonly string[]): void =>
-    say(`\n$ kubectl ${args.map((word) => (/^[\w./:=,-]+$/.test(word) ? word : `'${word}'`)).join(' ')}`)
-
   return {
     /** @throws when it fails */
     run: async (...args: string[]): Promise<string> => {
-      shown(args)
+      narrator.typed(['kubectl', ...args])
       const { exitCode, stdout } = await run(args, false)
       if (exitCode !== 0) throw new Error(`kubectl ${args.join(' ')} ended with exit code ${exitCode}`)
       return stdout
     },
     /** Shown, with whatever exit code it has. */
     try: async (...args: string[]): Promise<Outcome> => {
-      shown(args)
+      narrator.typed(['kubectl', ...args])
       return run(args, false)
     },
     quietly: (...args: string[]): Promise<Outcome> => run(args, true),
@@ -145,7 +149,8 @@ const once = async (kubectl: Kubectl): Promise<void> => {
 }
 
 const main = async (): Promise<void> => {
-  const cluster = await up('dev', report)
+  await firstMinutes(narrator, clusterName)
+  const cluster = await up(clusterName, report)
   await installOperator(cluster, report)
   const kubectl = createKubectl(cluster)
   await begin(cluster, kubectl)
