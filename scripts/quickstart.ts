@@ -19,7 +19,7 @@ const narrator = createNarrator(
   {
     write: (text) => void process.stdout.write(text),
     isTerminal: process.stdout.isTTY === true,
-    columns: () => process.stdout.columns ?? 80,
+    columns: () => process.stdout.columns || 80,
   },
   () => performance.now() - started,
 )
