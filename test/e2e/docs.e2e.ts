@@ -34,7 +34,8 @@ describe('who follows the page', () => {
     ])
   })
 
-  test.each(pages.map((page) => ({ page, path: page.path })))('$path finds what it says', async ({ page }) => {
+  // Side by side: they wait for the most part, each in a namespace of its own.
+  test.concurrent.each(pages.map((page) => ({ page, path: page.path })))('$path finds what it says', async ({ page }) => {
     const reader = await createReader(shared, page)
     readers.push(reader)
     try {
