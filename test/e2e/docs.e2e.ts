@@ -34,13 +34,17 @@ describe('who follows the page', () => {
     ])
   })
 
-  test.each(pages.map((page) => ({ page, path: page.path })))('$path finds what it says', async ({ page }) => {
-    const reader = await createReader(shared, page)
-    readers.push(reader)
-    try {
-      for (const step of stepsOf(page)) await reader.follow(step)
-    } finally {
-      await reader.leave()
-    }
-  })
+  // Side by side: they wait for the most part, each in a namespace of its own.
+  test.concurrent.each(pages.map((page) => ({ page, path: page.path })))(
+    '$path finds what it says',
+    async ({ page }) => {
+      const reader = await createReader(shared, page)
+      readers.push(reader)
+      try {
+        for (const step of stepsOf(page)) await reader.follow(step)
+      } finally {
+        await reader.leave()
+      }
+    },
+  )
 })
