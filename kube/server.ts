@@ -1,5 +1,5 @@
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Server } from 'node:net'
 import type { Logger } from './log.ts'
 import type { Metrics } from './metrics.ts'
 
@@ -51,12 +51,7 @@ export const serveHealth = async (options: HealthOptions): Promise<{ port: numbe
     }
   })
 
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(options.port, options.host, resolve)
-  })
-  const address = server.address()
-  const port = isAddressInfo(address) ? address.port : options.port
+  const port = await listen(server, options)
   log.info({ port }, 'serving /metrics, /healthz, /readyz')
   return {
     port,
@@ -70,3 +65,17 @@ export const serveHealth = async (options: HealthOptions): Promise<{ port: numbe
 
 export const isAddressInfo = (address: string | AddressInfo | null): address is AddressInfo =>
   typeof address === 'object' && address !== null
+
+/**
+ * Resolves to the port, which the system chooses where 0 is asked.
+ *
+ * @throws Error of Node's with the code EADDRINUSE, EACCES …
+ */
+export const listen = async (server: Server, at: { port: number; host?: string | undefined }): Promise<number> => {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(at.port, at.host, resolve)
+  })
+  const address = server.address()
+  return isAddressInfo(address) ? address.port : at.port
+}

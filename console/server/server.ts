@@ -7,7 +7,7 @@ import {
 import { createServer as createHttpsServer } from 'node:https'
 import type { Duplex } from 'node:stream'
 import type { Logger } from '../../kube/log.ts'
-import { isAddressInfo } from '../../kube/server.ts'
+import { listen } from '../../kube/server.ts'
 import { type Admitted, admit, isRefusal, type Refusal, refusal } from './admission.ts'
 import { guards, refuse } from './answers.ts'
 import { type Asset, sendAsset } from './assets.ts'
@@ -102,12 +102,7 @@ export const serveConsole = async (options: ConsoleOptions): Promise<Console> =>
     else joinWebSocket(request, socket, first, { upstream, ...vetted })
   })
 
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(options.port, options.host, resolve)
-  })
-  const address = server.address()
-  const port = isAddressInfo(address) ? address.port : options.port
+  const port = await listen(server, options)
   log.info({ port }, 'serving the console')
   return {
     port,
