@@ -22,8 +22,11 @@ const stages: Record<string, () => Promise<Tally>> = {
 
 const tallies: Tally[] = []
 for (const [name, run] of Object.entries(stages)) {
-  if (stage === undefined || stage === name) tallies.push(await run())
+  if (stage !== undefined && stage !== name) continue
+  const start = performance.now()
+  tallies.push(await run())
+  print(`${name} took ${Math.round((performance.now() - start) / 1000)} s`)
 }
 const result = total(tallies)
 print(summaryOf(result))
-process.exitCode = result.failed > 0 || tallies.length === 0 ? 1 : 0
+process.exitCode = result.failures.length > 0 || tallies.length === 0 ? 1 : 0
