@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { OverlayUse } from '../../crds/instance.ts'
 import type { Attachment, PersistentOverlay } from '../../crds/persistent-overlay.ts'
-import { genOverlay } from '../../test/gen/objects.ts'
+import { genOverlay, genResolved } from '../../test/gen/objects.ts'
 import { allocate, type Claimant } from './allocate.ts'
 
 const now = '2026-01-01T12:00:00Z'
@@ -40,6 +40,18 @@ describe('allocate', () => {
     })
   })
 
+  test('what is held already needs no write, but of a writer whose image is not known', () => {
+    const [name, overlay] = held('work', ['dev', 'ReadWrite'])
+    const writer = claimant('dev', [write('work')])
+    expect(allocated(writer, [[name, overlay]])).toEqual({
+      kind: 'granted',
+      claims: [{ overlay, attachments: overlay.status.attachments, writes: true }],
+    })
+    const { reference, digest, platform, config } = genResolved('a')
+    const known = { ...overlay, status: { ...overlay.status, base: { reference, digest, platform, config } } }
+    expect(allocated(writer, [[name, known]])).toEqual({ kind: 'granted', claims: [] })
+  })
+
   test('readers share; the new one is added to those there', () => {
     const result = allocated(claimant('second', [read('docs')]), [held('docs', ['first', 'ReadOnly'])])
     expect(result.kind === 'granted' && result.claims[0]?.attachments.map(({ instanceName }) => instanceName)).toEqual([
@@ -63,11 +75,6 @@ describe('allocate', () => {
       held('taken', ['other', 'ReadWrite']),
     ])
     expect(result).toMatchObject({ kind: 'blocked', overlay: 'taken' })
-  })
-
-  test('what is held already needs no write', () => {
-    const result = allocated(claimant('dev', [write('work')]), [held('work', ['dev', 'ReadWrite'])])
-    expect(result).toEqual({ kind: 'granted', claims: [] })
   })
 
   test('a missing overlay is named', () => {

@@ -75,7 +75,11 @@ export const allocate = (
       const by = held.map(({ instanceName, attachTime }) => ({ name: instanceName, since: attachTime }))
       return { kind: 'blocked', overlay: name, by, why }
     }
-    if (own?.access === access) continue
+    if (own?.access === access) {
+      // An attachment that was rebuilt from a pod came without the image that it writes upon.
+      if (access === 'ReadWrite' && !overlay.status.base) claims.push({ overlay, attachments, writes: true })
+      continue
+    }
     const earlier = others.find(
       (other) =>
         comesBefore(other, claimant) &&

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import type { Attachment } from '../../crds/persistent-overlay.ts'
 import { genClaim, genOverlay, genResolved } from '../../test/gen/objects.ts'
 import type { ClaimFinding } from './observe-claim.ts'
 import { statusAfter, withAttachments, withBase } from './status.ts'
@@ -160,6 +161,19 @@ describe('Attached says who has it, how, and since when', () => {
     const given = { attachments: [attachment('a', 'ReadOnly')], overdue: ['pod a should have ended'] }
     expect(told({}, given)).toMatchObject({ Attached: 'True NotReleased' })
     expect(messageOf('Attached', {}, given)).toBe(`for reading: a since ${at}; pod a should have ended`)
+  })
+
+  test('and no newcomer takes that back while it is kept', () => {
+    const [a, b] = [attachment('a', 'ReadOnly'), attachment('b', 'ReadOnly')]
+    const overdue = ['pod a should have ended']
+    const status = statusAfter(genOverlay('work'), { finding: bound, attachments: [a], overdue, base: undefined, now })
+    const attachedTo = (attachments: Attachment[]) =>
+      withAttachments(genOverlay('work', { status }), attachments, none, now).conditions?.find(
+        ({ type }) => type === 'Attached',
+      )?.reason
+    expect(attachedTo([a, b])).toBe('NotReleased')
+    expect(attachedTo([b])).toBe('Readers')
+    expect(attachedTo([])).toBe('Free')
   })
 })
 

@@ -200,6 +200,14 @@ export const withBase = (
   return { ...controllerStatus(status), base, ...(previousBase ? { previousBase } : {}) }
 }
 
+/** Whether a pod that should have ended may still have it: only the overlay's own pass finds out, and tells. */
+const isStillUnreleased = (
+  { attachments: before = [], conditions }: PersistentOverlayStatus,
+  after: readonly Attachment[],
+): boolean =>
+  conditionOf(conditions, 'Attached')?.reason === notReleased &&
+  before.some(({ instanceUID }) => after.some((attachment) => attachment.instanceUID === instanceUID))
+
 /**
  * The same status with other attachments, and with `base` when the overlay has none yet.
  *
@@ -226,6 +234,8 @@ export const withAttachments = (
     ...rest,
     ...(keptBase ? { base: keptBase } : {}),
     ...(attachments.length > 0 ? { attachments } : {}),
-    conditions: [...conditions.filter(({ type }) => type !== 'Attached'), ...attached],
+    conditions: isStillUnreleased(overlay.status, attachments)
+      ? conditions
+      : [...conditions.filter(({ type }) => type !== 'Attached'), ...attached],
   }
 }
