@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { apiErrorOfBody } from './api-error.ts'
+import { apiErrorOfBody, isOfEndingNamespace } from './api-error.ts'
 
 const status = (more: object) => JSON.stringify({ kind: 'Status', reason: 'Forbidden', code: 403, ...more })
 
@@ -22,4 +22,16 @@ describe('the words of an answer', () => {
     const words = 'it answered 403 Forbidden, without an explanation'
     expect(apiErrorOfBody('POST pods', 403, body)).toMatchObject({ words, message: `POST pods: ${words}` })
   })
+})
+
+test('a namespace that is being deleted is known by the cause', () => {
+  const details = {
+    name: 'dev',
+    kind: 'pods',
+    causes: [
+      { reason: 'NamespaceTerminating', message: 'namespace a is being terminated', field: 'metadata.namespace' },
+    ],
+  }
+  expect(isOfEndingNamespace(apiErrorOfBody('POST pods', 403, status({ details })))).toBe(true)
+  expect(isOfEndingNamespace(apiErrorOfBody('POST pods', 403, status({ details: { name: 'dev' } })))).toBe(false)
 })

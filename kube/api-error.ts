@@ -9,15 +9,24 @@ export class ApiError extends Error {
   readonly reason: string
   /** Name of the object that the answer is about; undefined when it is about the path, or unknown. */
   readonly subject: string | undefined
+  /** Reasons of its details' causes: NamespaceTerminating, FieldValueInvalid, … */
+  readonly causes: readonly string[]
   /** What the API server said, without what was asked. */
   readonly words: string
 
   constructor(
     message: string,
-    { status, reason, subject, words = message }: { status: number; reason: string; subject?: string; words?: string },
+    {
+      status,
+      reason,
+      subject,
+      causes = [],
+      words = message,
+    }: { status: number; reason: string; subject?: string; causes?: readonly string[]; words?: string },
   ) {
     super(message)
     this.words = words
+    this.causes = causes
     this.status = status
     this.reason = reason
     this.subject = subject
@@ -26,6 +35,10 @@ export class ApiError extends Error {
 
 export const hasReason = (error: unknown, ...reasons: string[]): boolean =>
   error instanceof ApiError && reasons.includes(error.reason)
+
+/** Whether the namespace takes nothing more, for it is being deleted. */
+export const isOfEndingNamespace = (error: unknown): boolean =>
+  error instanceof ApiError && error.causes.includes('NamespaceTerminating')
 
 /** Whether the object is not there, as against the kind or the path: those are faults of the installation. */
 export const isAbsent = (error: unknown): boolean =>
@@ -36,7 +49,12 @@ const statusSchema = z.object({
   message: z.string().optional(),
   reason: z.string().optional(),
   code: z.number().optional(),
-  details: z.object({ name: z.string().optional() }).optional(),
+  details: z
+    .object({
+      name: z.string().optional(),
+      causes: z.array(z.object({ reason: z.string().default('') })).default([]),
+    })
+    .optional(),
 })
 
 /** Reasons of answers that carry no Status: those of proxies, and of paths that nobody serves. */
@@ -77,6 +95,7 @@ export const apiErrorOf = (what: string, httpStatus: number, json: unknown, text
     status,
     reason,
     words,
+    causes: said?.details?.causes.map((cause) => cause.reason) ?? [],
     ...(subject ? { subject } : {}),
   })
 }

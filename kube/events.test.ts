@@ -1,7 +1,9 @@
 import { setImmediate as turn } from 'node:timers/promises'
+import { pino } from 'pino'
 import { describe, expect, test } from 'vitest'
 import { ApiError, type KubeClient } from './client.ts'
 import { createEventRecorder } from './events.ts'
+import type { Logger } from './log.ts'
 import { events } from './resources.ts'
 import { widget } from './testing/fake-kind.ts'
 import { createManualClock } from './testing/manual-clock.ts'
@@ -9,7 +11,7 @@ import { silentLog } from './testing/silent-log.ts'
 
 const about = (name: string) => ({ apiVersion: 'test/v1', kind: 'Widget', metadata: widget(name, 7).metadata })
 
-const createBench = () => {
+const createBench = (log: Logger = silentLog) => {
   const stored = new Map<string, { count: number; message: string }>()
   const requests: string[] = []
   const state: { failure: Error | undefined; hold: Promise<void> | undefined } = { failure: undefined, hold: undefined }
@@ -32,7 +34,7 @@ const createBench = () => {
     },
   }
   const clock = createManualClock()
-  const recorder = createEventRecorder(client, { component: 'lamina-test', host: 'here', log: silentLog, clock })
+  const recorder = createEventRecorder(client, { component: 'lamina-test', host: 'here', log, clock })
   return { recorder, client, stored, requests, state, clock, all: () => [...stored.values()] }
 }
 
@@ -112,7 +114,7 @@ describe('an event recorder', () => {
 
   test('a failure disturbs nobody, and the next try counts what was missed', async () => {
     const { recorder, all, state } = createBench()
-    state.failure = new ApiError('the namespace is being terminated', { status: 403, reason: 'Forbidden' })
+    state.failure = new ApiError('the server is overloaded', { status: 429, reason: 'TooManyRequests' })
     recorder.event(about('a'), 'Normal', 'Made', 'made it')
     await turn()
     expect(all()).toEqual([])
@@ -120,6 +122,18 @@ describe('an event recorder', () => {
     recorder.event(about('a'), 'Normal', 'Made', 'made it')
     await turn()
     expect(all()).toMatchObject([{ count: 2 }])
+  })
+
+  test.each([
+    ['is told', ['FieldForbidden'], 1],
+    ['of a namespace that is being deleted is not', ['NamespaceTerminating'], 0],
+  ])('a refusal %s', async (_, causes, lines) => {
+    let told = 0
+    const { recorder, state } = createBench(pino({ level: 'warn' }, { write: () => told++ }))
+    state.failure = new ApiError('no', { status: 403, reason: 'Forbidden', causes })
+    recorder.event(about('a'), 'Normal', 'Made', 'made it')
+    await turn()
+    expect(told).toBe(lines)
   })
 
   test('a long message is cut to 1024 bytes, at a whole character', async () => {

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { isOfEndingNamespace } from './api-error.ts'
 import type { KubeClient } from './client.ts'
 import { type Clock, systemClock, timestamp } from './clock.ts'
 import type { Logger } from './log.ts'
@@ -142,6 +143,7 @@ export const createEventRecorder = (
             await write()
           }
         } catch (error) {
+          if (isOfEndingNamespace(error)) return
           log.warn(
             { err: error, kind, namespace: metadata.namespace, name: metadata.name, reason },
             'event not recorded',
