@@ -40,7 +40,7 @@ const growTo = async (world: World, growing: Growing, to: number): Promise<void>
     await makeNamespace(world, namespace)
     namespaces.push(namespace)
     const seen = await sightings(client, instances, namespace, ready)
-    await createAll(client, namespace, numbered('it', count), (name) => [overlay(name), instance(name, state)])
+    await createAll(client, namespace, numbered('it', count), (name) => [overlay(name), instance(name, { state })])
     await seen.until(count, 1_200)
     seen.stop()
     growing.made += count

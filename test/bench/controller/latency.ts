@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { persistentOverlays, pods } from '../../../kube/resources.ts'
+import { instances, pods } from '../../../kube/resources.ts'
 import { quantiles } from '../statistics.ts'
-import { type Body, createAll, instance, numbered, overlay, subjects } from './objects.ts'
+import { type Body, createAll, instance, numbered, subjects } from './objects.ts'
 import type { Latency } from './results.ts'
 import { present, ready, sightings } from './sightings.ts'
-import { inNamespace, type World } from './world.ts'
+import { inNamespace, kubectl, type World } from './world.ts'
 
 /** The aim's, and one that leaves two cores room for all else that a start takes. */
 const rates = [20, 5] as const
@@ -38,11 +38,13 @@ const paced = async (
   }
 }
 
-const withOverlays = async (world: World, namespace: string, names: readonly string[]): Promise<void> => {
-  const seen = await sightings(world.client, persistentOverlays, namespace, ready)
-  await createAll(world.client, namespace, names, (name) => [overlay(name)])
-  await seen.until(names.length, 120)
+/** Overlays that an instance each has written to, as they are of whoever starts his environment again. */
+const withUsedOverlays = async (world: World, namespace: string, names: readonly string[]): Promise<void> => {
+  const seen = await sightings(world.client, instances, namespace, ready)
+  await createAll(world.client, namespace, names, subjects.instance.bodies)
+  await seen.until(names.length, 300)
   seen.stop()
+  await kubectl(world, '-n', namespace, 'delete', 'instances.lamina.dev', '--all', '--timeout=5m')
   await world.controller.quiet()
 }
 
@@ -60,15 +62,19 @@ export const benchLatency = async (world: World, count: number): Promise<Latency
         act: (namespace: string) => at(namespace, (name) => subjects.pod.bodies(name, image)),
       },
       {
-        what: 'instance, its overlay there',
+        what: 'instance without an overlay',
+        act: (namespace: string) => at(namespace, (name) => [instance(name, { overlays: [] })]),
+      },
+      {
+        what: 'instance, its overlay used before',
         act: async (namespace: string) => {
-          await withOverlays(world, namespace, names)
+          await withUsedOverlays(world, namespace, names)
           return at(namespace, (name) => [instance(name)])
         },
       },
       {
         what: 'overlay and instance',
-        act: (namespace: string) => at(namespace, (name) => [overlay(name), instance(name)]),
+        act: (namespace: string) => at(namespace, subjects.instance.bodies),
       },
     ]
     for (const { what, act } of measures) {

@@ -45,15 +45,21 @@ export const overlay = (name: string): Body => ({
   body: { metadata: { name }, spec: { size, storage: { storageClassName: paperStorageClass } } },
 })
 
-/** @param state a stopped one has no pod, but all else */
-export const instance = (name: string, state: 'Running' | 'Stopped' = 'Running'): Body => ({
+/**
+ * @param state a stopped one has no pod, but all else
+ * @param overlays by default the one of its name
+ */
+export const instance = (
+  name: string,
+  { state = 'Running', overlays = [name] }: { state?: 'Running' | 'Stopped'; overlays?: readonly string[] } = {},
+): Body => ({
   resource: instances,
   body: {
     metadata: { name },
     spec: {
       state,
       imageRef: { name: imageName },
-      overlays: [{ name }],
+      overlays: overlays.map((overlayName) => ({ name: overlayName })),
       command,
       podTemplate: { spec: { nodeSelector: paperNodeSelector, terminationGracePeriodSeconds: 0 } },
     },
