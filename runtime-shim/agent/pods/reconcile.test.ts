@@ -17,6 +17,7 @@ import { createImageCache } from '../cache/images.ts'
 import { unobserved } from '../cache/observer.ts'
 import { prepareOverlay } from '../overlay/prepare.ts'
 import { genuine, grantedImage, podUID, storedPod, type Whole } from '../testing/genuine.ts'
+import { Trouble } from '../trouble.ts'
 import { createEndings } from './endings.ts'
 import { createFiguresReader } from './left-figures.ts'
 import { createPodReconciler } from './reconcile.ts'
@@ -55,7 +56,7 @@ const volumeIsThere = (): string => {
 }
 
 /** An agent over an API server that has these objects. */
-const createAgent = (whole: Whole) => {
+const createAgent = (whole: Whole, prepare: typeof prepareOverlay = prepareOverlay) => {
   const reads: string[] = []
   const writes: { kind: string; body: unknown }[] = []
   const events: unknown[] = []
@@ -99,7 +100,7 @@ const createAgent = (whole: Whole) => {
       collector: { makeRoom: () => 0, roomFor: () => wholeDisk },
     }),
     onePerOverlay: createSerializer(),
-    prepareOverlay,
+    prepareOverlay: prepare,
     ...{ readFigures: createFiguresReader(systemClock), askDevices: async () => [] },
     cache: { get: () => storedPod(whole) },
     events: recorder,
@@ -228,6 +229,21 @@ describe('what keeps a pod', () => {
     agent.reads.splice(0)
     expect((await agent.pass()).requeueAfterMs).toBeGreaterThan(900)
     expect(agent.reads).toEqual([])
+  })
+
+  test.each([
+    ['OverlayNoSpace', 15_000],
+    // Each try reads a whole file system.
+    ['OverlayDamaged', 300_000],
+  ] as const)('is tried again ever less often: %s', async (reason, longestMs) => {
+    imageIsThere()
+    volumeIsThere()
+    const agent = createAgent(genuine({ size: '16Mi' }), async () => {
+      throw new Trouble(reason, 'the root inode is gone')
+    })
+    expect(await agent.pass()).toEqual({ requeueAfterMs: 1_000 })
+    for (let tries = 0; tries < 10; tries++) agent.attempts.next(podUID, { firstMs: 0, longestMs: 0 })
+    expect(await agent.pass()).toEqual({ requeueAfterMs: longestMs })
   })
 
   test('is taken back when it has mended', async () => {

@@ -44,8 +44,15 @@ const patience = 6
 const passingPace: Pace = { firstMs: 20, longestMs: 10_000 }
 /** A registry, a disk, a person. */
 const mendingPace: Pace = { firstMs: 1_000, longestMs: 15_000 }
+/** A person, and each try has all of a file system checked. */
+const damagePace: Pace = { firstMs: 1_000, longestMs: 300_000 }
 /** The kubelet tells when the containers are dead; this is for what ends later, or was not told. */
 const releasePace: Pace = { firstMs: 20, longestMs: 1_000 }
+
+const paceOf = (reason: string): Pace => {
+  if (passing.has(reason)) return passingPace
+  return reason === 'OverlayDamaged' ? damagePace : mendingPace
+}
 
 const subject = ({ metadata: { namespace, name } }: Pod) => ({ kind: 'Pod', namespace, name })
 
@@ -86,7 +93,7 @@ const meet = async (agent: Agent, { pod, progress }: Readying, trouble: Trouble)
   const { uid } = pod.metadata
   const paths = podPaths(agent.layout, uid)
   const isPassing = passing.has(reason)
-  const { count, waitMs } = agent.attempts.next(uid, isPassing ? passingPace : mendingPace)
+  const { count, waitMs } = agent.attempts.next(uid, paceOf(reason))
   agent.onTrouble(reason)
   refuse(paths, { reason, message, final })
   if (final) revokeTicket(paths)
