@@ -141,7 +141,7 @@ describe('who may edit', () => {
     await page.keyboard.type('exit 3\n')
     expect(await panel.getByRole('alert').textContent()).toBe('The shell has ended with exit code 3.')
     await panel.getByRole('button', { name: 'Close' }).click()
-    expect(await panel.count()).toBe(0)
+    await panel.waitFor({ state: 'detached' })
   })
 
   test('stops it and starts it again, and sees that happen', async () => {
