@@ -55,18 +55,20 @@ export const sightings = async (
 
   return {
     at,
-    until: (count, seconds) => {
-      const come = new Promise<void>((resolve, reject) => {
-        const late = () => reject(new Error(`${at.size} of ${count} ${resource.plural} came within ${seconds} s`))
-        const timer = setTimeout(late, seconds * 1000)
-        seen = () => {
-          if (at.size < count) return
-          clearTimeout(timer)
-          resolve()
-        }
-        seen()
-      })
-      return Promise.race([come, followed])
+    until: async (count, seconds) => {
+      const { promise: come, resolve, reject } = Promise.withResolvers<void>()
+      const late = () => reject(new Error(`${at.size} of ${count} ${resource.plural} came within ${seconds} s`))
+      const timer = setTimeout(late, seconds * 1000)
+      seen = () => {
+        if (at.size >= count) resolve()
+      }
+      seen()
+      try {
+        await Promise.race([come, followed])
+      } finally {
+        // A watch that has ended would keep the process until then.
+        clearTimeout(timer)
+      }
     },
     stop: () => ended.abort(),
   }
