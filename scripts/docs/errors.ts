@@ -91,7 +91,11 @@ const found = (kind: string): string =>
     ['Spec', 'Reason', 'Message'],
     wrongObjects
       .filter(({ manifest }) => manifest.kind === kind)
-      .map((wrong) => [`${code(specOf(wrong.manifest))}${beside(wrong)}`, `\`${wrong.reason}\``, code(wrong.message)]),
+      .map(({ manifest, beside, reason, message }) => [
+        `${code(specOf(manifest))}${beside ? `, beside ${beside.what}` : ''}`,
+        `\`${reason}\``,
+        code(message),
+      ]),
   )
 
 const intro = `What is said to wrong input: by both command lines, and of the three kinds. Each row is tried by a test, which compares the whole message. What is not here says
