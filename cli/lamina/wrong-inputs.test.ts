@@ -1,16 +1,13 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { makeExt3, makeSquashfs } from '../../test/node/images.ts'
-import { type CliBench, createCliBench } from './testing/bench.ts'
+import { useCliBench } from './testing/bench.ts'
 import { wrongInputs } from './wrong-inputs.ts'
 
-vi.setConfig({ testTimeout: 60_000 })
-
-let bench: CliBench
-beforeAll(async () => {
-  bench = await createCliBench()
+const bench = await useCliBench()
+beforeAll(() => {
   const at = (name: string): string => join(bench.dir, name)
   writeFileSync(at('text.txt'), 'no image\n')
   writeFileSync(at('empty.img'), '')
@@ -28,7 +25,6 @@ beforeAll(async () => {
   execFileSync('mkfifo', [at('fifo')])
   bench.lamina(['exec', '-o', 'a.img', bench.image, 'true'])
 }, 60_000)
-afterAll(() => bench.close())
 
 /** Where the answers have it. */
 const home = '/home/ada'
