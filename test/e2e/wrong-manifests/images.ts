@@ -11,19 +11,19 @@ const onVolume = (volume: object) => imageFrom({ volume: { claimName: 'images', 
 export const rules: Rule[] = [
   {
     message: labelMessage(63),
-    at: 'TODO',
+    at: '<nil>: Invalid value',
     allowed: [image('a'.repeat(63))],
-    refused: [image('a'.repeat(64)), image('dotted.name')],
+    refused: [image('dotted.name'), image('a'.repeat(64))],
   },
   {
     message: 'source needs exactly one of registry, file and volume',
-    at: 'TODO',
+    at: 'spec.source: Invalid value',
     allowed: [image('one'), file('https://example.com/tools.sif'), onVolume({})],
     refused: [imageFrom({}), imageFrom({ registry: { image: 'debian' }, volume: { claimName: 'images' } })],
   },
   {
     message: 'url must be https://host/… or oras://registry/repository:tag',
-    at: 'TODO',
+    at: 'spec.source.file.url: Invalid value: "http://example.com/tools.sif"',
     allowed: [file('https://example.com:8443/a/b.sif?version=1'), file('oras://ghcr.io/owner/name:1', {})],
     refused: [
       'http://example.com/tools.sif',
@@ -36,13 +36,13 @@ export const rules: Rule[] = [
   },
   {
     message: 'url has no place for credentials: use pullSecrets with oras, or a file that is open to all',
-    at: 'TODO',
+    at: 'spec.source.file.url: Invalid value: "https://user:secret@example.com/tools.sif"',
     allowed: [file('https://example.com/user@host'), file(`oras://ghcr.io/owner/name@sha256:${sum}`, {})],
     refused: [file('https://user:secret@example.com/tools.sif'), file('oras://user@ghcr.io/owner/name:1', {})],
   },
   {
     message: 'sha256 must be 64 hexadecimal digits and nothing else: what sha256sum prints before the name',
-    at: 'TODO',
+    at: `spec.source.file.sha256: Invalid value: "${'g'.repeat(64)}"`,
     allowed: [file('https://example.com/tools.sif', { sha256: 'Ab'.repeat(32) })],
     refused: ['g'.repeat(64), 'a'.repeat(63), `sha256:${sum}`, `${sum}  tools.sif`].map((sha256) =>
       file('https://example.com/tools.sif', { sha256 }),
@@ -50,19 +50,19 @@ export const rules: Rule[] = [
   },
   {
     message: 'sha256 is required with https: give what sha256sum says of the file',
-    at: 'TODO',
+    at: 'spec.source.file: Invalid value',
     allowed: [file('https://example.com/tools.sif'), file('oras://ghcr.io/owner/name:1', {})],
     refused: [file('https://example.com/tools.sif', {})],
   },
   {
     message: 'pullSecrets are for registries: leave them out with https',
-    at: 'TODO',
+    at: 'spec.source.file: Invalid value',
     allowed: [file('oras://ghcr.io/owner/name:1', { pullSecrets: [{ name: 'registry' }] })],
     refused: [file('https://example.com/tools.sif', { sha256: sum, pullSecrets: [{ name: 'registry' }] })],
   },
   {
     message: objectNameMessage('pullSecrets[].name', 'Secret'),
-    at: 'TODO',
+    at: 'spec.source.registry.pullSecrets[0].name: Invalid value: "My_Secret"',
     allowed: [imageFrom({ registry: { image: 'debian', pullSecrets: [{ name: 'a.b-c' }] } })],
     refused: [
       imageFrom({ registry: { image: 'debian', pullSecrets: [{ name: 'My_Secret' }] } }),
@@ -71,19 +71,19 @@ export const rules: Rule[] = [
   },
   {
     message: objectNameMessage('claimName', 'PersistentVolumeClaim'),
-    at: 'TODO',
+    at: 'spec.source.volume.claimName: Invalid value: "Images"',
     allowed: [onVolume({ claimName: 'images.of-team' })],
     refused: [onVolume({ claimName: 'Images' }), onVolume({ claimName: 'images/tools.sif' })],
   },
   {
     message: 'a claim that holds an overlay cannot be an image: use another',
-    at: 'TODO',
+    at: 'spec.source.volume.claimName: Invalid value: "lamina-dev"',
     allowed: [onVolume({ claimName: 'images' })],
     refused: [onVolume({ claimName: 'lamina-dev' })],
   },
   {
     message: pathMessage('images/tools.sif'),
-    at: 'TODO',
+    at: 'spec.source.volume.path: Invalid value: "/a"',
     allowed: [onVolume({ path: '' }), onVolume({ path: 'a/.hidden/..b' }), onVolume({ path: 'Übung 1/maß.sif' })],
     refused: [
       onVolume({ path: '/a' }),
@@ -99,13 +99,13 @@ export const rules: Rule[] = [
   },
   {
     message: 'periodSeconds must be from 60 (a minute) to 2678400 (31 days)',
-    at: 'TODO',
+    at: 'spec.refresh.periodSeconds: Invalid value: 59',
     allowed: [60, 2_678_400].map((periodSeconds) => refreshed({ policy: 'Interval', periodSeconds })),
     refused: [59, 0, -1, 2_678_401].map((periodSeconds) => refreshed({ policy: 'Interval', periodSeconds })),
   },
   {
     message: 'prefetch is for images that nodes fetch: leave it out with an image on a volume',
-    at: 'TODO',
+    at: 'spec.prefetch: Invalid value',
     allowed: [imageFrom({ registry: { image: 'debian' } }, { prefetch: { nodeSelector: { disk: 'ssd' } } })],
     refused: [imageFrom({ volume: { claimName: 'images' } }, { prefetch: {} })],
   },
