@@ -9,12 +9,12 @@ test('docs/errors.md is what the tests try: npm run generate', () => {
 })
 
 test.each([
-  ['lamina', /^\| `lamina .* \| \d+ \|$/gm],
-  ['kubectl lamina', /^\| `kubectl lamina .* \| \d+ \|$/gm],
-  ['the three kinds at the API server', /^\|.*`(spec\.|metadata|<nil>|The |Error|error).*\|$/gm],
-  ['the three kinds as the controller finds them', /^\| .* \| `[A-Z]\w+` \| `.*\|$/gm],
-])('it has many of %s', (_what, row) => {
-  expect(page.match(row)?.length).toBeGreaterThanOrEqual(30)
+  [40, 'lamina', /^\| `lamina .* \| \d+ \|$/gm],
+  [40, 'kubectl lamina', /^\| `kubectl lamina .* \| \d+ \|$/gm],
+  [40, 'the three kinds at the API server', /^\|.* \| `(spec\.|<nil>|The |Error |error:).*\|$/gm],
+  [30, 'the three kinds as the controller finds them', /^\| .* \| `[A-Z]\w+` \| `.*\|$/gm],
+])('it has at least %i of %s', (least, _what, row) => {
+  expect(page.match(row)?.length).toBeGreaterThanOrEqual(least)
 })
 
 test('a stroke in a message ends no cell, and a line end is kept', () => {

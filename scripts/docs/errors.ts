@@ -114,7 +114,7 @@ export const errorsPage = (): string =>
     'On standard error, behind `error:`. The exit code is 2 where the words are wrong, 125 where a command was not started, else 1. The namespace is `team`.',
     ...ofCommandLine('kubectl lamina', ofPlugin),
     '## The three kinds, at the API server',
-    'What `kubectl` says at once; nothing is stored. Where there is a rule, `The KIND "NAME" is invalid:` stands before it. An Instance has `imageRef: { name: debian }` unless it says otherwise.',
+    'What `kubectl create -f -` says at once; nothing is stored. Where there is a rule, `The KIND "NAME" is invalid:` stands before it. An Instance has `imageRef: { name: debian }` unless it says otherwise.',
     '### A ContainerImage is refused',
     refusals(imageRules, created),
     '### A PersistentOverlay is refused',

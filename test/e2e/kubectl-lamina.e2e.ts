@@ -49,15 +49,15 @@ describe('kubectl lamina', () => {
     })
     return { exitCode: result.exitCode, stdout: result.stdout, stderr: result.stderr }
   }
-  /** A program that goes on beside the test, and what it has said on both streams so far. */
+  /** A program that goes on beside the test, and what it has said so far. */
   const begin = (program: string, ...args: string[]) => {
     const child = spawn(program, args, { env: { ...process.env, ...env } })
-    let said = ''
-    for (const stream of [child.stdout, child.stderr])
-      stream.on('data', (chunk) => {
-        said += chunk
+    const said = { stdout: '', stderr: '' }
+    for (const stream of ['stdout', 'stderr'] as const)
+      child[stream].on('data', (chunk) => {
+        said[stream] += chunk
       })
-    return { child, exited: once(child, 'exit'), said: () => said }
+    return { child, exited: once(child, 'exit'), said }
   }
   const names = async (kind: string): Promise<string[]> =>
     (await kubectl.list(fixture.namespace, kind)).map(({ metadata }) => metadata.name)
@@ -140,9 +140,9 @@ describe('kubectl lamina', () => {
 
   test('ps --watch tells what changes until Ctrl-C', async () => {
     const { child, exited, said } = begin(bundle.program, ...words('ps --watch'))
-    await until('the list is there', async () => said().includes('work'))
+    await until('the list is there', async () => said.stdout.includes('work'))
     await lamina('stop work')
-    await until('the stop is told', async () => /work .*Stopped/.test(said()))
+    await until('the stop is told', async () => /work .*Stopped/.test(said.stdout))
     child.kill('SIGINT')
     expect(await exited).toEqual([130, null])
     await lamina('start work')
@@ -153,31 +153,31 @@ describe('kubectl lamina', () => {
     const inner = `stty rows 31 cols 97; ${grow} ${bundle.program} -n ${fixture.namespace} shell work`
     const { child, exited, said } = begin('script', '--quiet', '--return', '--command', inner, '/dev/null')
     child.stdin.write('stty size; tty\n')
-    await until('the shell answers', async () => /^31 97\r\n\/dev\/pts\/\d+\r\n/m.test(said()), {
-      describe: async () => JSON.stringify(said()),
+    await until('the shell answers', async () => /^31 97\r\n\/dev\/pts\/\d+\r\n/m.test(said.stdout), {
+      describe: async () => JSON.stringify(said.stdout),
     })
     await until('it has grown with ours', async () => {
       child.stdin.write('stty size\n')
-      return /^40 120\r\n/m.test(said())
+      return /^40 120\r\n/m.test(said.stdout)
     })
     child.stdin.write('exit 5\n')
     expect(await exited).toEqual([5, null])
-    expect(said()).not.toContain('lamina:')
+    expect(said.stdout).not.toContain('lamina:')
   })
 
   test('signals reach the command', async () => {
     const script = 'trap "echo heard; exit 9" TERM; echo ready; while :; do sleep 0.1; done'
     const { child, exited, said } = begin(bundle.program, ...words('exec work'), '--', 'sh', '-c', script)
-    await until('it runs', async () => said().includes('ready'))
+    await until('it runs', async () => said.stdout.includes('ready'))
     child.kill('SIGTERM')
     expect(await exited).toEqual([9, null])
-    expect(said()).toBe('ready\nheard\n')
+    expect(said.stdout).toBe('ready\nheard\n')
   })
 
   test('Ctrl-C ends a command, and the throw-away with it', async () => {
     const command = ['sh', '-c', 'echo ready; sleep 600']
     const { child, exited, said } = begin(bundle.program, ...words('run debian-12'), '--', ...command)
-    await until('it runs', async () => said().includes('ready'))
+    await until('it runs', async () => said.stdout.includes('ready'))
     child.kill('SIGINT')
     expect(await exited).toEqual([130, null])
     expect((await names('instances')).filter((name) => name.startsWith('run-'))).toEqual([])
@@ -186,10 +186,10 @@ describe('kubectl lamina', () => {
   test('Ctrl-C while it still waits takes back what was made, but for overlays', async () => {
     // The overlay is in use: this one waits.
     const { child, exited, said } = begin(bundle.program, ...words('run debian-12 --overlay dev'), '--', 'true')
-    await until('it says for whom it waits', async () => said().includes('in use for writing by instance work'))
+    await until('it says for whom it waits', async () => said.stderr.includes('in use for writing by instance work'))
     child.kill('SIGINT')
     expect(await exited).toEqual([130, null])
-    expect(said()).toMatch(/instance run-debian-12-\w{5} deleted/)
+    expect(said.stderr).toMatch(/instance run-debian-12-\w{5} deleted/)
     expect((await names('instances')).filter((name) => name.startsWith('run-'))).toEqual([])
   })
 
