@@ -97,3 +97,6 @@ export const preparedCondition = `${group}/Prepared`
 export const idleCondition = `${group}/Idle`
 /** Reason of {@link preparedCondition} while the image is being fetched: the message tells how far it is. */
 export const pendingReason = 'ImagePending'
+
+/** Of the controller's Deployment: whether the admission policies are in force. */
+export const guardedCondition = `${group}/Guarded`

@@ -3,8 +3,10 @@ import { writeCrds } from '../crds/generate.ts'
 import { writeReference } from '../crds/reference.ts'
 import { writeHealthChecks } from '../gitops/generate.ts'
 import { writeAlerts } from './docs/alerts.ts'
+import { writeErrors } from './docs/errors.ts'
 
 writeCrds()
 writeReference()
 writeHealthChecks()
 writeAlerts()
+writeErrors()

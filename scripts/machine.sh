@@ -6,8 +6,11 @@ node_packages='libatomic1'
 # The development cluster, and the programs that the code calls.
 cluster_packages='
   apache2-utils buildah busybox-static catatonit conmon containernetworking-plugins crun docker-registry
-  e2fsprogs fio git iproute2 mmdebstrap mount openssl runc skopeo squashfs-tools-ng umoci util-linux xfsprogs zstd
+  e2fsprogs git iproute2 mmdebstrap mount openssl runc skopeo squashfs-tools-ng umoci util-linux xfsprogs zstd
 '
+
+# Only for figures: it brings the clients of Ceph and Gluster along.
+bench_packages='fio'
 
 # Only for tests: the Lua of Argo CD, of prometheus promtool, which tests the alert rules, what signs images, and the
 # file systems of an ordinary user's containers.
@@ -44,6 +47,9 @@ missing_packages() {
 install_packages() (
   policy=/usr/sbin/policy-rc.d
   log=$(mktemp)
+  # Without these a shell need not come to its EXIT.
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
   if [ -e $policy ]; then
     trap 'rm -f "$log"' EXIT
   else
@@ -72,12 +78,29 @@ ensure_packages() {
 }
 
 # npm writes its own record of what it installed after the lock file, never before.
-ensure_node_modules() {
+#
+# Becomes npm, where it has something to do.
+become_npm_ci() {
   record=node_modules/.package-lock.json
   if [ -e $record ] && ! [ package-lock.json -nt $record ]; then return 0; fi
   command -v npm >/dev/null || fail 'npm is needed: install Node 20 or newer.'
   echo 'Installing npm packages'
   # Under npm the project's own Node comes first in PATH; it is what `npm ci` takes away.
   outer_path=$(printf %s "$PATH" | tr : '\n' | grep -v '/node_modules/' | paste -sd :)
-  PATH=$outer_path npm ci --no-update-notifier --ignore-scripts --no-audit --no-fund --loglevel=error
+  PATH=$outer_path
+  export PATH
+  exec npm ci --no-update-notifier --ignore-scripts --no-audit --no-fund --loglevel=error
+}
+
+# Debian's packages and npm's, side by side: npm runs none of what it installs.
+# Where apt-get fails, or somebody breaks off, npm does not go on by itself.
+ensure_machine() {
+  become_npm_ci &
+  npm=$!
+  trap 'kill $npm 2>/dev/null || true; wait $npm || true' EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+  ensure_packages "$@"
+  wait $npm
+  trap - EXIT INT TERM
 }

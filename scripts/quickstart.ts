@@ -4,10 +4,11 @@
  */
 import { join } from 'node:path'
 import { execa } from 'execa'
-import { type Cluster, up } from '../test/cluster/cluster.ts'
+import { type Cluster, openCluster, up } from '../test/cluster/cluster.ts'
 import { installOperator } from '../test/cluster/operator.ts'
 import { firstMinutes } from './first-minutes.ts'
 import { createNarrator, inSeconds } from './narrator.ts'
+import { agrees, findOtherCluster, offer } from './other-cluster.ts'
 
 const namespace = 'quickstart'
 const examples = 'examples/quickstart'
@@ -148,7 +149,16 @@ const once = async (kubectl: Kubectl): Promise<void> => {
   await kubectl.run('get', 'instances')
 }
 
+/** What is there already is used as it is. */
+const goesOn = async (): Promise<boolean> => {
+  const other = (await openCluster(clusterName)) ? undefined : await findOtherCluster()
+  const { stdin: input, stdout: output } = process
+  const asked = (question: string): Promise<boolean> => agrees(question, { input, output })
+  return !other || offer(other, narrator, input.isTTY && output.isTTY ? asked : undefined)
+}
+
 const main = async (): Promise<void> => {
+  if (!(await goesOn())) return
   await firstMinutes(narrator, clusterName)
   const cluster = await up(clusterName, report)
   await installOperator(cluster, report)

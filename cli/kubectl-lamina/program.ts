@@ -330,10 +330,10 @@ export const runProgram = async (
 ): Promise<number> => {
   const { own, command } = splitAtDashes(words)
   const { root, exitCode } = createProgram(base, connectTo, command)
-  let path = root.name()
+  let called = root
   for (const each of eachOf(root)) {
     each.exitOverride((error) => {
-      path = pathOf(each)
+      called = each
       throw error
     })
     each.configureOutput({ writeOut: base.print, writeErr: () => {}, outputError: () => {} })
@@ -347,7 +347,11 @@ export const runProgram = async (
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
     if (error.exitCode === 0) return 0
-    if (error.code === 'commander.help') throw usageError(`${path} needs a word more\nSee: ${path} --help`)
+    const path = pathOf(called)
+    if (error.code === 'commander.help') {
+      const more = called.commands.map((each) => each.name()).join(', ')
+      throw usageError(`${path} needs a word more: ${more}\nSee: ${path} --help`)
+    }
     throw usageError(wordsOf(error, path))
   }
   return exitCode()

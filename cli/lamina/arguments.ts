@@ -100,9 +100,10 @@ export const parseSize = (text: string): number => {
   if (number === undefined || factor === undefined)
     throw new Refusal(`--size "${text}" is not a size: write MiB as a number, or 768M, 10G`)
   const bytes = Number(number) * factor
-  if (bytes < leastSize * 2 ** 20) throw new Refusal(`image size must be equal or greater than ${leastSize} MiB`)
+  if (bytes < leastSize * 2 ** 20)
+    throw new Refusal(`--size "${text}": image size must be equal or greater than ${leastSize} MiB`)
   if (bytes > largestSize * 2 ** 20)
-    throw new Refusal('image size must be at most 16 TiB, which is as large as ext3 can be')
+    throw new Refusal(`--size "${text}": image size must be at most 16 TiB, which is as large as ext3 can be`)
   return bytes
 }
 
@@ -119,5 +120,5 @@ export const parseSignal = (text: string): number => {
 /** Seconds. @throws Refusal */
 export const parseTimeout = (text: string): number => {
   if (/^\d{1,6}$/.test(text)) return Number(text)
-  throw new Refusal(`--timeout "${text}" is no number of seconds`)
+  throw new Refusal(`--timeout "${text}" is no number of seconds: write 10, for example`)
 }

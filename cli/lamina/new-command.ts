@@ -7,4 +7,3 @@ export const newCommand = (name: string): Command =>
     .exitOverride()
     .enablePositionalOptions()
     .configureOutput({ outputError: (text) => fatal(text.replace(/^error: /, '').trimEnd()) })
-    .showHelpAfterError('Its --help tells what there is.')

@@ -57,6 +57,12 @@ const buildCommand = (): Command =>
       await build(out, source, { force: force === true })
     })
 
+/** What is said behind a mistake in the words. */
+const pointToHelp = (command: Command, path: string): void => {
+  command.showHelpAfterError(`See: ${path} --help`)
+  for (const child of command.commands) pointToHelp(child, `${path} ${child.name()}`)
+}
+
 /** @param caller whose it is; asked for when a command runs */
 export const createProgram = (version: string, caller: () => Caller): Command => {
   const program = newCommand('lamina')
@@ -70,5 +76,6 @@ export const createProgram = (version: string, caller: () => Caller): Command =>
   program.addCommand(createCommand('image.create', 768))
   program.addCommand(buildCommand())
   addInstanceCommands(program, caller)
+  pointToHelp(program, 'lamina')
   return program
 }

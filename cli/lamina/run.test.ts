@@ -2,17 +2,11 @@ import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { copyFileSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { makeSif, makeSquashfs } from '../../test/node/images.ts'
-import { type CliBench, createCliBench } from './testing/bench.ts'
+import { useCliBench } from './testing/bench.ts'
 
-vi.setConfig({ testTimeout: 60_000 })
-
-let bench: CliBench
-beforeAll(async () => {
-  bench = await createCliBench()
-}, 60_000)
-afterAll(() => bench.close())
+const bench = await useCliBench()
 
 const fixtures = join(import.meta.dirname, '../../test/fixtures')
 const exec = (...command: string[]) => bench.lamina(['exec', bench.image, ...command])

@@ -1,14 +1,8 @@
 import { performance } from 'node:perf_hooks'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { type CliBench, createCliBench, type Outcome } from './testing/bench.ts'
+import { expect, test } from 'vitest'
+import { type Outcome, useCliBench } from './testing/bench.ts'
 
-vi.setConfig({ testTimeout: 60_000 })
-
-let bench: CliBench
-beforeAll(async () => {
-  bench = await createCliBench()
-}, 60_000)
-afterAll(() => bench.close())
+const bench = await useCliBench()
 
 /** Milliseconds of the fastest of some runs: what others do on the machine meanwhile counts as little as can be. */
 const fastest = (run: () => Outcome): number => {

@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { type CliBench, createCliBench } from './testing/bench.ts'
+import { beforeAll, expect, test, vi } from 'vitest'
+import { useCliBench } from './testing/bench.ts'
 
 /**
  * "Persistent Overlays" of Singularity 2.4's documentation, command by command, with
@@ -12,16 +12,12 @@ import { type CliBench, createCliBench } from './testing/bench.ts'
  * which needs a network and Debian, is a script that puts /usr/bin/vim there.
  */
 
-vi.setConfig({ testTimeout: 60_000 })
-
-let bench: CliBench
-beforeAll(async () => {
-  bench = await createCliBench()
+const bench = await useCliBench()
+beforeAll(() => {
   const installer = '#!/bin/sh\nprintf "#!/bin/sh\\n" > /usr/bin/vim && busybox chmod 755 /usr/bin/vim\n'
   writeFileSync(join(bench.sandbox, 'bin/apt-get'), installer, { mode: 0o755 })
   cpSync(bench.sandbox, join(bench.dir, 'ubuntu'), { recursive: true, verbatimSymlinks: true })
 }, 60_000)
-afterAll(() => bench.close())
 
 /** What a person sees who types the lines into a shell on a terminal, without the echo of the lines themselves. */
 const session = async (args: readonly string[], lines: readonly string[]): Promise<string> => {

@@ -1,35 +1,7 @@
-import * as z from 'zod'
-import { objectMetadataSchema, type Resource } from '../../kube/resource.ts'
+import type { DeploymentCondition } from '../../kube/deployments.ts'
+import { guardedCondition } from '../../kube/names.ts'
 
 /** What the controller's own Deployment, which stands for the installation, says of it: no kind of ours does. */
-
-const conditionSchema = z.object({
-  type: z.string(),
-  status: z.enum(['True', 'False', 'Unknown']),
-  reason: z.string().default(''),
-  message: z.string().default(''),
-  /** RFC 3339, as the next. */
-  lastTransitionTime: z.string().default(''),
-  lastUpdateTime: z.string().default(''),
-})
-export type DeploymentCondition = z.infer<typeof conditionSchema>
-
-const deploymentSchema = z.object({
-  metadata: objectMetadataSchema,
-  status: z.object({ conditions: z.array(conditionSchema).default([]) }).prefault({}),
-})
-
-export const deployments: Resource<z.infer<typeof deploymentSchema>> = {
-  group: 'apps',
-  version: 'v1',
-  plural: 'deployments',
-  kind: 'Deployment',
-  namespaced: true,
-  parse: (json) => deploymentSchema.parse(json),
-}
-
-/** Whether the admission policies are in force. */
-export const guardedCondition = 'lamina.dev/Guarded'
 
 export type Finding = Pick<DeploymentCondition, 'status' | 'reason' | 'message'>
 

@@ -1,11 +1,11 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { ApiError } from '../../kube/api-error.ts'
 import type { KubeClient } from '../../kube/client.ts'
+import { deployments } from '../../kube/deployments.ts'
 import { createMetrics } from '../../kube/metrics.ts'
 import type { KubeObject, Resource } from '../../kube/resource.ts'
 import { createManualClock } from '../../kube/testing/manual-clock.ts'
 import { silentLog } from '../../kube/testing/silent-log.ts'
-import { deployments } from './condition.ts'
 import { admissionPolicies } from './guards.ts'
 import { createInstallationWatch } from './watch.ts'
 

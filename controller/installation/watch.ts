@@ -1,12 +1,14 @@
 import type { KubeClient } from '../../kube/client.ts'
 import { type Clock, pause, systemClock, timestamp } from '../../kube/clock.ts'
+import { deployments } from '../../kube/deployments.ts'
 import type { EventRecorder, EventSubject } from '../../kube/events.ts'
 import type { Logger } from '../../kube/log.ts'
 import type { Metrics } from '../../kube/metrics.ts'
+import { guardedCondition } from '../../kube/names.ts'
 import { createReflector } from '../../kube/reflector.ts'
 import { formatKey } from '../../kube/resource.ts'
 import { createWorkQueue } from '../../kube/work-queue.ts'
-import { changedCondition, deployments, type Finding, findingOf, guardedCondition } from './condition.ts'
+import { changedCondition, type Finding, findingOf } from './condition.ts'
 import { admissionPolicies, admissionPolicyBindings, missingGuards } from './guards.ts'
 
 export interface InstallationOptions {

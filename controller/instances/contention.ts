@@ -17,7 +17,10 @@ export const blockedBy = (
 ): Trouble => {
   const { overlay } = allocation
   if (allocation.kind === 'missing')
-    return { reason: 'OverlayNotFound', message: `there is no PersistentOverlay "${overlay}"` }
+    return {
+      reason: 'OverlayNotFound',
+      message: `there is no PersistentOverlay "${overlay}": create it, or correct spec.overlays`,
+    }
   const { by, why } = allocation
   const described = ({ name, since }: Holder) => {
     const node = nodeOf(name)

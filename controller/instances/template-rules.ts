@@ -86,7 +86,10 @@ const noOurMounts: TemplateRule = (spec, { containers: list = [], initContainers
   const taken = [...own, ...inTemplate].find(
     ({ name, path }) => isReserved(name) || `${placeOf(path)}/`.startsWith(`${mountRoot}/`),
   )
-  return taken && `${taken.kind} "${taken.name}" at ${taken.path}: ${volumePrefix}* and ${mountRoot} are Lamina's`
+  return (
+    taken &&
+    `${taken.kind} "${taken.name}" at ${taken.path}: ${volumePrefix}* and ${mountRoot} are Lamina's, choose another`
+  )
 }
 
 /** containerd mounts it over the root that was made, and nothing of that is to be seen. */

@@ -112,6 +112,10 @@ const allocatedVerdict = ({ spec: { storage, format, ext3 } }: PersistentOverlay
     : verdict('Allocated', 'Unknown', 'AsFound', 'the image is as it was found in the claim')
 }
 
+/** @param words the provisioner's own */
+const notMade = (words: string): string =>
+  `the volume is not made: ${words}: make the overlay anew with another size or storage.storageClassName, or have the StorageClass mended`
+
 const standingOf = (finding: ClaimFinding, attachments: readonly Attachment[]): Standing => {
   switch (finding.kind) {
     case 'bound':
@@ -129,7 +133,7 @@ const standingOf = (finding: ClaimFinding, attachments: readonly Attachment[]): 
     case 'pending':
       return finding.trouble === undefined
         ? { kind: 'progressing', reason: provisioning, message: 'the volume is being made' }
-        : { kind: 'progressing', reason: provisioningFailed, message: finding.trouble }
+        : { kind: 'progressing', reason: provisioningFailed, message: notMade(finding.trouble) }
     case 'refused':
       return { kind: 'progressing', reason: 'ClaimRefused', message: finding.message }
     case 'previousClaim':

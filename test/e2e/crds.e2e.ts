@@ -6,7 +6,9 @@ import { crdFile, kinds } from '../../crds/generate.ts'
 import { testCluster } from './support/cluster.ts'
 import { createFixture, type Fixture } from './support/fixture.ts'
 import { containerImage, instance, persistentOverlay } from './support/objects.ts'
-import { expectRefused, type Judged, verdictsIn } from './support/verdicts.ts'
+import { verdictsIn } from './support/verdicts.ts'
+import type { Judged } from './wrong-manifests/rule.ts'
+import { mistakes } from './wrong-manifests/schemas.ts'
 
 const { kubectl } = await testCluster()
 
@@ -20,12 +22,6 @@ beforeAll(async () => {
 afterAll(() => fixture.destroy())
 
 const image = (name: string) => containerImage(name, 'debian:12')
-const overlay = (name: string, spec: object) => ({ ...persistentOverlay(name), spec })
-const running = (spec: object) => instance('dev', { ...spec })
-const templated = (spec: object) => running({ podTemplate: { spec } })
-const reader = { name: 'base', access: 'ReadOnly' as const }
-const file = (url: string, sha256: string) => ({ ...image('from'), spec: { source: { file: { url, sha256 } } } })
-
 describe('schemas', () => {
   test('are applied without a warning, by a first creation as by an update', async () => {
     for (const file of kinds.map(crdFile)) {
@@ -41,36 +37,23 @@ describe('schemas', () => {
 
   test('fill in what is left out', async () => {
     const made = async (object: Judged) => JSON.parse((await judge('create', object)).stdout)
-    expect(await made(overlay('defaults', {}))).toMatchObject({
+    expect(await made({ ...persistentOverlay('defaults'), spec: {} })).toMatchObject({
       spec: {
         ...{ size: '1Gi', format: 'Image', reclaimPolicy: 'Retain' },
         storage: { accessMode: 'ReadWriteOnce', volumeMode: 'Filesystem' },
       },
       status: { observedGeneration: -1 },
     })
-    expect(await made({ ...running({}), spec: { imageRef: { name: 'debian' } } })).toMatchObject({
+    expect(await made({ ...instance('defaults', {}), spec: { imageRef: { name: 'debian' } } })).toMatchObject({
       spec: { overlays: [], state: 'Running', restartPolicy: 'Always' },
       status: { observedGeneration: -1 },
     })
     expect(await made(image('defaults'))).toMatchObject({ status: { observedGeneration: -1 } })
   })
 
-  test.each([
-    ['a misspelt field', running({ imagRef: { name: 'x' } }), 'unknown field "spec.imagRef"'],
-    [
-      'a misspelt field of the pod',
-      templated({ nodeSelectors: {} }),
-      'unknown field "spec.podTemplate.spec.nodeSelectors"',
-    ],
-    ['an unknown word', running({ state: 'Paused' }), 'Unsupported value: "Paused"'],
-    ['an image without a source', { ...image('none'), spec: {} }, 'spec.source: Required value'],
-    ['an instance without an image', { ...running({}), spec: {} }, 'spec.imageRef: Required value'],
-    ['a sum that is none', file('https://example.com/x', 'g'.repeat(64)), 'spec.source.file.sha256'],
-    ['a field by its path, of a rule of the whole', overlay('huge', { size: '16Ti' }), 'spec.size: Invalid value'],
-    ['too dense inodes', overlay('dense', { ext3: { bytesPerInode: 1 } }), 'spec.ext3.bytesPerInode'],
-    ['an overlay twice', running({ overlays: [reader, reader] }), 'Duplicate value'],
-  ])('refuse %s', async (_what, object, message) => {
-    await expectRefused(judge('create', object), message)
+  test.each(mistakes)('refuse $what', async ({ manifest, answer }) => {
+    const { stderr } = await judge('create', manifest)
+    expect(stderr.replaceAll(fixture.namespace, 'team')).toBe(`${answer}\n`)
   })
 })
 

@@ -49,6 +49,16 @@ describe('kubectl lamina', () => {
     })
     return { exitCode: result.exitCode, stdout: result.stdout, stderr: result.stderr }
   }
+  /** A program that goes on beside the test, and what it has said so far. */
+  const begin = (program: string, ...args: string[]) => {
+    const child = spawn(program, args, { env: { ...process.env, ...env } })
+    const said = { stdout: '', stderr: '' }
+    for (const stream of ['stdout', 'stderr'] as const)
+      child[stream].on('data', (chunk) => {
+        said[stream] += chunk
+      })
+    return { child, exited: once(child, 'exit'), said }
+  }
   const names = async (kind: string): Promise<string[]> =>
     (await kubectl.list(fixture.namespace, kind)).map(({ metadata }) => metadata.name)
 
@@ -129,16 +139,11 @@ describe('kubectl lamina', () => {
   })
 
   test('ps --watch tells what changes until Ctrl-C', async () => {
-    const watching = spawn(bundle.program, words('ps --watch'), { env: { ...process.env, ...env } })
-    const exited = once(watching, 'exit')
-    let output = ''
-    watching.stdout.on('data', (chunk) => {
-      output += chunk
-    })
-    await until('the list is there', async () => output.includes('work'))
+    const { child, exited, said } = begin(bundle.program, ...words('ps --watch'))
+    await until('the list is there', async () => said.stdout.includes('work'))
     await lamina('stop work')
-    await until('the stop is told', async () => /work .*Stopped/.test(output))
-    watching.kill('SIGINT')
+    await until('the stop is told', async () => /work .*Stopped/.test(said.stdout))
+    child.kill('SIGINT')
     expect(await exited).toEqual([130, null])
     await lamina('start work')
   })
@@ -146,53 +151,33 @@ describe('kubectl lamina', () => {
   test('a terminal is one for the shell, of the size of ours, and what is drawn on it comes as it is', async () => {
     const grow = 'terminal=$(tty); (sleep 2; stty rows 40 cols 120 < $terminal) &'
     const inner = `stty rows 31 cols 97; ${grow} ${bundle.program} -n ${fixture.namespace} shell work`
-    const child = spawn('script', ['--quiet', '--return', '--command', inner, '/dev/null'], {
-      env: { ...process.env, ...env },
-    })
-    const exited = once(child, 'exit')
-    let output = ''
-    child.stdout.on('data', (chunk) => {
-      output += chunk
-    })
+    const { child, exited, said } = begin('script', '--quiet', '--return', '--command', inner, '/dev/null')
     child.stdin.write('stty size; tty\n')
-    await until('the shell answers', async () => /^31 97\r\n\/dev\/pts\/\d+\r\n/m.test(output), {
-      describe: async () => JSON.stringify(output),
+    await until('the shell answers', async () => /^31 97\r\n\/dev\/pts\/\d+\r\n/m.test(said.stdout), {
+      describe: async () => JSON.stringify(said.stdout),
     })
     await until('it has grown with ours', async () => {
       child.stdin.write('stty size\n')
-      return /^40 120\r\n/m.test(output)
+      return /^40 120\r\n/m.test(said.stdout)
     })
     child.stdin.write('exit 5\n')
     expect(await exited).toEqual([5, null])
-    expect(output).not.toContain('lamina:')
+    expect(said.stdout).not.toContain('lamina:')
   })
 
   test('signals reach the command', async () => {
     const script = 'trap "echo heard; exit 9" TERM; echo ready; while :; do sleep 0.1; done'
-    const child = spawn(bundle.program, [...words('exec work'), '--', 'sh', '-c', script], {
-      env: { ...process.env, ...env },
-    })
-    const exited = once(child, 'exit')
-    let output = ''
-    child.stdout.on('data', (chunk) => {
-      output += chunk
-    })
-    await until('it runs', async () => output.includes('ready'))
+    const { child, exited, said } = begin(bundle.program, ...words('exec work'), '--', 'sh', '-c', script)
+    await until('it runs', async () => said.stdout.includes('ready'))
     child.kill('SIGTERM')
     expect(await exited).toEqual([9, null])
-    expect(output).toBe('ready\nheard\n')
+    expect(said.stdout).toBe('ready\nheard\n')
   })
 
   test('Ctrl-C ends a command, and the throw-away with it', async () => {
-    const child = spawn(bundle.program, [...words('run debian-12'), '--', 'sh', '-c', 'echo ready; sleep 600'], {
-      env: { ...process.env, ...env },
-    })
-    const exited = once(child, 'exit')
-    let output = ''
-    child.stdout.on('data', (chunk) => {
-      output += chunk
-    })
-    await until('it runs', async () => output.includes('ready'))
+    const command = ['sh', '-c', 'echo ready; sleep 600']
+    const { child, exited, said } = begin(bundle.program, ...words('run debian-12'), '--', ...command)
+    await until('it runs', async () => said.stdout.includes('ready'))
     child.kill('SIGINT')
     expect(await exited).toEqual([130, null])
     expect((await names('instances')).filter((name) => name.startsWith('run-'))).toEqual([])
@@ -200,18 +185,11 @@ describe('kubectl lamina', () => {
 
   test('Ctrl-C while it still waits takes back what was made, but for overlays', async () => {
     // The overlay is in use: this one waits.
-    const child = spawn(bundle.program, [...words('run debian-12 --overlay dev'), '--', 'true'], {
-      env: { ...process.env, ...env },
-    })
-    const exited = once(child, 'exit')
-    let told = ''
-    child.stderr.on('data', (chunk) => {
-      told += chunk
-    })
-    await until('it says for whom it waits', async () => told.includes('in use for writing by instance work'))
+    const { child, exited, said } = begin(bundle.program, ...words('run debian-12 --overlay dev'), '--', 'true')
+    await until('it says for whom it waits', async () => said.stderr.includes('in use for writing by instance work'))
     child.kill('SIGINT')
     expect(await exited).toEqual([130, null])
-    expect(told).toMatch(/instance run-debian-12-\w{5} deleted/)
+    expect(said.stderr).toMatch(/instance run-debian-12-\w{5} deleted/)
     expect((await names('instances')).filter((name) => name.startsWith('run-'))).toEqual([])
   })
 

@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { hasReason, type KubeClient } from '../../../kube/client.ts'
-import { runtimeClassName } from '../../../kube/names.ts'
+import { deployments } from '../../../kube/deployments.ts'
+import { guardedCondition, runtimeClassName } from '../../../kube/names.ts'
 import { type KubeObject, objectMetadataSchema, type Resource } from '../../../kube/resource.ts'
 import {
   containerImages,
@@ -19,25 +20,6 @@ import { findingOfNode, findingsOfInstallation, type Installation } from '../doc
 import { findingsOfImage, findingsOfInstance, findingsOfOverlay } from '../doctor/objects.ts'
 import { byName } from '../listing.ts'
 import { serialise } from '../output.ts'
-
-const conditionSchema = z.object({ type: z.string(), status: z.string(), message: z.string().default('') })
-
-const deploymentSchema = z.object({
-  metadata: objectMetadataSchema,
-  spec: z.object({ replicas: z.number().default(1) }).prefault({}),
-  status: z
-    .object({ readyReplicas: z.number().default(0), conditions: z.array(conditionSchema).default([]) })
-    .prefault({}),
-})
-
-const deployments: Resource<z.infer<typeof deploymentSchema>> = {
-  group: 'apps',
-  version: 'v1',
-  plural: 'deployments',
-  kind: 'Deployment',
-  namespaced: true,
-  parse: (json) => deploymentSchema.parse(json),
-}
 
 const namedSchema = z.object({ metadata: objectMetadataSchema })
 
@@ -96,7 +78,7 @@ const lookAtInstallation = async (connection: Connection): Promise<Installation>
       ...metadata,
       replicas: spec.replicas,
       ready: status.readyReplicas,
-      guarded: status.conditions.find(({ type }) => type === 'lamina.dev/Guarded'),
+      guarded: status.conditions.find(({ type }) => type === guardedCondition),
     })),
     agents: agents?.map(({ metadata, status }) => ({
       ...metadata,

@@ -160,7 +160,7 @@ export const resize = async (
   const { spec } = await existing(connection, name)
   if (spec.storage.existingClaimName !== undefined)
     throw new CliError(
-      `overlay ${name} lies on the claim ${spec.storage.existingClaimName}, whose size Lamina leaves alone`,
+      `overlay ${name} lies on the claim ${spec.storage.existingClaimName}, whose size Lamina leaves alone: make another overlay, of the size that you need, and copy what is in this one`,
     )
   if (parseQuantity(size) < parseQuantity(spec.size))
     throw usageError(

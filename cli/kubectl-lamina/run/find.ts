@@ -47,12 +47,18 @@ export const find = async (
   if (instanceName !== undefined) {
     const instance = await client.get(instances, { namespace, name: instanceName })
     if (instance) return { kind: 'instance', instance }
-    if (imageName === undefined) throw new CliError(`there is no instance "${instanceName}" in namespace ${namespace}`)
+    if (imageName === undefined)
+      throw new CliError(
+        `there is no instance "${instanceName}" in namespace ${namespace}: kubectl lamina ps lists them`,
+      )
   }
   if (imageName !== undefined) {
     const image = await client.get(containerImages, { namespace, name: imageName })
     if (image) return { kind: 'image', name: imageName }
-    if (source === undefined) throw new CliError(`there is no image "${imageName}" in namespace ${namespace}`)
+    if (source === undefined)
+      throw new CliError(
+        `there is no image "${imageName}" in namespace ${namespace}: kubectl lamina image ls lists them`,
+      )
   }
   if (source === undefined) throw new CliError('nothing was named')
   return imageFor(source, await client.list(containerImages, { namespace }))

@@ -28,7 +28,9 @@ const fileSource = (url: string, sha256: string | undefined): ImageSource => {
 
 const registrySource = (reference: string): ImageSource => {
   if (parseReference(reference)) return { kind: 'registry', image: reference }
-  throw usageError(`"${reference}" is no image reference: those are debian:12, ghcr.io/owner/name, name@sha256:…`)
+  throw usageError(
+    `"${reference}" is no image reference: write debian:12, ghcr.io/owner/name or name@sha256:…, in lower case`,
+  )
 }
 
 /**

@@ -1,20 +1,17 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { archive, directory, file, symlink } from '../../../runtime-shim/image/testing/archive.ts'
 import { writeImageDirectory } from '../../../runtime-shim/image/testing/image.ts'
 import { startRegistry, type TestRegistry } from '../../../runtime-shim/image/testing/registry.ts'
 import { packSquashfs } from '../../../test/node/images.ts'
-import { type CliBench, createCliBench } from '../testing/bench.ts'
+import { useCliBench } from '../testing/bench.ts'
 
-vi.setConfig({ testTimeout: 60_000 })
-
-let bench: CliBench
+const bench = await useCliBench()
 let registry: TestRegistry
 let env: NodeJS.ProcessEnv
 beforeAll(async () => {
-  bench = await createCliBench()
   registry = await startRegistry()
   const layer = archive(
     directory('bin'),
@@ -34,10 +31,7 @@ beforeAll(async () => {
   execFileSync('sh', ['-c', 'cat > "$0"', auth], { input: registry.dockerConfig })
   env = { HOME: registry.home, REGISTRY_AUTH_FILE: auth }
 }, 60_000)
-afterAll(async () => {
-  await registry.stop()
-  bench.close()
-})
+afterAll(() => registry.stop())
 
 const build = (source: string, name: string, ...options: string[]) =>
   bench.lamina(['build', ...options, name, source], { cwd: bench.dir, env })

@@ -43,9 +43,9 @@ const make = async (source: ImageSource, target: string, signal: AbortSignal): P
 
 const assertPlace = (target: string, force: boolean): void => {
   if (!statSync(dirname(target), { throwIfNoEntry: false })?.isDirectory())
-    throw new Refusal(`could not write ${target}: there is no directory ${dirname(target)}`)
+    throw new Refusal(`could not write ${target}: there is no directory ${dirname(target)}: make that first`)
   const stats = statSync(target, { throwIfNoEntry: false })
-  if (stats?.isDirectory()) throw new Refusal(`could not write ${target}: it is a directory`)
+  if (stats?.isDirectory()) throw new Refusal(`could not write ${target}: it is a directory: give the name of a file`)
   if (stats !== undefined && !force)
     throw new Refusal(`build target ${target} already exists: remove it, or use --force`)
 }

@@ -90,7 +90,10 @@ export const makeOfLocal = ({ transport, name }: LocalSource, making: Making): P
     const env = { ...process.env, TMPDIR: scratch }
     const { exitCode, stderr } = await runProgram('skopeo', args, { env, signal: making.signal })
     making.signal.throwIfAborted()
-    if (exitCode !== 0) throw new Refusal(`could not read ${transport}:${name}: ${lastLine(stderr)}`)
+    if (exitCode !== 0)
+      throw new Refusal(
+        `could not read ${transport}:${name}: ${lastLine(stderr)}; check that it is a whole ${transport}`,
+      )
   })
 
 /** Of a sandbox: all that is in the directory, with owners and attributes. */

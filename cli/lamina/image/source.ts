@@ -25,7 +25,7 @@ const noLonger: Readonly<Record<string, string>> = {
 }
 
 const required = (text: string, rest: string): string => {
-  if (rest === '') throw new Refusal(`"${text}" names no image`)
+  if (rest === '') throw new Refusal(`"${text}" names no image: docker://debian:12 does, for example`)
   return rest
 }
 

@@ -2,19 +2,13 @@ import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import * as z from 'zod'
 import { makeExt3 } from '../../../test/node/images.ts'
-import { type CliBench, createCliBench } from '../testing/bench.ts'
+import { useCliBench } from '../testing/bench.ts'
 
-vi.setConfig({ testTimeout: 60_000 })
-
-let bench: CliBench
-beforeAll(async () => {
-  bench = await createCliBench()
-}, 60_000)
+const bench = await useCliBench()
 afterEach(() => void bench.lamina(['instance', 'stop', '--all', '--force']))
-afterAll(() => bench.close())
 
 const listSchema = z.object({
   instances: z.array(z.object({ instance: z.string(), pid: z.number(), img: z.string(), logOutPath: z.string() })),

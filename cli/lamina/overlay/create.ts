@@ -83,12 +83,15 @@ const assertRoom = (directory: string, bytes: number): void => {
     )
 }
 
+const isThere = (shown: string): string =>
+  `${shown} already exists, and is left as it is: give another name, or remove it first`
+
 /** @throws Refusal */
 const assertPlace = (path: string, shown: string): void => {
   const directory = dirname(path)
   if (!statSync(directory, { throwIfNoEntry: false })?.isDirectory())
-    throw new Refusal(`could not create ${shown}: there is no directory ${directory}`)
-  if (statSync(path, { throwIfNoEntry: false })) throw new Refusal(`${shown} already exists: it is left as it is`)
+    throw new Refusal(`could not create ${shown}: there is no directory ${directory}: make that first`)
+  if (statSync(path, { throwIfNoEntry: false })) throw new Refusal(isThere(shown))
 }
 
 const reserve = (fd: number, { size, sparse }: OverlayCreation): void => {
@@ -108,7 +111,7 @@ const publish = (staging: string, path: string, shown: string): void => {
     linkSync(staging, path)
     rmSync(staging)
   } catch (error) {
-    if (hasCode(error, 'EEXIST')) throw new Refusal(`${shown} already exists: it is left as it is`)
+    if (hasCode(error, 'EEXIST')) throw new Refusal(isThere(shown))
     if (!hasCode(error, 'EPERM', 'ENOTSUP', 'ENOSYS')) throw error
     renameSync(staging, path)
   }

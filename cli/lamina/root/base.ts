@@ -29,6 +29,8 @@ const explain = (path: string, error: unknown): unknown => {
     return new Refusal(
       `${path} is an overlay, and no container: give it with --overlay ${path}, and an image beside it`,
     )
+  if (error instanceof OverlayError && error.cause instanceof BadImageError)
+    return new Refusal(`could not open image ${error.message}; make one with lamina build`)
   if (error instanceof OverlayError) return new Refusal(`could not open image ${error.message}`)
   if (hasCode(error, 'EACCES')) return new Refusal(`could not open image ${path}: permission denied`)
   return error

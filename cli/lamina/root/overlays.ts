@@ -46,7 +46,9 @@ const kindOf = (path: string, shown: string): FoundOverlay['kind'] => {
   const stats = statSync(path)
   if (stats.isDirectory()) return 'directory'
   if (stats.isFile()) return fileKind(path, shown)
-  throw new Refusal(`${shown} is neither a file nor a directory, and cannot be an overlay`)
+  throw new Refusal(
+    `${shown} is neither a file nor a directory, and cannot be an overlay; make one with lamina overlay create`,
+  )
 }
 
 const openable = <T>(shown: string, act: () => T): T => {

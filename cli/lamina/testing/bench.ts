@@ -2,6 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { afterAll, vi } from 'vitest'
 import { build } from '../../../scripts/build.ts'
 
 export interface Outcome {
@@ -83,7 +84,7 @@ const mountFuse = (dir: string): string => {
 
 const deadlineMs = 60_000
 
-export const createCliBench = async (): Promise<CliBench> => {
+const createCliBench = async (): Promise<CliBench> => {
   const dir = mkdtempSync(join(tmpdir(), 'lamina-cli-'))
   // An ordinary user must be able to read the programs.
   execFileSync('chmod', ['755', dir])
@@ -132,4 +133,12 @@ export const createCliBench = async (): Promise<CliBench> => {
     asUserShell: (line) => asUser(['sh', '-c', line], {}),
     close: () => rmSync(dir, { recursive: true, force: true }),
   }
+}
+
+/** One for all tests of the file that asks, with the time that they take. */
+export const useCliBench = async (): Promise<CliBench> => {
+  vi.setConfig({ testTimeout: 60_000 })
+  const bench = await createCliBench()
+  afterAll(() => bench.close())
+  return bench
 }

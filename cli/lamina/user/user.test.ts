@@ -1,16 +1,10 @@
 import { execFileSync } from 'node:child_process'
 import { chmodSync, copyFileSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { account, type CliBench, createCliBench } from '../testing/bench.ts'
+import { describe, expect, test } from 'vitest'
+import { account, useCliBench } from '../testing/bench.ts'
 
-vi.setConfig({ testTimeout: 60_000 })
-
-let bench: CliBench
-beforeAll(async () => {
-  bench = await createCliBench()
-}, 60_000)
-afterAll(() => bench.close())
+const bench = await useCliBench()
 
 const sh = (script: string, ...options: string[]) => bench.asUser(['exec', ...options, bench.image, 'sh', '-c', script])
 const nobodyServes = () => expect(() => execFileSync('pgrep', ['-u', String(account)])).toThrow()

@@ -2,41 +2,13 @@ import { expect } from 'vitest'
 import * as z from 'zod'
 import type { KindDefinition } from '../../../crds/common.ts'
 import { crdOf } from '../../../crds/generate.ts'
+import { digestMessage, type Judged, type Rule } from '../wrong-manifests/rule.ts'
 import type { Kubectl, Outcome } from './kubectl.ts'
 import { inNamespace } from './objects.ts'
 import { controllerUser } from './operator.ts'
 import { expectAllowed } from './requests.ts'
 
 /** What the API server says of objects of our kinds; nothing is stored. */
-
-export type Judged = Record<string, unknown> & { metadata: object }
-
-/** A rule that looks at one object, with what it lets pass and what not. */
-export interface Rule {
-  message: string
-  allowed: Judged[]
-  refused: Judged[]
-}
-
-/** A rule that compares with what was there. */
-export interface UpdateRule extends Rule {
-  before: Judged
-}
-
-export const labelMessage = (longest: number): string =>
-  `metadata.name must be a DNS label of at most ${longest} characters: lower-case letters, digits and "-"`
-
-/** The message about a digest in a status. */
-export const digestMessage = 'digest must be sha256: and 64 hexadecimal digits, or sha512: and 128, in lower case'
-
-export const nameMessage = (field: string, kind: string): string =>
-  `${field} must be the name of a ${kind}: lower-case letters, digits and "-"`
-
-export const objectNameMessage = (field: string, kind: string): string =>
-  `${field} must be the name of a ${kind}: lower-case letters, digits, "-" and "."`
-
-export const pathMessage = (example: string): string =>
-  `path is relative to the volume, has names between single slashes, and neither . nor .. nor control characters: ${example}`
 
 export const expectRefused = async (verdict: Promise<Outcome>, message: string): Promise<void> => {
   const { exitCode, stderr } = await verdict
@@ -69,9 +41,11 @@ export const verdictsIn = (kubectl: Kubectl, namespace: () => string) => {
       await expectRefused(verdict(`sha256:${'A'.repeat(64)}`), digestMessage)
       await expectRefused(verdict('latest'), digestMessage)
     },
-    expectRule: async (verb: 'create' | 'replace', { message, allowed, refused }: Rule): Promise<void> => {
+    expectRule: async (verb: 'create' | 'replace', { message, at, allowed, refused }: Rule): Promise<void> => {
       for (const object of allowed) await expectAllowed(judge(verb, object))
-      for (const object of refused) await expectRefused(judge(verb, object), message)
+      const [first, ...others] = refused.map((object) => judge(verb, object))
+      expect((await first)?.stderr).toContain(` is invalid: ${at}: ${message}\n`)
+      for (const verdict of others) await expectRefused(verdict, message)
     },
   }
 }

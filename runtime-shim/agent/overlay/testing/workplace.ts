@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { attachBlockDevice, type BlockDevice } from '../../../../test/node/images.ts'
+import { attachBlockDevice, type BlockDevice, editExt3, makeVolume } from '../../../../test/node/images.ts'
 import { readSuperblock, type Superblock } from '../../../mount/superblock.ts'
 import { makeSkeleton } from '../../../runtime/skeleton.ts'
 import type { Preparation } from '../preparation.ts'
@@ -17,6 +17,10 @@ export interface Workplace {
   lines: string[]
   /** A preparation for a writer's new overlay, with what the test asks otherwise. */
   preparation(changes?: Partial<Preparation>): Preparation
+  /** Has another image in the volume, with a file in its `upper`; the options are those of mkfs.ext3. */
+  volumeWith(mebibytes: number, ...options: string[]): void
+  /** What is in that file. */
+  kept(): string
   close(): void
 }
 
@@ -25,10 +29,10 @@ export const createWorkplace = (): Workplace => {
   const directory = join(dir, 'volume')
   mkdirSync(directory)
   const lines: string[] = []
+  const image = join(directory, 'overlay.img')
   const skeleton = join(dir, 'skeleton.squashfs')
   return {
-    ...{ dir, directory, lines },
-    image: join(directory, 'overlay.img'),
+    ...{ dir, directory, image, lines },
     preparation: (changes) => {
       if (changes?.format === 'Directory') makeSkeleton(skeleton)
       return {
@@ -52,6 +56,12 @@ export const createWorkplace = (): Workplace => {
         ...changes,
       }
     },
+    volumeWith: (mebibytes, ...options) => {
+      rmSync(directory, { recursive: true })
+      makeVolume(directory, mebibytes, ...options)
+      editExt3(image, 'mkdir upper', 'write /etc/hostname upper/kept')
+    },
+    kept: () => editExt3(image, 'cat upper/kept'),
     close: () => rmSync(dir, { recursive: true }),
   }
 }
