@@ -26,8 +26,8 @@ const descendantsOf = (pid: number): number[] =>
 
 const raise = (thread: number): boolean => {
   try {
-    if (getPriority(thread) <= 0) return false
-    setPriority(thread, 0)
+    if (getPriority(thread) <= getPriority()) return false
+    setPriority(thread, getPriority())
     return true
   } catch {
     // It has ended, or this process may not: then it goes on giving way, which costs nothing on an idle machine.
@@ -36,7 +36,7 @@ const raise = (thread: number): boolean => {
 }
 
 /**
- * Gives the usual priority to all that a process has started and that gave way
+ * Gives this process's priority to all that another has started and that gave way
  * to others (nice(1)). Linux keeps the priority by thread, and each thread's
  * children inherit it: it looks again until it finds none.
  */

@@ -34,31 +34,31 @@ interface Outcome {
 
 /** kubectl as a person would type it: the command is shown, then what it says. */
 const createKubectl = (cluster: Cluster) => {
-  const run = async (args: readonly string[], quiet: boolean): Promise<Outcome> => {
-    const [program, ...rest] = cluster.kube('kubectl', '-n', namespace, ...args)
+  const run = async (args: readonly string[], { isShown }: { isShown: boolean }): Promise<Outcome> => {
+    const words = ['-n', namespace, ...args]
+    if (isShown) narrator.typed(['kubectl', ...words])
+    const [program, ...rest] = cluster.kube('kubectl', ...words)
     const { exitCode = 1, stdout } = await execa(program, rest, {
       cwd: root,
       reject: false,
       stdin: 'ignore',
-      stdout: quiet ? 'pipe' : ['pipe', 'inherit'],
-      stderr: quiet ? 'ignore' : 'inherit',
+      stdout: isShown ? ['pipe', 'inherit'] : 'pipe',
+      stderr: 'inherit',
     })
     return { exitCode, stdout }
   }
+  const must = async (args: readonly string[], manner: { isShown: boolean }): Promise<string> => {
+    const { exitCode, stdout } = await run(args, manner)
+    if (exitCode !== 0) throw new Error(`kubectl ${args.join(' ')} ended with exit code ${exitCode}`)
+    return stdout
+  }
   return {
     /** @throws when it fails */
-    run: async (...args: string[]): Promise<string> => {
-      narrator.typed(['kubectl', ...args])
-      const { exitCode, stdout } = await run(args, false)
-      if (exitCode !== 0) throw new Error(`kubectl ${args.join(' ')} ended with exit code ${exitCode}`)
-      return stdout
-    },
+    run: (...args: string[]): Promise<string> => must(args, { isShown: true }),
     /** Shown, with whatever exit code it has. */
-    try: async (...args: string[]): Promise<Outcome> => {
-      narrator.typed(['kubectl', ...args])
-      return run(args, false)
-    },
-    quietly: (...args: string[]): Promise<Outcome> => run(args, true),
+    try: (...args: string[]): Promise<Outcome> => run(args, { isShown: true }),
+    /** @throws when it fails */
+    quietly: (...args: string[]): Promise<string> => must(args, { isShown: false }),
   }
 }
 type Kubectl = ReturnType<typeof createKubectl>
@@ -69,8 +69,7 @@ const demand = (holds: boolean, what: string): void => {
 }
 
 const begin = async (cluster: Cluster, kubectl: Kubectl): Promise<void> => {
-  const { exitCode } = await kubectl.quietly('get', 'namespace', namespace, '--ignore-not-found=false')
-  if (exitCode === 0) {
+  if ((await kubectl.quietly('get', 'namespace', namespace, '--ignore-not-found')) !== '') {
     report('removing what the last run left in the cluster')
     await kubectl.quietly('delete', 'namespace', namespace, '--timeout=120s')
   }
