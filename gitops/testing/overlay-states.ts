@@ -104,7 +104,8 @@ export const overlayFindings = {
     }),
     told('provisioningFailed', { finding: { kind: 'pending', claim, trouble: 'no space in pool' } }, 'InProgress', {
       status: 'Progressing',
-      message: 'ProvisioningFailed: no space in pool',
+      message:
+        'ProvisioningFailed: the volume is not made: no space in pool: make the overlay anew with another size or storage.storageClassName, or have the StorageClass mended',
     }),
   ],
   refused: [
