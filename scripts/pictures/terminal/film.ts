@@ -58,9 +58,7 @@ const indexed = (index: number): string => {
   if (index >= 232) return hex((8 + (index - 232) * 10) * 0x01_01_01)
   const level = (step: number): number => (step === 0 ? 0 : 55 + step * 40)
   const cube = index - 16
-  return hex(
-    (level(Math.floor(cube / 36)) << 16) | (level(Math.floor(cube / 6) % 6) << 8) | level(cube % 6),
-  )
+  return hex((level(Math.floor(cube / 36)) << 16) | (level(Math.floor(cube / 6) % 6) << 8) | level(cube % 6))
 }
 
 type Cell = xterm.IBufferCell
@@ -97,6 +95,9 @@ const runsOf = (line: xterm.IBufferLine): Run[] => {
 
 /** In the pieces in which they are shown: line by line, whatever was rewritten in between. */
 const linesOf = (output: string): string[] => output.split(/(?<=\n)/)
+
+/** What somebody types is to be told from what is answered. */
+const bold = (text: string): string => `\x1b[1m${text}\x1b[22m`
 
 const steadied = (transcript: Transcript, output: string): string =>
   transcript.steady.reduce((text, { from, to }) => text.replaceAll(from, to), output)
@@ -138,7 +139,7 @@ export const develop = async (transcript: Transcript, takes: readonly Take[]): P
   for (const { step, output } of takes) {
     now += pace.beforeTyping
     for (let at = 0; at < step.type.length; at += pace.keys) {
-      await show(step.type.slice(at, at + pace.keys), { withCursor: true })
+      await show(bold(step.type.slice(at, at + pace.keys)), { withCursor: true })
       now += pace.perKeys
     }
     now += pace.beforeEnter
@@ -153,7 +154,6 @@ export const develop = async (transcript: Transcript, takes: readonly Take[]): P
     }
   }
   terminal.dispose()
-  const isSeen = ({ runs, cursor, fromMs, toMs }: Line) =>
-    (runs.length > 0 || cursor !== undefined) && fromMs !== toMs
+  const isSeen = ({ runs, cursor, fromMs, toMs }: Line) => (runs.length > 0 || cursor !== undefined) && fromMs !== toMs
   return { columns, rows, lines: lines.filter(isSeen), scroll, lengthMs: now + pace.rest }
 }

@@ -18,10 +18,20 @@ interface Place {
 const stepSeconds = 90
 
 /** An OSC sequence that no terminal shows stands before the shell's prompt, with the exit code of the last command. */
-const mark = /\x1b]1337;exit=(\d+)\x07/g
+const mark = '\x1b]1337;exit='
 const markInPrompt = '\\[\\e]1337;exit=$?\\a\\]'
 
-const lastLineOf = (output: string): string => stripVTControlCharacters(output).split(/[\r\n]/).at(-1) ?? ''
+/** Of the command before the prompt; undefined while there is none. */
+const exitCodeAt = (prompt: string, output: string): number | undefined => {
+  const at = output.lastIndexOf(mark)
+  const isPrompt = at !== -1 && stripVTControlCharacters(output.slice(at)) === prompt
+  return isPrompt ? Number.parseInt(output.slice(at + mark.length), 10) : undefined
+}
+
+const lastLineOf = (output: string): string =>
+  stripVTControlCharacters(output)
+    .split(/[\r\n]/)
+    .at(-1) ?? ''
 
 /**
  * Types the steps into a bash on a terminal of its own, each when the one before has ended.
@@ -35,7 +45,6 @@ export const record = async (transcript: Transcript, { directory, env }: Place):
     cwd: directory,
     env: {
       ...env,
-      HOME: directory,
       // What starts the shell keeps PS1, which a bash would not.
       SHELL: '/bin/sh',
       PS1: `${markInPrompt}${prompt}`,
@@ -57,7 +66,7 @@ export const record = async (transcript: Transcript, { directory, env }: Place):
       await sleep(50)
     }
   }
-  const promptOfShell = (): boolean => [...output.matchAll(mark)].length > 0 && lastLineOf(output) === prompt
+  const promptOfShell = (): boolean => exitCodeAt(prompt, output) !== undefined
 
   const perform = async (step: Step): Promise<Take> => {
     output = ''
@@ -76,7 +85,7 @@ export const record = async (transcript: Transcript, { directory, env }: Place):
       return { step, output }
     }
     await awaited('prompt', promptOfShell)
-    const failed = [...output.matchAll(mark)].at(-1)?.[1] !== '0'
+    const failed = exitCodeAt(prompt, output) !== 0
     if (failed !== (step.fails || interruptAfter !== undefined))
       throw new Error(`"${step.type}" ${failed ? 'failed' : 'did not fail'}:\n${output}`)
     return { step, output }
