@@ -99,7 +99,10 @@ export const record = async (transcript: Transcript, { directory, env }: Place):
     for (const step of steps) takes.push(await perform(step))
     return takes
   } finally {
-    child.kill('SIGTERM')
+    // The end of the input ends the shell, but not what may still run in it.
+    child.stdin.end()
+    const impatient = setTimeout(() => child.kill('SIGTERM'), 1000)
     await exited
+    clearTimeout(impatient)
   }
 }
