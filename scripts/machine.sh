@@ -9,11 +9,11 @@ cluster_packages='
   e2fsprogs fio git iproute2 mmdebstrap mount openssl runc skopeo squashfs-tools-ng umoci util-linux xfsprogs zstd
 '
 
-# Only for tests: the Lua of Argo CD, of prometheus promtool, which tests the alert rules, what signs images, and the
+# Only for tests: the Lua of Argo CD, of prometheus promtool, which tests the alert rules (for pictures also itself), what signs images, and the
 # file systems of an ordinary user's containers.
 test_packages='fuse-overlayfs fuse2fs fuse3 gnupg lua5.1 prometheus squashfuse'
 
-# Only for end-to-end tests: the browser that looks at the console.
+# Only for end-to-end tests and pictures: the browser that looks at the console.
 browser_packages='chromium'
 
 fail() {
