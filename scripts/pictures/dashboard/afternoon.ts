@@ -1,4 +1,8 @@
+import { cp, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { execa } from 'execa'
 import { debianImage, pushImage } from '../../../test/cluster/images.ts'
 import { isReady } from '../../../test/e2e/support/conditions.ts'
 import { loopsOf, onNode } from '../../../test/e2e/support/node.ts'
@@ -52,15 +56,28 @@ const deskOf = ({ kubectl }: Stage, team: Team): Desk => ({
 
 const uses = (...overlays: OverlayUse[]) => ({ overlays, podTemplate: promptly })
 
-/** Debian again under another name, which no node has. */
-const newImage = async ({ cluster }: Stage, name: string): Promise<ReturnType<typeof containerImage>> => {
-  await pushImage(cluster, `${await debianImage(() => {})}:it`, `team/${name}:1`)
-  return containerImage(name, `${cluster.registry.host}/team/${name}:1`, { pullSecrets: [registrySecretName] })
+type ImageMaker = (name: string) => Promise<ReturnType<typeof containerImage>>
+
+/** Makes images that no node has: Debian, each with a configuration and so a digest of its own. */
+const withImageMaker = async ({ cluster }: Stage, work: (newImage: ImageMaker) => Promise<void>): Promise<void> => {
+  const dir = await mkdtemp(join(tmpdir(), 'lamina-images-'))
+  const layout = join(dir, 'oci')
+  try {
+    await cp(await debianImage(() => {}), layout, { recursive: true })
+    await work(async (name) => {
+      const own = ['--tag', name, '--config.env', `JOB=${name}`]
+      await execa('umoci', ['config', '--image', `${layout}:it`, ...own])
+      await pushImage(cluster, `${layout}:${name}`, `team/${name}:1`)
+      return containerImage(name, `${cluster.registry.host}/team/${name}:1`, { pullSecrets: [registrySecretName] })
+    })
+  } finally {
+    await rm(dir, { recursive: true })
+  }
 }
 
 /** Something that ends, with an image of its own. */
-const job = async (stage: Stage, desk: Desk, name: string): Promise<void> => {
-  await desk.apply(await newImage(stage, name), instance(name, { image: name, ...uses() }))
+const job = async (newImage: ImageMaker, desk: Desk, name: string): Promise<void> => {
+  await desk.apply(await newImage(name), instance(name, { image: name, ...uses() }))
   await desk.ready(name)
   await desk.write(name, 20)
 }
@@ -72,7 +89,7 @@ const noteErrors = async ({ cluster, kubectl }: Stage, namespace: Team, overlay:
     await onNode(cluster, 'sh', '-c', `echo test > /sys/fs/ext4/${device}/trigger_fs_error`)
 }
 
-const pass = async (stage: Stage): Promise<void> => {
+const pass = async (stage: Stage, newImage: ImageMaker): Promise<void> => {
   const { cluster, report } = stage
   const [a, b] = [deskOf(stage, 'team-a'), deskOf(stage, 'team-b')]
   report('two teams begin')
@@ -87,14 +104,14 @@ const pass = async (stage: Stage): Promise<void> => {
     await Promise.all([a.write('dev', 25), a.write('notebooks', 20), b.write('train', 70), b.write('tools', 18)])
     await a.end('notebooks')
     await a.apply(instance('notebooks', uses('notebooks')))
-    await job(stage, b, `job-${round}`)
+    await job(newImage, b, `job-${round}`)
     await a.ready('notebooks')
     if (round > 2) await b.end(`job-${round - 2}`)
     await sleep(10_000)
   }
 
   report('the registry is away, then the API server')
-  const late = await newImage(stage, 'late')
+  const late = await newImage('late')
   await b.apply(late)
   await until('the image is looked up', async () =>
     isReady(await stage.kubectl.get('team-b', 'containerimage', 'late')),
@@ -119,7 +136,7 @@ const pass = async (stage: Stage): Promise<void> => {
 export const haveAnAfternoon = (stage: Stage, lookBack: () => Promise<string>): Promise<string> =>
   withNamespace(stage, 'team-a', () =>
     withNamespace(stage, 'team-b', async () => {
-      await pass(stage)
+      await withImageMaker(stage, (newImage) => pass(stage, newImage))
       return lookBack()
     }),
   )
