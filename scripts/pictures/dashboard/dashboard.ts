@@ -1,7 +1,15 @@
 import type { Stage } from '../stage.ts'
 import { haveAnAfternoon } from './afternoon.ts'
-import { type Answered, drawDashboard } from './draw.ts'
-import { type Dashboard, fillIn, legendOf, type Panel, parseLabelValues, readDashboard } from './model.ts'
+import { drawDashboard } from './draw.ts'
+import {
+  type Answered,
+  type Dashboard,
+  fillIn,
+  legendOf,
+  type Panel,
+  parseLabelValues,
+  readDashboard,
+} from './model.ts'
 import { type Prometheus, scrapeSeconds, type Target, withPrometheus } from './prometheus.ts'
 
 const note =

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { type Answered, drawDashboard } from './draw.ts'
-import type { Panel } from './model.ts'
+import { drawDashboard } from './draw.ts'
+import type { Answered, Panel } from './model.ts'
 
 const range = { from: 1_000_000, to: 1_000_060 }
 
@@ -64,4 +64,16 @@ test('lines have a legend, and no two charts share a class', () => {
   const classes = (index: number) => new Set([...svg.matchAll(new RegExp(`\\bp${index}-[\\w-]+`, 'g'))].map(String))
   expect([classes(0).size > 0, classes(1).size > 0]).toEqual([true, true])
   expect(svg).not.toMatch(/zr\d/)
+})
+
+test('of too many lines the greatest are named, and the rest are counted', () => {
+  const lines = Array.from({ length: 30 }, (_, index) => ({
+    name: `a line with number ${index}`,
+    samples: [[1_000_060, index]] satisfies [number, number][],
+  }))
+  const words = shown(draw({ panel: panel('timeseries', 0), series: lines }))
+  expect(words).toContain('a line with number 29')
+  expect(words).not.toContain('a line with number 0')
+  const named = words.filter((word) => word.startsWith('a line')).length
+  expect(words).toContain(`and ${30 - named} more`)
 })

@@ -1,14 +1,7 @@
-import * as echarts from 'echarts'
 import { escapeXml } from '../../../test/bench/svg.ts'
-import type { Panel, Unit } from './model.ts'
+import { chartOf } from './chart.ts'
+import { type Answered, font, type Panel, unitOf } from './model.ts'
 import { withUnit } from './units.ts'
-
-/** A panel and what its queries found: for a moment, or for all of the time that is shown. */
-export interface Answered {
-  panel: Panel
-  /** Seconds since 1970, and the value. */
-  series: { name: string; samples: [number, number][] }[]
-}
 
 const width = 1200
 const unitHeight = 30
@@ -17,7 +10,6 @@ const head = 26
 const top = 52
 
 const colours: Readonly<Record<string, string>> = { green: '#2a7f62', orange: '#d9822b', red: '#c4314b' }
-const font = 'system-ui, sans-serif'
 
 const boxOf = ({ gridPos: { x, y, w, h } }: Panel) => ({
   x: (x / 24) * (width - gap) + gap,
@@ -28,8 +20,6 @@ const boxOf = ({ gridPos: { x, y, w, h } }: Panel) => ({
 
 const text = (x: number, y: number, content: string, attributes = ''): string =>
   `<text x="${x}" y="${y}" ${attributes}>${escapeXml(content)}</text>`
-
-const unitOf = ({ fieldConfig }: Panel): Unit => fieldConfig?.defaults.unit ?? 'none'
 
 const colourOf = ({ fieldConfig }: Panel, value: number): string => {
   const reached = (fieldConfig?.defaults.thresholds?.steps ?? []).filter(
@@ -75,57 +65,12 @@ const drawBars = ({ panel, series }: Answered): string => {
 /** Its ids and classes are made apart from those of other charts in the page. */
 const apart = (svg: string, index: number): string => svg.replaceAll(/zr\d+-/g, `p${index}-`)
 
-const drawLines = ({ panel, series }: Answered, index: number, range: { from: number; to: number }): string => {
-  const { x, y, width: w, height: h } = boxOf(panel)
-  const { min, max, custom } = panel.fieldConfig?.defaults ?? {}
-  const stacked = custom?.stacking?.mode === 'normal'
-  const chart = echarts.init(null, null, { renderer: 'svg', ssr: true, width: w, height: h - head })
-  try {
-    chart.setOption({
-      animation: false,
-      useUTC: true,
-      textStyle: { fontFamily: font },
-      grid: { left: 62, right: 12, top: 8, bottom: 44 },
-      legend: {
-        type: 'plain',
-        bottom: 0,
-        left: 8,
-        itemWidth: 12,
-        itemHeight: 6,
-        icon: 'rect',
-        textStyle: { fontSize: 10 },
-        itemGap: 8,
-        height: 18,
-      },
-      xAxis: {
-        type: 'time',
-        min: range.from * 1000,
-        max: range.to * 1000,
-        axisLabel: { formatter: '{HH}:{mm}', fontSize: 10, hideOverlap: true },
-        splitNumber: 4,
-      },
-      yAxis: {
-        type: 'value',
-        ...(min === undefined ? {} : { min }),
-        ...(max === undefined ? {} : { max }),
-        splitNumber: 4,
-        axisLabel: { fontSize: 10, formatter: (value: number) => withUnit(unitOf(panel), value) },
-      },
-      series: series.map(({ name, samples }) => ({
-        name,
-        type: 'line',
-        showSymbol: false,
-        lineStyle: { width: 1.5 },
-        areaStyle: { opacity: 0.1 },
-        ...(stacked ? { stack: 'all' } : {}),
-        data: samples.map(([seconds, value]) => [seconds * 1000, value]),
-      })),
-    })
-    const svg = apart(chart.renderToSVGString(), index)
-    return svg.replace('<svg ', `<svg x="${x.toFixed(1)}" y="${y + head}" `)
-  } finally {
-    chart.dispose()
-  }
+const drawLines = (answered: Answered, index: number, range: { from: number; to: number }): string => {
+  const { x, y, width: w, height: h } = boxOf(answered.panel)
+  const { svg, unnamed } = chartOf(answered, range, { width: w, height: h - head })
+  const more =
+    unnamed === 0 ? '' : text(x + w - 8, y + h - 7, `and ${unnamed} more`, 'text-anchor="end" font-size="10"')
+  return `${apart(svg, index).replace('<svg ', `<svg x="${x.toFixed(1)}" y="${y + head}" `)}${more}`
 }
 
 const contentOf = (answered: Answered, index: number, range: { from: number; to: number }): string => {
@@ -147,7 +92,7 @@ const drawPanel = (answered: Answered, index: number, range: { from: number; to:
   if (panel.type === 'row') return text(x + 2, y + 17, panel.title, 'font-size="15" font-weight="600"')
   return [
     `<rect x="${x.toFixed(1)}" y="${y}" width="${w.toFixed(1)}" height="${h}" rx="3" fill="#ffffff" stroke="#d8d8d8"/>`,
-    text(x + 10, y + 18, panel.title, 'font-size="13" font-weight="600"'),
+    text(x + 10, y + 18, panel.title, 'font-size="12" font-weight="600"'),
     contentOf(answered, index, range),
   ].join('\n')
 }

@@ -46,6 +46,18 @@ export type Dashboard = z.output<typeof dashboardSchema>
 export type Panel = Dashboard['panels'][number]
 export type Unit = NonNullable<Panel['fieldConfig']>['defaults']['unit']
 
+export const unitOf = ({ fieldConfig }: Panel): Unit => fieldConfig?.defaults.unit ?? 'none'
+
+/** A panel and what its queries found: for a moment, or for all of the time that is shown. */
+export interface Answered {
+  panel: Panel
+  /** Seconds since 1970, and the value. */
+  series: { name: string; samples: [number, number][] }[]
+}
+
+/** Of all that is drawn. */
+export const font = 'system-ui, sans-serif'
+
 export const readDashboard = (): Dashboard =>
   dashboardSchema.parse(JSON.parse(readFileSync(join(root, 'charts/lamina/files/dashboard.json'), 'utf8')))
 
