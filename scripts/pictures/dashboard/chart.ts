@@ -16,7 +16,7 @@ const namedIn = (series: readonly Series[], width: number): string[] => {
   const names: string[] = []
   let room = width - 90
   for (const { name } of series.toSorted((one, other) => greatest(other) - greatest(one))) {
-    room -= 24 + name.length * 6
+    room -= 34 + name.length * 6
     if (room < 0) break
     names.push(name)
   }
@@ -24,12 +24,21 @@ const namedIn = (series: readonly Series[], width: number): string[] => {
 }
 
 /** Bytes are marked where powers of two are. */
-const intervalOf = (answered: Answered, stacked: boolean): { interval?: number } => {
+const marksOf = (answered: Answered, stacked: boolean): { interval?: number; max?: number } => {
   if (unitOf(answered.panel) !== 'bytes') return {}
   const maxima = answered.series.map(greatest)
   const top = stacked ? maxima.reduce((sum, value) => sum + value, 0) : Math.max(...maxima)
-  return { interval: 2 ** Math.ceil(Math.log2(Math.max(top, 4) / 4)) }
+  const interval = 2 ** Math.ceil(Math.log2(Math.max(top, 4) / 4))
+  return { interval, max: Math.ceil(top / interval) * interval }
 }
+
+/** Without what only a mouse would notice, and hundredths of a pixel in its lines. */
+const slim = (svg: string): string =>
+  svg
+    .replaceAll(' pointer-events="visible"', '')
+    .replaceAll(/ d="[^"]*"/g, (path) =>
+      path.replaceAll(/\d+\.\d{2,}/g, (number) => Number(number).toFixed(1).replace('.0', '')),
+    )
 
 /**
  * A panel's lines, with the names of as many as there is room for.
@@ -54,7 +63,7 @@ export const chartOf = (
       grid: { left: 62, right: 12, top: 8, bottom: 44 },
       legend: {
         data: named,
-        ...{ left: 8, bottom: 0, icon: 'rect', itemWidth: 12, itemHeight: 6, itemGap: 6, textStyle: { fontSize: 10 } },
+        ...{ left: 8, bottom: 0, icon: 'rect', itemWidth: 12, itemHeight: 6, itemGap: 16, textStyle: { fontSize: 10 } },
       },
       xAxis: {
         type: 'time',
@@ -68,7 +77,7 @@ export const chartOf = (
         ...(min === undefined ? {} : { min }),
         ...(max === undefined ? {} : { max }),
         splitNumber: 4,
-        ...intervalOf(answered, stacked),
+        ...marksOf(answered, stacked),
         axisLabel: { fontSize: 10, formatter: (value: number) => withUnit(unitOf(panel), value) },
       },
       series: series.map(({ name, samples }) => ({
@@ -82,7 +91,7 @@ export const chartOf = (
         data: samples.map(([seconds, value]) => [seconds * 1000, value]),
       })),
     })
-    return { svg: chart.renderToSVGString(), unnamed: series.length - named.length }
+    return { svg: slim(chart.renderToSVGString()), unnamed: series.length - named.length }
   } finally {
     chart.dispose()
   }
