@@ -12,11 +12,11 @@ cluster_packages='
 # Only for figures: it brings the clients of Ceph and Gluster along.
 bench_packages='fio'
 
-# Only for tests: the Lua of Argo CD, of prometheus promtool, which tests the alert rules, what signs images, and the
-# file systems of an ordinary user's containers.
+# Only for tests: the Lua of Argo CD, of prometheus promtool, which tests the alert rules, and itself
+# for pictures, what signs images, and the file systems of an ordinary user's containers.
 test_packages='fuse-overlayfs fuse2fs fuse3 gnupg lua5.1 prometheus squashfuse'
 
-# Only for end-to-end tests: the browser that looks at the console.
+# Only for end-to-end tests and pictures: the browser that looks at the console.
 browser_packages='chromium'
 
 fail() {

@@ -78,6 +78,18 @@ describe('throw-away overlays', () => {
     expect((await shown()).get('two')).toBe(3)
   })
 
+  test('on disk are counted once as soon as they come, however long it is until the next count', async () => {
+    const { watch, shown } = createNode()
+    await watch.look([])
+    const late = emptyDir('late')
+    fill(late, 2)
+    await watch.look([late])
+    expect(await shown()).toEqual(new Map([['late', 2]]))
+    fill(late, 3)
+    await watch.look([late])
+    expect(await shown()).toEqual(new Map([['late', 2]]))
+  })
+
   test('leave with their pods; one whose directory is gone already shows nothing', async () => {
     const { watch, shown } = createNode()
     const one = emptyDir('one')

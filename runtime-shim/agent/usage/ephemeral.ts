@@ -36,14 +36,14 @@ const diskEveryMs = 300_000
 
 /** Shows how much throw-away overlays have in use. */
 export interface EphemeralWatch {
-  /** Those on disk are counted now and then only. */
+  /** Those on disk are counted when they are new, and then now and then only. */
   look(running: readonly RunningEphemeral[]): Promise<void>
 }
 
 export const createEphemeralWatch = (metrics: Metrics, clock: Pick<Clock, 'now'>): EphemeralWatch => {
   const gauge = metrics.gauge(
     'lamina_ephemeral_used_bytes',
-    'Bytes in use in the throw-away overlay of a pod; of those on disk, counted every few minutes.',
+    'Bytes in use in the throw-away overlay of a pod; of those on disk, counted at first and then every few minutes.',
     ['namespace', 'pod'],
   )
   const labelsOf = ({ namespace, instance }: RunningEphemeral) => ({ namespace, pod: instance })
@@ -74,11 +74,13 @@ export const createEphemeralWatch = (metrics: Metrics, clock: Pick<Clock, 'now'>
       const directories = running.map(({ directory }) => directory).filter(isThere)
       const inMemory = directories.filter(isInMemory)
       show(running, new Map(await Promise.all(inMemory.map(async (each) => [each, await usedOf(each)] as const))))
+      const onDisk = directories.filter((each) => !isInMemory(each))
+      const isDue = clock.now().getTime() >= diskDue
       const started = performance.now()
-      if (clock.now().getTime() < diskDue) return
-      show(running, await diskUsage(directories.filter((each) => !isInMemory(each))))
+      // What has just come has few files yet, and may be gone before all are due.
+      show(running, await diskUsage(isDue ? onDisk : onDisk.filter((each) => !shown.has(each))))
       const took = performance.now() - started
-      diskDue = clock.now().getTime() + Math.max(diskEveryMs, took / diskShare)
+      if (isDue) diskDue = clock.now().getTime() + Math.max(diskEveryMs, took / diskShare)
     },
   }
 }

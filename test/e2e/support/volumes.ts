@@ -47,7 +47,7 @@ export const inVolume = (cluster: Cluster, { path }: UserVolume, script: string)
 
 /** Where the volume of an overlay's own claim is on the node. */
 export const overlayVolume = async (
-  { kubectl, fixture }: { kubectl: Kubectl; fixture: Fixture },
+  { kubectl, fixture }: { kubectl: Kubectl; fixture: Pick<Fixture, 'namespace'> },
   overlay: string,
 ): Promise<UserVolume> => {
   const claimName = `lamina-${overlay}`
