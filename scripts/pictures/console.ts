@@ -48,25 +48,30 @@ const furnish = async ({ kubectl }: Stage): Promise<void> => {
 const photograph = async ({ kubectl }: Stage, address: string): Promise<Buffer> => {
   const browser = await launchBrowser()
   try {
-    const page = await browser.newPage({ viewport: { width: 1100, height: 760 } })
-    page.setDefaultTimeout(60_000)
+    const page = await browser.newPage({ viewport: { width: 1100, height: 1000 } })
+    page.setDefaultTimeout(120_000)
     await page.goto(address)
     await page.getByLabel('Token').fill((await kubectl.run(['-n', namespace, 'create', 'token', 'ada'])).trim())
     await page.getByRole('button', { name: 'Sign in' }).click()
-    const overlays = page.getByRole('region', { name: 'Overlays', exact: true })
-    // Their nodes have looked at them since they were filled.
-    for (const usage of [/(9|1\d)\d(\.\d)? MiB of \d+ MiB/, /1[5-9]\d(\.\d)? MiB of \d+ MiB/])
-      await overlays.getByText(usage).first().waitFor()
-    const dev = page
-      .getByRole('region', { name: 'Instances', exact: true })
-      .getByRole('row')
-      .filter({ has: page.getByRole('cell', { name: 'dev', exact: true }).first() })
-    await dev.first().getByRole('button', { name: 'Terminal' }).click()
+    const row = (table: string, name: string) =>
+      page
+        .getByRole('region', { name: table, exact: true })
+        .getByRole('row')
+        .filter({ has: page.getByRole('cell', { name, exact: true }).first() })
+        .first()
+    // Their node has looked at them since they were filled.
+    await row('Overlays', 'dev')
+      .getByText(/1\d\d(\.\d)? MiB of \d+ MiB/)
+      .waitFor()
+    await row('Overlays', 'models')
+      .getByText(/1[5-9]\d(\.\d)? MiB of \d+ MiB/)
+      .waitFor()
+    await row('Instances', 'dev').getByRole('button', { name: 'Terminal' }).click()
     const screen = page.locator('.xterm-screen')
     await screen.getByText('root@dev').first().waitFor()
     await page.keyboard.type('df -h / && ls -lh /root\n')
     await screen.getByText('data').first().waitFor()
-    return await page.screenshot({ fullPage: true })
+    return await page.screenshot()
   } finally {
     await browser.close()
   }
