@@ -1,18 +1,37 @@
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
 
-/** Path without its query → status and body. */
+/** Path without its query, or method and path → status and body. */
 export type Answers = Record<string, { status: number; body: object }>
 
-/** An API server that knows so much, and 404 of all else; and a kubeconfig for it. */
-export const apiServer = async (answers: Answers) => {
+/**
+ * An API server that knows so much, and 404 of all else; and a kubeconfig for it.
+ *
+ * @param exec what becomes of a connection on which a command is asked for
+ */
+export const apiServer = async (
+  answers: Answers,
+  exec = (_request: IncomingMessage, socket: Duplex): void => void socket.destroy(),
+) => {
   const credentials: string[] = []
-  const server = createServer(({ url = '', headers }, response) => {
+  const asked: string[] = []
+  const execs: Duplex[] = []
+  const server = createServer(({ method = '', url = '', headers }, response) => {
+    const path = url.split('?', 1)[0] ?? ''
     credentials.push(headers.authorization ?? '')
-    const { status, body } = answers[url.split('?', 1)[0] ?? ''] ?? { status: 404, body: {} }
+    asked.push(`${method} ${path}`)
+    const { status, body } = answers[`${method} ${path}`] ?? answers[path] ?? { status: 404, body: {} }
     response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
-  }).listen(0, '127.0.0.1')
+  })
+    .on('upgrade', (request: IncomingMessage, socket) => {
+      asked.push('exec')
+      socket.on('error', () => socket.destroy())
+      execs.push(socket)
+      exec(request, socket)
+    })
+    .listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()
   const port = address instanceof Object ? address.port : 0
@@ -20,9 +39,12 @@ export const apiServer = async (answers: Answers) => {
     url: `http://127.0.0.1:${port}`,
     /** What came as `Authorization`, a request each. */
     credentials,
+    /** Method and path, a request each; `exec` for a command. */
+    asked,
     writeKubeconfig: (path: string): Promise<void> => writeFile(path, kubeconfigFor(`http://127.0.0.1:${port}`)),
     close: async (): Promise<void> => {
       server.closeAllConnections()
+      for (const socket of execs) socket.destroy()
       server.close()
       await once(server, 'close')
     },
@@ -52,5 +74,9 @@ export const failure = (status: number, reason: string, message: string, name?: 
     ...(name ? { details: { name } } : {}),
   },
 })
+
+export const object = (body: object) => ({ status: 200, body })
+
+export const absent = (name: string) => failure(404, 'NotFound', `"${name}" not found`, name)
 
 export const listOf = (...items: object[]) => ({ status: 200, body: { metadata: { resourceVersion: '1' }, items } })
