@@ -44,7 +44,7 @@ test.each([
     kubeconfig,
     JSON.stringify({ ...JSON.parse(kubeconfigFor(server.url)), users: [{ name: 'me', user }] }),
   )
-  const { client, namespace } = connect({ kubeconfig })
+  const { client, namespace } = connect({ kubeconfig }, () => {})
   expect(await client.list(instances, { namespace })).toEqual([])
   expect(server.credentials.at(-1)).toBe(sent)
 })

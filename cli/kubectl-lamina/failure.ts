@@ -1,3 +1,4 @@
+import * as z from 'zod'
 import { ApiError } from '../../kube/api-error.ts'
 import { group } from '../../kube/names.ts'
 import { CliError } from '../shared/cli-error.ts'
@@ -33,6 +34,14 @@ const ofApi = (error: ApiError): string => {
   return error.words
 }
 
+const wordsOf = (error: unknown): string => {
+  if (error instanceof z.ZodError) return `the cluster's answer is not as it should be: ${z.prettifyError(error)}`
+  if (!(error instanceof Error)) return String(error)
+  const { message, cause } = error
+  // Who wraps a ZodError has told what it says.
+  return cause instanceof Error && !(cause instanceof z.ZodError) ? `${message}: ${cause.message}` : message
+}
+
 /**
  * Any failure as what a person is told.
  *
@@ -48,7 +57,5 @@ export const failureOf = (error: unknown, server?: string): CliError => {
     return new CliError(`no answer from ${server ?? 'the cluster'} within 30 s: check your network, VPN and proxy`, {
       cause: error,
     })
-  const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : ''
-  const words = error instanceof Error ? `${error.message}${cause}` : String(error)
-  return new CliError(words.trim() || 'it failed, and nobody said why', { cause: error })
+  return new CliError(wordsOf(error).trim() || 'it failed, and nobody said why', { cause: error })
 }

@@ -2,6 +2,7 @@
 import { basename } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { CliError } from '../shared/cli-error.ts'
+import { printable } from '../shared/printable.ts'
 import { createStatusLine } from '../shared/status-line.ts'
 import type { Connection } from './connection.ts'
 import type { CommandContext } from './context.ts'
@@ -51,7 +52,7 @@ const tellFailure = async (error: unknown): Promise<number> => {
   const { failureOf } = await import('./failure.ts')
   const { message, exitCode } = failureOf(error, connection?.server)
   status.clear()
-  if (message !== '') stderr.write(`error: ${message}\n`)
+  if (message !== '') stderr.write(`error: ${printable(message)}\n`)
   return exitCode
 }
 
@@ -72,7 +73,7 @@ const main = async (): Promise<void> => {
   const run = async (): Promise<number> => {
     const exitCode = await runProgram(words, context, async (flags) => {
       const { connect } = await import('./connection.ts')
-      connection = connect(flags)
+      connection = connect(flags, status.say)
       return connection
     })
     await flushed()

@@ -30,7 +30,7 @@ const addTo = async (
   const status = { ...silentContext.status, say: (text: string) => void said.push(text) }
   const kubeconfig = join(dir, 'kubeconfig')
   await server.writeKubeconfig(kubeconfig)
-  const context = { ...silentContext, status, connect: async () => connect({ kubeconfig }) }
+  const context = { ...silentContext, status, connect: async () => connect({ kubeconfig }, () => {}) }
   await add(context, reference, { wait: false, ...(sha256 === undefined ? {} : { sha256 }) }).finally(server.close)
   return said
 }

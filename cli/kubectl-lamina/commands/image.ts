@@ -4,6 +4,7 @@ import { containerImages } from '../../../kube/resources.ts'
 import { ageOf } from '../../shared/age.ts'
 import { formatBytes } from '../../shared/bytes.ts'
 import { CliError } from '../../shared/cli-error.ts'
+import { oneLine } from '../../shared/printable.ts'
 import { conditionOf } from '../conditions.ts'
 import type { CommandContext } from '../context.ts'
 import { followUntil } from '../follow.ts'
@@ -118,5 +119,5 @@ export const prefetch = async (
       },
     },
   )
-  print(`${name}: ${message}\n`)
+  print(`${name}: ${oneLine(message)}\n`)
 }

@@ -3,8 +3,15 @@ import { writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 
-/** Path without its query, or method and path → status and body. */
-export type Answers = Record<string, { status: number; body: object }>
+interface Answer {
+  status: number
+  body: object
+}
+
+/** Path without its query, or method (of watches: WATCH) and path → what is answered; of several one after the other, and the last for ever. */
+export type Answers = Record<string, Answer | readonly Answer[]>
+
+const notFound: Answer = { status: 404, body: {} }
 
 /**
  * An API server that knows so much, and 404 of all else; and a kubeconfig for it.
@@ -20,10 +27,14 @@ export const apiServer = async (
   const execs: Duplex[] = []
   const server = createServer(({ method = '', url = '', headers }, response) => {
     const path = url.split('?', 1)[0] ?? ''
+    const what = `${url.includes('watch=true') ? 'WATCH' : method} ${path}`
     credentials.push(headers.authorization ?? '')
-    asked.push(`${method} ${path}`)
-    const { status, body } = answers[`${method} ${path}`] ?? answers[path] ?? { status: 404, body: {} }
-    response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
+    const answer = [answers[what] ?? answers[path] ?? notFound].flat()
+    const { status, body } =
+      answer[Math.min(asked.filter((each) => each === what).length, answer.length - 1)] ?? notFound
+    asked.push(what)
+    response.writeHead(status, { 'content-type': 'application/json' })
+    response.end(Array.isArray(body) ? body.map((line) => `${JSON.stringify(line)}\n`).join('') : JSON.stringify(body))
   })
     .on('upgrade', (request: IncomingMessage, socket) => {
       asked.push('exec')
@@ -50,6 +61,9 @@ export const apiServer = async (
     },
   }
 }
+
+/** What a watch tells before it ends. */
+export const eventsOf = (...events: { type: string; object: object }[]) => ({ status: 200, body: events })
 
 /** One context, `test`, with the namespace `team`. */
 export const kubeconfigFor = (server: string): string =>
