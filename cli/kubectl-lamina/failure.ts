@@ -45,16 +45,16 @@ const wordsOf = (error: unknown): string => {
 /**
  * Any failure as what a person is told.
  *
- * @param server URL of the API server, where one has been asked
+ * @param place of the API server, where one has been asked
  */
-export const failureOf = (error: unknown, server?: string): CliError => {
+export const failureOf = (error: unknown, place?: string): CliError => {
   if (error instanceof CliError) return error
   if (error instanceof ApiError) return new CliError(ofApi(error), { cause: error })
   const code = codesIn(error).find((each) => each in networkWords)
   if (code !== undefined)
-    return new CliError(`no answer from ${server ?? 'the cluster'}: ${networkWords[code]} (${code})`, { cause: error })
+    return new CliError(`no answer from ${place ?? 'the cluster'}: ${networkWords[code]} (${code})`, { cause: error })
   if (error instanceof Error && error.cause instanceof Error && error.cause.name === 'TimeoutError')
-    return new CliError(`no answer from ${server ?? 'the cluster'} within 30 s: check your network, VPN and proxy`, {
+    return new CliError(`no answer from ${place ?? 'the cluster'} within 30 s: check your network, VPN and proxy`, {
       cause: error,
     })
   return new CliError(wordsOf(error).trim() || 'it failed, and nobody said why', { cause: error })

@@ -50,7 +50,7 @@ const flushed = (): Promise<void> => new Promise((resolve) => void stdout.write(
 
 const tellFailure = async (error: unknown): Promise<number> => {
   const { failureOf } = await import('./failure.ts')
-  const { message, exitCode } = failureOf(error, connection?.server)
+  const { message, exitCode } = failureOf(error, connection?.place)
   status.clear()
   if (message !== '') stderr.write(`error: ${printable(message)}\n`)
   return exitCode

@@ -30,7 +30,7 @@ beforeAll(async () => {
 afterAll(() => bundle.remove())
 
 test('a reader who has read enough ends the command, and the throw-away goes', { timeout: 60_000 }, async () => {
-  const server = await apiServer(answers, endlessExec)
+  const server = await apiServer(answers, { exec: endlessExec })
   await server.writeKubeconfig(join(bundle.dir, 'kubeconfig'))
   const script = '"$0" run debian --name job --rm -- yes | head -n 2'
   const { stdout, stderr } = await execa('bash', ['-o', 'pipefail', '-c', script, bundle.program], {
@@ -46,7 +46,7 @@ test('a reader who has read enough ends the command, and the throw-away goes', {
 
 test('Ctrl-C is heeded while the command is not begun yet, and the throw-away goes', { timeout: 60_000 }, async () => {
   const begun = Promise.withResolvers<void>()
-  const server = await apiServer(answers, () => begun.resolve())
+  const server = await apiServer(answers, { exec: () => begun.resolve() })
   await server.writeKubeconfig(join(bundle.dir, 'kubeconfig'))
   const running = execa(bundle.program, ['run', 'debian', '--name', 'job', '--rm', '--', 'yes'], {
     env: { PATH: bundle.path, KUBECONFIG: join(bundle.dir, 'kubeconfig') },

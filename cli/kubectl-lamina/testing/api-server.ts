@@ -1,7 +1,9 @@
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
-import { createServer, type IncomingMessage } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
 import type { Duplex } from 'node:stream'
+import type { Certificate } from '../../../runtime-shim/image/testing/web-server.ts'
 
 interface Answer {
   status: number
@@ -16,26 +18,29 @@ const notFound: Answer = { status: 404, body: {} }
 /**
  * An API server that knows so much, and 404 of all else; and a kubeconfig for it.
  *
- * @param exec what becomes of a connection on which a command is asked for
+ * @param options `exec`: what becomes of a connection on which a command is asked for; `certificate`: HTTPS with it
  */
 export const apiServer = async (
   answers: Answers,
-  exec = (_request: IncomingMessage, socket: Duplex): void => void socket.destroy(),
+  {
+    exec = (_request: IncomingMessage, socket: Duplex): void => void socket.destroy(),
+    certificate,
+  }: { exec?: (request: IncomingMessage, socket: Duplex) => void; certificate?: Certificate } = {},
 ) => {
   const credentials: string[] = []
   const asked: string[] = []
   const execs: Duplex[] = []
-  const server = createServer(({ method = '', url = '', headers }, response) => {
+  const answer: RequestListener = ({ method = '', url = '', headers }, response) => {
     const path = url.split('?', 1)[0] ?? ''
     const what = `${url.includes('watch=true') ? 'WATCH' : method} ${path}`
     credentials.push(headers.authorization ?? '')
-    const answer = [answers[what] ?? answers[path] ?? notFound].flat()
-    const { status, body } =
-      answer[Math.min(asked.filter((each) => each === what).length, answer.length - 1)] ?? notFound
+    const all = [answers[what] ?? answers[path] ?? notFound].flat()
+    const { status, body } = all[Math.min(asked.filter((each) => each === what).length, all.length - 1)] ?? notFound
     asked.push(what)
     response.writeHead(status, { 'content-type': 'application/json' })
     response.end(Array.isArray(body) ? body.map((line) => `${JSON.stringify(line)}\n`).join('') : JSON.stringify(body))
-  })
+  }
+  const server = (certificate ? createHttpsServer(certificate, answer) : createServer(answer))
     .on('upgrade', (request: IncomingMessage, socket) => {
       asked.push('exec')
       socket.on('error', () => socket.destroy())
@@ -46,13 +51,15 @@ export const apiServer = async (
   await once(server, 'listening')
   const address = server.address()
   const port = address instanceof Object ? address.port : 0
+  const scheme = certificate ? 'https' : 'http'
   return {
-    url: `http://127.0.0.1:${port}`,
+    url: `${scheme}://127.0.0.1:${port}`,
+    port,
     /** What came as `Authorization`, a request each. */
     credentials,
     /** Method and path, a request each; `exec` for a command. */
     asked,
-    writeKubeconfig: (path: string): Promise<void> => writeFile(path, kubeconfigFor(`http://127.0.0.1:${port}`)),
+    writeKubeconfig: (path: string): Promise<void> => writeFile(path, kubeconfigFor(`${scheme}://127.0.0.1:${port}`)),
     close: async (): Promise<void> => {
       server.closeAllConnections()
       for (const socket of execs) socket.destroy()
