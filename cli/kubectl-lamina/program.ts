@@ -36,7 +36,7 @@ const withOverlays = (command: Command): Command =>
       'an overlay on top, made if it is missing; :ro reads it only (repeatable)',
       overlayFlag,
     )
-    .option('--size <quantity>', 'size of an overlay that is made', sizeFlag, '1Gi')
+    .option('--size <quantity>', 'size of an overlay that is made (default: 1Gi)', sizeFlag)
     .option('-e, --env <name=value>', 'environment (repeatable)', envFlag)
     .option('-w, --workdir <path>', "working directory instead of the image's", workdirFlag)
     .addOption(new Option('--pwd <path>', 'the same').argParser(workdirFlag).hideHelp())
