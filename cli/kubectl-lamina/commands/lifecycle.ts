@@ -1,3 +1,4 @@
+import { standingOf } from '../../../kube/instance-standing.ts'
 import { instances } from '../../../kube/resources.ts'
 import { CliError, usageError } from '../../shared/cli-error.ts'
 import type { CommandContext } from '../context.ts'
@@ -5,7 +6,6 @@ import { objectName } from '../flags.ts'
 import { followUntil } from '../follow.ts'
 import { bring, wake, withUndo } from '../run/bring.ts'
 import { existingInstance } from '../run/find.ts'
-import { standingOf } from '../run/standing.ts'
 import { waitUntilRunning } from '../run/wait.ts'
 import { type InstanceOptions, wantedOf } from './run.ts'
 

@@ -1,10 +1,10 @@
 import type { Instance } from '../../../crds/instance.ts'
+import { conditionOf } from '../../../kube/conditions.ts'
+import { stateWord } from '../../../kube/instance-standing.ts'
 import { instances } from '../../../kube/resources.ts'
 import { ageOf } from '../../shared/age.ts'
-import { conditionOf } from '../conditions.ts'
 import type { CommandContext } from '../context.ts'
 import { type Columns, type ListOptions, printList } from '../listing.ts'
-import { stateWord } from '../run/standing.ts'
 import { watchList } from '../watching.ts'
 
 const overlaysOf = ({ spec }: Instance): string =>

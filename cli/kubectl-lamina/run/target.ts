@@ -1,3 +1,4 @@
+import { isLabel } from '../../../kube/names.ts'
 import { parseReference } from '../../../runtime-shim/image/reference.ts'
 import { type CliError, usageError } from '../../shared/cli-error.ts'
 
@@ -15,8 +16,6 @@ export interface Target {
   /** Is a reference, from which one can be made. */
   source?: ImageSource
 }
-
-const label = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/
 
 const fileSource = (url: string, sha256: string | undefined): ImageSource => {
   if (url.startsWith('https://') && sha256 === undefined)
@@ -83,12 +82,12 @@ const isKind = (word: string): word is keyof typeof kinds => Object.hasOwn(kinds
 export const parseTarget = (text: string, sha256?: string): Target => {
   const [, kind = '', name = ''] = /^([a-z]+)\/([^/]*)$/.exec(text) ?? []
   if (isKind(kind)) {
-    if (!label.test(name)) throw usageError(`"${name}" is no name: lower-case letters, digits and "-"`)
+    if (!isLabel(name)) throw usageError(`"${name}" is no name: lower-case letters, digits and "-"`)
     if (sha256 !== undefined) throw noFile(text)
     return { [kinds[kind]]: name }
   }
   if (/^(overlay|ovl|persistentoverlay)\//.test(text))
     throw usageError(`${text} is an overlay: give an image, and the overlay by --overlay ${name}`)
   const source = sourceOf(text, sha256)
-  return label.test(text) ? { instance: text, image: text, source } : { source }
+  return isLabel(text) ? { instance: text, image: text, source } : { source }
 }
