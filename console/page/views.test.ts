@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { condition, genImage, genInstance, genOverlay } from '../../test/gen/objects.ts'
-import { homeNamespace, imageView, instanceView, overlayView, patchFor } from './views.ts'
+import { imageView, instanceView, overlayView, patchFor } from './views.ts'
 
 const running = [condition('Ready', 'True', 'Running'), condition('Running', 'True', 'Started')]
 const resting = (reason: string) => [condition('Ready', 'True', reason), condition('Running', 'False', reason)]
@@ -151,9 +151,4 @@ describe('an image', () => {
     const volume = { claimName: 'images', path: 'tools.sif' }
     expect(imageView(genImage('a', { spec: { source: { volume } } })).source).toBe('claim images: /tools.sif')
   })
-})
-
-test("a service account's own namespace is shown first", () => {
-  expect(homeNamespace('system:serviceaccount:team-a:me')).toBe('team-a')
-  expect(homeNamespace('jane@example.com')).toBe('default')
 })

@@ -134,6 +134,3 @@ export const imageView = ({ metadata, spec, status: { resolved, conditions } }: 
   size: resolved && resolved.sizeBytes > 0 ? formatBytes(resolved.sizeBytes) : '',
   state: stateOf(conditions),
 })
-
-/** Where a user most likely works: a service account has a namespace of its own. */
-export const homeNamespace = (user: string): string => /^system:serviceaccount:([^:]+):/.exec(user)?.[1] ?? 'default'

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { annotations, apiVersion, labelPattern as name } from '../../kube/names.ts'
-import { execQuery } from '../paths.ts'
+import { execQuery, watchQuery } from '../paths.ts'
 
 /** What the page may ask of the API server, and how it is asked there. Nothing else goes through. */
 
@@ -61,7 +61,7 @@ const rules: readonly Rule[] = [
   {
     method: 'GET',
     isWebSocket: true,
-    target: whole(`${ours}/${kinds}\\?watch=true&allowWatchBookmarks=true&resourceVersion=${version}`),
+    target: whole(`${ours}/${kinds}\\?${literally(watchQuery)}${version}`),
   },
   {
     method: 'PATCH',
