@@ -38,8 +38,14 @@ const kindPath = (namespace: string, plural: Plural): string => `/apis/${apiVers
 export const listPath = (namespace: string, plural: Plural, continueAt?: string): string =>
   `${kindPath(namespace, plural)}?${listQuery(continueAt)}`
 
+/** So long a watch lasts: then it is begun anew. */
+export const watchSeconds = 300
+
+/** Of a watch, behind which its version stands. */
+export const watchQuery = `watch=true&allowWatchBookmarks=true&timeoutSeconds=${watchSeconds}&resourceVersion=`
+
 export const watchPath = (namespace: string, plural: Plural, resourceVersion: string): string =>
-  `${kindPath(namespace, plural)}?watch=true&allowWatchBookmarks=true&resourceVersion=${resourceVersion}`
+  `${kindPath(namespace, plural)}?${watchQuery}${resourceVersion}`
 
 export const instancePath = (namespace: string, name: string): string => `${kindPath(namespace, 'instances')}/${name}`
 

@@ -1,5 +1,8 @@
 import type { Condition } from '../crds/common.ts'
 import { timestamp } from '../kube/clock.ts'
+import { conditionOf } from '../kube/conditions.ts'
+
+export { conditionOf }
 
 /** What a pass says of one condition; times and generation are filled in by {@link mergeConditions}. */
 export interface ConditionVerdict {
@@ -27,9 +30,6 @@ export const mergeConditions = (
     const lastTransitionTime = previous?.status === each.status ? previous.lastTransitionTime : timestamp(now)
     return { ...each, observedGeneration: generation, lastTransitionTime }
   })
-
-export const conditionOf = (conditions: readonly Condition[] | undefined, type: string): Condition | undefined =>
-  conditions?.find((condition) => condition.type === type)
 
 /** Nothing has been said of it yet. */
 export const isUntold = ({ status }: { status: { conditions?: readonly Condition[] | undefined } }): boolean =>

@@ -2,19 +2,11 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { createProgram } from '../cli/kubectl-lamina/program.ts'
+import { silentContext } from '../cli/kubectl-lamina/testing/context.ts'
 
 const page = readFileSync(join(import.meta.dirname, 'kubectl-lamina.md'), 'utf8')
 
-const { root } = createProgram(
-  {
-    print: () => {},
-    copy: async () => {},
-    status: { show: () => {}, say: () => {}, clear: () => {} },
-    interrupts: { signal: new AbortController().signal, take: () => () => {} },
-  },
-  () => Promise.reject(new Error('no cluster is asked')),
-  undefined,
-)
+const { root } = createProgram(silentContext, () => Promise.reject(new Error('no cluster is asked')), undefined)
 
 const shown = root.commands.filter((command) => !command.name().startsWith('__'))
 

@@ -140,7 +140,8 @@ const objectPath = (resource: Resource<KubeObject>, { namespace, name }: ObjectK
   return subresource ? `${path}/${subresource}` : path
 }
 
-const parseAnswer = <T extends KubeObject>(resource: Resource<T>, json: unknown): T => {
+/** @throws Error that names the object, and says in what it is otherwise */
+export const parseObject = <T extends KubeObject>(resource: Resource<T>, json: unknown): T => {
   try {
     return resource.parse(json)
   } catch (error) {
@@ -196,12 +197,12 @@ const clientOver = (transport: Transport): KubeClient => {
   return {
     get: async (resource, key) => {
       const json = await absentAs(transport.send({ method: 'GET', path: objectPath(resource, key) }), undefined)
-      return json === undefined ? undefined : parseAnswer(resource, json)
+      return json === undefined ? undefined : parseObject(resource, json)
     },
 
     list: async (resource, selection = {}) => {
       const { items } = await listAll({ listPage }, resource, selection)
-      return items.map((item) => parseAnswer(resource, item))
+      return items.map((item) => parseObject(resource, item))
     },
 
     create: async (resource, body, namespace, { dryRun = false } = {}) => {
@@ -210,7 +211,7 @@ const clientOver = (transport: Transport): KubeClient => {
         path: `${collectionPath(resource, namespace)}${query({ dryRun: dryRun ? 'All' : undefined })}`,
         body: { contentType: 'application/json', json: typed(resource, body) },
       })
-      return parseAnswer(resource, json)
+      return parseObject(resource, json)
     },
 
     apply: async (resource, body, { fieldManager, subresource, force = true }) => {
@@ -220,7 +221,7 @@ const clientOver = (transport: Transport): KubeClient => {
         path: `${objectPath(resource, metadata, subresource)}${query({ fieldManager, force })}`,
         body: { contentType: 'application/apply-patch+yaml', json: typed(resource, body) },
       })
-      return parseAnswer(resource, json)
+      return parseObject(resource, json)
     },
 
     mergePatch: async (resource, key, patch, { subresource } = {}) => {
@@ -230,7 +231,7 @@ const clientOver = (transport: Transport): KubeClient => {
         body: { contentType: 'application/merge-patch+json', json: patch },
       })
       const json = await absentAs(sent, undefined)
-      return json === undefined ? undefined : parseAnswer(resource, json)
+      return json === undefined ? undefined : parseObject(resource, json)
     },
 
     delete: async (resource, key, { uid, resourceVersion } = {}) => {

@@ -8,6 +8,14 @@ export const group = 'lamina.dev'
 export const version = 'v1alpha1'
 export const apiVersion = `${group}/${version}`
 
+/** What a name may be: a DNS label of RFC 1123. As a pattern, for others to be made of. */
+export const labelPattern = '[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?'
+
+const label = new RegExp(`^${labelPattern}$`)
+
+/** Whether a name can be that of a namespace, or of an object of our kinds. */
+export const isLabel = (text: string): boolean => label.test(text)
+
 export const runtimeClassName = 'lamina'
 
 /** The finalizer that keeps an instance's pod until the node has proved its overlays free (docs/decisions/0003-lost-nodes.md: or another has). */

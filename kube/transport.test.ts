@@ -37,7 +37,10 @@ const serve = async (handler: Handler, options: Partial<TransportOptions> = {}) 
   )
   const metrics = createMetrics()
   const transport = createTransport(config, {
-    ...{ metrics, userAgent: 'lamina-test/1', timeoutMs: 5_000, random: () => 0 },
+    metrics,
+    userAgent: 'lamina-test/1',
+    timeoutMs: 5_000,
+    random: () => 0,
     ...options,
   })
   return { transport, metrics, connections: () => connections }

@@ -1,3 +1,4 @@
+import * as z from 'zod'
 import { ApiError } from '../../kube/api-error.ts'
 import { group } from '../../kube/names.ts'
 import { CliError } from '../shared/cli-error.ts'
@@ -33,22 +34,28 @@ const ofApi = (error: ApiError): string => {
   return error.words
 }
 
+const wordsOf = (error: unknown): string => {
+  if (error instanceof z.ZodError) return `the cluster's answer is not as it should be: ${z.prettifyError(error)}`
+  if (!(error instanceof Error)) return String(error)
+  const { message, cause } = error
+  // Who wraps a ZodError has told what it says.
+  return cause instanceof Error && !(cause instanceof z.ZodError) ? `${message}: ${cause.message}` : message
+}
+
 /**
  * Any failure as what a person is told.
  *
- * @param server URL of the API server, where one has been asked
+ * @param place of the API server, where one has been asked
  */
-export const failureOf = (error: unknown, server?: string): CliError => {
+export const failureOf = (error: unknown, place?: string): CliError => {
   if (error instanceof CliError) return error
   if (error instanceof ApiError) return new CliError(ofApi(error), { cause: error })
   const code = codesIn(error).find((each) => each in networkWords)
   if (code !== undefined)
-    return new CliError(`no answer from ${server ?? 'the cluster'}: ${networkWords[code]} (${code})`, { cause: error })
+    return new CliError(`no answer from ${place ?? 'the cluster'}: ${networkWords[code]} (${code})`, { cause: error })
   if (error instanceof Error && error.cause instanceof Error && error.cause.name === 'TimeoutError')
-    return new CliError(`no answer from ${server ?? 'the cluster'} within 30 s: check your network, VPN and proxy`, {
+    return new CliError(`no answer from ${place ?? 'the cluster'} within 30 s: check your network, VPN and proxy`, {
       cause: error,
     })
-  const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : ''
-  const words = error instanceof Error ? `${error.message}${cause}` : String(error)
-  return new CliError(words.trim() || 'it failed, and nobody said why', { cause: error })
+  return new CliError(wordsOf(error).trim() || 'it failed, and nobody said why', { cause: error })
 }

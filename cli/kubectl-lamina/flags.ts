@@ -1,14 +1,13 @@
 import { InvalidArgumentError } from 'commander'
+import { isLabel } from '../../kube/names.ts'
 
 /** Values of flags, read and checked before anything is asked of a cluster. */
-
-const label = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/
 
 /** @param longest in characters; Kubernetes allows 63, overlays have 54 */
 export const objectName =
   (longest = 63) =>
   (text: string): string => {
-    if (label.test(text) && text.length <= longest) return text
+    if (isLabel(text) && text.length <= longest) return text
     throw new InvalidArgumentError(
       `A name has at most ${longest} lower-case letters, digits and "-", and a letter or digit at both ends.`,
     )

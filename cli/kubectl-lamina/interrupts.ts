@@ -7,29 +7,32 @@ export type Heeded = (typeof heeded)[number]
 export const signalExitCode = (signal: Heeded): number => 128 + constants.signals[signal]
 
 /** Somebody pressed Ctrl-C, or ended us: what was begun is cleaned up, and nothing is said. */
-class Interrupted extends CliError {
-  constructor(signal: Heeded) {
-    super('', { exitCode: signalExitCode(signal) })
-  }
-}
+const interrupted = (signal: Heeded): CliError => new CliError('', { exitCode: signalExitCode(signal) })
 
-/** What comes of signals that we get. */
+/** What makes us leave off: signals that we get, and an output that nobody takes any more. */
 export interface Interrupts {
-  /** Aborted, with {@link Interrupted}, by the first signal that nobody took. */
+  /** Aborted, with a CliError, by the first signal that nobody took, or by `abandon`. */
   signal: AbortSignal
   /** Signals go to the handler until the answer is called. */
   take(handler: (signal: Heeded) => void): () => void
+  /** Going on is of no use to anybody. */
+  abandon(why: CliError): void
 }
 
-/** A second signal that nobody takes ends the process at once. */
-export const createInterrupts = (process: Pick<NodeJS.Process, 'on' | 'exit'>): Interrupts => {
+/** A second signal that nobody takes ends the process at once; a hang-up comes more than once when a terminal closes. */
+export const createInterrupts = (process: {
+  on(name: Heeded, heard: () => void): unknown
+  exit(code: number): never
+}): Interrupts => {
   const controller = new AbortController()
   let taker: ((signal: Heeded) => void) | undefined
+  let isAsked = false
   for (const name of heeded) {
     process.on(name, () => {
       if (taker) return taker(name)
-      if (controller.signal.aborted) process.exit(signalExitCode(name))
-      controller.abort(new Interrupted(name))
+      if (isAsked && name !== 'SIGHUP') process.exit(signalExitCode(name))
+      isAsked = true
+      controller.abort(interrupted(name))
     })
   }
   return {
@@ -40,5 +43,6 @@ export const createInterrupts = (process: Pick<NodeJS.Process, 'on' | 'exit'>): 
         taker = undefined
       }
     },
+    abandon: (why) => controller.abort(why),
   }
 }

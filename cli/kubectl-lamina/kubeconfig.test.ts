@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -68,4 +68,19 @@ test('a context that names what is not there is told', () => {
     }),
   )
   expect(() => load({}, 'torn')).toThrow('names the cluster "gone", which is not in it')
+})
+
+test('a server that is no URL is told', () => {
+  write('noUrl', [{ name: 'a', server: '10.0.0.1:6443' }], 'a')
+  expect(() => load({}, 'noUrl')).toThrow('cluster "a" of the kubeconfig has the server "10.0.0.1:6443": give https://')
+})
+
+test('the proxy of the environment is taken where the cluster names none', () => {
+  write('proxied', [{ name: 'a', server: 'https://one' }], 'a')
+  const env = { KUBECONFIG: path('proxied'), HTTPS_PROXY: 'proxy:3128' }
+  expect(loadKubeconfig({}, { env, home: dir }).config.getCurrentCluster()?.proxyUrl).toBe('http://proxy:3128')
+  const config = JSON.parse(readFileSync(path('proxied'), 'utf8'))
+  config.clusters[0].cluster['proxy-url'] = 'socks5://its-own'
+  writeFileSync(path('proxied'), JSON.stringify(config))
+  expect(loadKubeconfig({}, { env, home: dir }).config.getCurrentCluster()?.proxyUrl).toBe('socks5://its-own')
 })

@@ -3,6 +3,7 @@ import { homedir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { KubeConfig } from '@kubernetes/client-node'
 import { CliError, usageError } from '../shared/cli-error.ts'
+import { proxyFor } from './proxy.ts'
 
 /** What the user said of the cluster, as of kubectl. */
 export interface ClusterFlags {
@@ -86,6 +87,32 @@ const assertWhole = (config: KubeConfig): void => {
     )
   if (context.user && !config.getCurrentUser())
     throw new CliError(`context "${context.name}" of the kubeconfig names the user "${context.user}", who is not in it`)
+  const server = config.getCurrentCluster()?.server ?? ''
+  if (!/^https?:\/\//.test(server) || !URL.canParse(server))
+    throw new CliError(
+      `cluster "${context.cluster}" of the kubeconfig has the server "${server}": give https://HOST:PORT`,
+    )
+}
+
+/**
+ * The same, with what kubectl does beside what is written there: proxies are those of the environment where the
+ * cluster names none, and over plain HTTP (`kubectl proxy`) nobody shows who he is.
+ */
+const asKubectlReads = (config: KubeConfig, { env }: Surroundings): KubeConfig => {
+  const current = config.getCurrentCluster()
+  if (!current) return config
+  const isPlain = current.server.startsWith('http:')
+  const proxyUrl = current.proxyUrl ?? proxyFor(new URL(current.server), env)
+  // client-node takes plain HTTP only from who says that nothing is verified.
+  const cluster = { ...current, skipTLSVerify: isPlain || current.skipTLSVerify, ...(proxyUrl ? { proxyUrl } : {}) }
+  const read = new KubeConfig()
+  read.loadFromOptions({
+    clusters: config.getClusters().map((each) => (each === current ? cluster : each)),
+    users: isPlain ? config.getUsers().map(({ name }) => ({ name })) : config.getUsers(),
+    contexts: config.getContexts(),
+    currentContext: config.getCurrentContext(),
+  })
+  return read
 }
 
 /**
@@ -104,5 +131,5 @@ export const loadKubeconfig = (
   if (flags.context !== undefined) config.setCurrentContext(flags.context)
   assertWhole(config)
   const context = config.getContextObject(config.getCurrentContext())
-  return { config, namespace: flags.namespace ?? context?.namespace ?? 'default' }
+  return { config: asKubectlReads(config, surroundings), namespace: flags.namespace ?? context?.namespace ?? 'default' }
 }

@@ -46,14 +46,14 @@ export const printList = async <T extends KubeObject>(
   columns: Columns<T>,
   options: ListOptions,
 ): Promise<void> => {
-  const { client, namespace } = await connect()
+  const { client, namespace, readable } = await connect()
   const where = options.allNamespaces ? undefined : namespace
   const { items } = await listAll(client, resource, { namespace: where, labelSelector: options.selector })
   if (options.output === 'json' || options.output === 'yaml') return print(await serialiseList(items, options.output))
   if (items.length === 0) {
     return status.say(`No ${resource.plural} found${where === undefined ? '' : ` in namespace ${where}`}.`)
   }
-  const objects = byName(items.map((item) => resource.parse(item)))
+  const objects = byName(readable(resource, items))
   print(
     formatTable(
       headerOf(columns, options),

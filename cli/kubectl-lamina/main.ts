@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 import { basename } from 'node:path'
 import { pipeline } from 'node:stream/promises'
+import { CliError } from '../shared/cli-error.ts'
+import { printable } from '../shared/printable.ts'
 import { createStatusLine } from '../shared/status-line.ts'
 import type { Connection } from './connection.ts'
 import type { CommandContext } from './context.ts'
@@ -8,7 +10,7 @@ import { createInterrupts } from './interrupts.ts'
 import { runProgram } from './program.ts'
 import { oldestNode } from './version.ts'
 
-const { stdout, stderr, argv } = process
+const { stdin, stdout, stderr, argv } = process
 
 const status = createStatusLine({
   write: (text) => void stderr.write(text),
@@ -32,15 +34,25 @@ const context: Omit<CommandContext, 'connect'> = {
 }
 
 let connection: Connection | undefined
+let brokenOutput: CliError | undefined
 
-/** Without a word of `head` and others who have read enough. */
-const endQuietly = (error: Error): void => process.exit('code' in error && error.code === 'EPIPE' ? 0 : 1)
+/** What is under way ends, and is cleaned up; without a word of `head` and others who have read enough. */
+const giveUpOutput = (error: Error): void => {
+  const hasReadEnough = 'code' in error && error.code === 'EPIPE'
+  brokenOutput ??= hasReadEnough
+    ? new CliError('', { exitCode: 0 })
+    : new CliError(`standard output takes no more: ${error.message}`, { cause: error })
+  interrupts.abandon(brokenOutput)
+}
+
+/** Resolves once what was written has got through, or will not. */
+const flushed = (): Promise<void> => new Promise((resolve) => void stdout.write('', () => resolve()))
 
 const tellFailure = async (error: unknown): Promise<number> => {
   const { failureOf } = await import('./failure.ts')
-  const { message, exitCode } = failureOf(error, connection?.server)
+  const { message, exitCode } = failureOf(error, connection?.place)
   status.clear()
-  if (message !== '') stderr.write(`error: ${message}\n`)
+  if (message !== '') stderr.write(`error: ${printable(message)}\n`)
   return exitCode
 }
 
@@ -52,19 +64,27 @@ const assertNode = (): void => {
 
 const main = async (): Promise<void> => {
   assertNode()
-  stdout.on('error', endQuietly)
+  stdout.on('error', giveUpOutput)
   // A terminal that is gone is no reason to leave things behind.
   stderr.on('error', () => {})
+  stdin.on('error', () => {})
   const isCompletion = basename(argv[1] ?? '').startsWith('kubectl_complete-')
   const words = isCompletion ? ['__complete', '--', ...argv.slice(2)] : argv.slice(2)
-  const exitCode = await runProgram(words, context, async (flags) => {
-    const { connect } = await import('./connection.ts')
-    connection = connect(flags)
-    return connection
-  }).catch(tellFailure)
+  const run = async (): Promise<number> => {
+    const exitCode = await runProgram(words, context, async (flags) => {
+      const { connect } = await import('./connection.ts')
+      connection = connect(flags, status.say)
+      return connection
+    })
+    await flushed()
+    if (brokenOutput) throw brokenOutput
+    return exitCode
+  }
+  const exitCode = await run().catch(tellFailure)
   status.clear()
-  // Once what was written has got through: nothing that is still open may keep us.
-  stdout.write('', () => process.exit(exitCode))
+  await flushed()
+  // Nothing that is still open may keep us.
+  process.exit(exitCode)
 }
 
 await main()

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { apiServer, failure, kubeconfigFor, listOf } from './testing/api-server.ts'
+import { absent, apiServer, failure, kubeconfigFor, listOf, object } from './testing/api-server.ts'
 import { type Bundle, bundled } from './testing/bundle.ts'
 import { wrongInputs } from './wrong-inputs.ts'
 
@@ -29,8 +29,10 @@ const stopped = {
     })),
   },
 }
-const object = (body: object) => ({ status: 200, body })
-const absent = (name: string) => failure(404, 'NotFound', `"${name}" not found`, name)
+const tools = {
+  metadata: { name: 'tools', namespace: 'team', generation: 1 },
+  spec: { source: { file: { url: 'https://host/tools.sif', sha256: 'aa' } } },
+}
 
 let bundle: Bundle
 let server: Awaited<ReturnType<typeof apiServer>>
@@ -45,7 +47,7 @@ beforeAll(async () => {
     [`${kinds}/team/instances/none`]: absent('none'),
     [`${kinds}/team/instances`]: listOf(stopped),
     [`${kinds}/team/containerimages/none`]: absent('none'),
-    [`${kinds}/team/containerimages`]: listOf(),
+    [`${kinds}/team/containerimages`]: listOf(tools),
     '/api/v1/namespaces/team/pods/dev': absent('dev'),
     [`${kinds}/foreign/instances`]: failure(
       403,
@@ -56,6 +58,7 @@ beforeAll(async () => {
   })
   await server.writeKubeconfig(join(bundle.dir, 'good'))
   await writeFile(join(bundle.dir, 'away'), kubeconfigFor('http://127.0.0.1:9'))
+  await writeFile(join(bundle.dir, 'nowhere'), kubeconfigFor('10.0.0.1:6443'))
   await writeFile(join(bundle.dir, 'broken'), 'clusters: [{')
   const { contexts: _, 'current-context': __, ...empty } = JSON.parse(kubeconfigFor('http://127.0.0.1:9'))
   await writeFile(join(bundle.dir, 'empty'), JSON.stringify(empty))

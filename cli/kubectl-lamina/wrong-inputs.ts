@@ -84,6 +84,16 @@ export const wrongInputs: readonly WrongInputs[] = [
         'https://host/debian.sif: give --sha256 with what sha256sum says of the file, so that no other can come in its place',
       ],
       [
+        'run https://host/tools.sif --sha256 bb -- ls',
+        1,
+        'image "tools" is of https://host/tools.sif with the sum aa; you ask for bb. Has the file changed? Then make an image of it as it is now: kubectl lamina image add … --name NAME, and use that',
+      ],
+      [
+        'run debian:12 --sha256 bb -- ls',
+        2,
+        '--sha256 is for an image that is made of a file (https://, oras://); debian:12 is none: leave it out',
+      ],
+      [
         'run Debian -- ls',
         2,
         '"Debian" is no image reference: write debian:12, ghcr.io/owner/name or name@sha256:…, in lower case',
@@ -118,6 +128,12 @@ export const wrongInputs: readonly WrongInputs[] = [
         'start dev --overlay x',
         2,
         '--overlay is for an instance that is made: kubectl lamina start IMAGE dev --overlay …',
+      ],
+      ['start dev --env A=b', 2, '--env is for an instance that is made: kubectl lamina start IMAGE dev --env …'],
+      [
+        'start debian:12 dev --env A=b',
+        2,
+        'instance dev is there already, and --env is for one that is made: give it another name',
       ],
       ['stop', 2, 'name the instances to stop, or give --all'],
       ['stop dev --all', 2, '--all stops them all: leave the names out'],
@@ -193,6 +209,11 @@ export const wrongInputs: readonly WrongInputs[] = [
         'ps --kubeconfig away',
         1,
         'no answer from http://127.0.0.1:9: nothing listens there: is the cluster up, and the port right? (ECONNREFUSED)',
+      ],
+      [
+        'ps --kubeconfig nowhere',
+        1,
+        'cluster "test" of the kubeconfig has the server "10.0.0.1:6443": give https://HOST:PORT',
       ],
       ['ps --kubeconfig none', 2, '--kubeconfig none: there is no such file'],
       [

@@ -22,8 +22,12 @@ const caller = (): Caller => {
   const outside = takeOutside(env)
   const uid = outside?.uid ?? process.getuid?.() ?? 0
   return {
-    ...{ uid, isUser: uid !== 0, located: outside?.image },
-    ...{ env, inherited, cwd: process.cwd() },
+    uid,
+    isUser: uid !== 0,
+    located: outside?.image,
+    env,
+    inherited,
+    cwd: process.cwd(),
     home: env.HOME ?? homedir(),
     layout: layoutOf(env, uid),
   }

@@ -22,7 +22,9 @@ const overlay = (): string => {
 describe('a command', () => {
   test('has its arguments, its output and its exit code', () => {
     expect(exec('echo', 'a', '', 'b c', '--help', '-x')).toEqual({
-      ...{ code: 0, signal: null, stderr: '' },
+      code: 0,
+      signal: null,
+      stderr: '',
       stdout: 'a  b c --help -x\n',
     })
     expect(sh('exit 7')).toMatchObject({ code: 7 })

@@ -39,12 +39,15 @@ const session = async (args: readonly string[], lines: readonly string[]): Promi
 test('singularity build ubuntu.simg shub://GodloveD/ubuntu', () => {
   const cwd = bench.dir
   expect(bench.lamina(['build', 'ubuntu.simg', 'shub://GodloveD/ubuntu'], { cwd })).toEqual({
-    ...{ code: 255, signal: null, stdout: '' },
+    code: 255,
+    signal: null,
+    stdout: '',
     stderr:
       'FATAL:   shub://GodloveD/ubuntu: Singularity Hub no longer exists: take the image from a registry, docker://ubuntu for example\n',
   })
   expect(bench.lamina(['build', 'ubuntu.simg', 'ubuntu'], { cwd })).toMatchObject({
-    ...{ code: 0, stderr: 'INFO:    Build complete: ubuntu.simg\n' },
+    code: 0,
+    stderr: 'INFO:    Build complete: ubuntu.simg\n',
   })
 })
 

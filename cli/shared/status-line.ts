@@ -1,4 +1,4 @@
-import { stripVTControlCharacters } from 'node:util'
+import { oneLine } from './printable.ts'
 
 /** Tells how far something is: one line that changes on a terminal, plain lines elsewhere. */
 export interface StatusLine {
@@ -19,9 +19,6 @@ export interface Screen {
 const quietMs = 5_000
 const frames = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'] as const
 const frameMs = 100
-
-/** What others wrote must not move the cursor. */
-const oneLine = (text: string): string => stripVTControlCharacters(text).replaceAll(/\s+/g, ' ').trim()
 
 const onTerminal = (screen: Screen): StatusLine => {
   let current: string | undefined
@@ -50,7 +47,7 @@ const onTerminal = (screen: Screen): StatusLine => {
     },
     say: (text) => {
       if (current !== undefined) erase()
-      screen.write(`${text}\n`)
+      screen.write(`${oneLine(text)}\n`)
       draw()
     },
     clear,
@@ -60,7 +57,7 @@ const onTerminal = (screen: Screen): StatusLine => {
 const asLines = (screen: Screen, nowMs: () => number): StatusLine => {
   let last = ''
   let lastMs = Number.NEGATIVE_INFINITY
-  const say = (text: string): void => screen.write(`${text}\n`)
+  const say = (text: string): void => screen.write(`${oneLine(text)}\n`)
   return {
     show: (text, { isNews = false } = {}) => {
       const line = oneLine(text)

@@ -45,10 +45,16 @@ const namedSchema = z.object({ metadata: z.object({ name: z.string() }) })
 /** A token is ASCII. */
 const base64url = (token: string): string => btoa(token).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')
 
+/** Where the network is gone, a close is agreed upon by nobody: that is not waited for. */
 const listen = (socket: WebSocket, heard: (event: unknown) => void, signal: AbortSignal): Promise<void> =>
   new Promise((resolve) => {
-    const end = (): void => socket.close()
-    signal.addEventListener('abort', end, { once: true })
+    const end = (): void => {
+      signal.removeEventListener('abort', end)
+      socket.onmessage = null
+      socket.close()
+      resolve()
+    }
+    signal.addEventListener('abort', end)
     socket.onmessage = ({ data }) => {
       try {
         heard(JSON.parse(String(data)))
@@ -56,11 +62,11 @@ const listen = (socket: WebSocket, heard: (event: unknown) => void, signal: Abor
         end()
       }
     }
-    socket.onclose = () => {
-      signal.removeEventListener('abort', end)
-      resolve()
-    }
+    socket.onclose = end
   })
+
+/** The console's server gives up after 65 s, where it can be reached. */
+const timeoutMs = 70_000
 
 /** @param token of the user; undefined where a proxy in front signs in */
 export const createApi = (token: string | undefined): Api => {
@@ -70,6 +76,7 @@ export const createApi = (token: string | undefined): Api => {
       method,
       headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
       redirect: 'error',
+      signal: AbortSignal.timeout(timeoutMs),
       ...(json === undefined ? {} : { body: JSON.stringify(json) }),
     })
     const body = await answer.text()

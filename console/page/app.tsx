@@ -2,9 +2,9 @@ import { useEffect, useState } from 'preact/hooks'
 import { ApiError } from '../../kube/api-error.ts'
 import { type Api, createApi } from './api.ts'
 import { Dashboard } from './dashboard.tsx'
+import { homeNamespace, namespaceOf } from './namespace.ts'
 import { SignIn } from './sign-in.tsx'
 import { tokenStore } from './token.ts'
-import { homeNamespace } from './views.ts'
 
 type Session =
   | { kind: 'asking' }
@@ -28,21 +28,19 @@ const begin = async (token: string | undefined): Promise<Session> => {
 }
 
 /** The fragment names the namespace, so that a link leads there. */
-const namespaceOfLink = (): string => location.hash.slice(1)
+const linkedNamespace = (): string => location.hash.slice(1)
 
-const isNamespace = (text: string): boolean => /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(text)
-
-const useNamespace = (home: string): [string, (namespace: string) => void] => {
-  const [linked, setLinked] = useState(namespaceOfLink())
+const useLink = (): [string, (namespace: string) => void] => {
+  const [linked, setLinked] = useState(linkedNamespace())
   useEffect(() => {
-    const follow = (): void => setLinked(namespaceOfLink())
+    const follow = (): void => setLinked(linkedNamespace())
     addEventListener('hashchange', follow)
     return () => removeEventListener('hashchange', follow)
   }, [])
   const go = (namespace: string): void => {
     location.hash = namespace
   }
-  return [isNamespace(linked) ? linked : home, go]
+  return [linked, go]
 }
 
 interface SignedInProps {
@@ -51,7 +49,8 @@ interface SignedInProps {
 }
 
 const SignedIn = ({ session: { api, user, hasToken, namespaces }, signOut }: SignedInProps) => {
-  const [namespace, go] = useNamespace(homeNamespace(user))
+  const [linked, go] = useLink()
+  const { namespace, trouble } = namespaceOf(linked, homeNamespace(user))
   return (
     <>
       <header>
@@ -77,6 +76,7 @@ const SignedIn = ({ session: { api, user, hasToken, namespaces }, signOut }: Sig
           </button>
         )}
       </header>
+      {trouble !== undefined && <div role="alert">{trouble}</div>}
       <Dashboard key={namespace} api={api} namespace={namespace} />
     </>
   )

@@ -67,6 +67,18 @@ describe('what is there', () => {
     await stop()
   })
 
+  test('is listed again when the watch should long have ended, and is cut off by somebody on the way', async () => {
+    const { clock, names, settle, stop } = start([listed('a'), listed('b')])
+    await settle()
+    await clock.advance(329_000)
+    expect(names()).toEqual(['a'])
+    await clock.advance(2_000)
+    await settle()
+    expect(names()).toEqual(['b'])
+    await stop()
+    expect(clock.pending()).toBe(0)
+  })
+
   test('leaves out what a newer version may have made', async () => {
     const { names, settle, stop } = start([
       { ...listed('a'), items: [json('a'), { metadata: { name: 'b' }, spec: {} }] },

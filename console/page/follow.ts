@@ -3,7 +3,7 @@ import { ApiError } from '../../kube/api-error.ts'
 import { backoffMs } from '../../kube/backoff.ts'
 import { type Clock, pause, systemClock } from '../../kube/clock.ts'
 import type { Metadata } from '../../kube/resource.ts'
-import type { Plural } from '../paths.ts'
+import { type Plural, watchSeconds } from '../paths.ts'
 import type { Api } from './api.ts'
 import { createCollection } from './collection.ts'
 
@@ -24,6 +24,9 @@ const backoff = { baseMs: 500, capMs: 30_000 }
 
 /** A watch that lasted so long was no failure. */
 const healthyMs = 10_000
+
+/** A watch that the server has not ended by then is cut off on the way, and nobody has told. */
+const overdueMs = (watchSeconds + 30) * 1000
 
 const wordsOf = (error: unknown): string => {
   if (!(error instanceof ApiError)) return `the console does not answer (${String(error)})`
@@ -58,7 +61,10 @@ export const follow = async <T extends { metadata: Metadata }>(
         collection.take(event)
         changed()
       }
-      await api.watch({ namespace, plural, resourceVersion }, heard, signal)
+      const overdue = new AbortController()
+      const cancel = clock.setTimeout(() => overdue.abort(), overdueMs)
+      const ends = AbortSignal.any([signal, overdue.signal])
+      await api.watch({ namespace, plural, resourceVersion }, heard, ends).finally(cancel)
     } catch (error) {
       if (signal.aborted) return
       if (isHidden(error)) known = undefined

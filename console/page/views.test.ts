@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { condition, genImage, genInstance, genOverlay } from '../../test/gen/objects.ts'
-import { formatBytes, homeNamespace, imageView, instanceView, overlayView, patchFor } from './views.ts'
+import { imageView, instanceView, overlayView, patchFor } from './views.ts'
 
 const running = [condition('Ready', 'True', 'Running'), condition('Running', 'True', 'Started')]
 const resting = (reason: string) => [condition('Ready', 'True', reason), condition('Running', 'False', reason)]
@@ -10,10 +10,17 @@ describe('an instance', () => {
     ['runs', {}, running, { tone: 'good', word: 'Running' }, 'stop', true],
     ['is stopped', { state: 'Stopped' }, resting('Stopped'), { tone: 'rest', word: 'Stopped' }, 'start', false],
     ['is stopped for its idleness', {}, resting('Idle'), { tone: 'rest', word: 'Idle' }, 'start', false],
-    ['has completed', {}, resting('Completed'), { tone: 'rest', word: 'Completed' }, 'start', false],
+    [
+      'has completed',
+      { restartPolicy: 'Never' },
+      resting('Completed'),
+      { tone: 'rest', word: 'Completed' },
+      'start',
+      false,
+    ],
     [
       'has failed',
-      {},
+      { restartPolicy: 'Never' },
       [
         condition('Ready', 'False', 'Failed'),
         condition('Stalled', 'True', 'Failed'),
@@ -41,8 +48,14 @@ describe('an instance', () => {
     ],
     ['is new', {}, [], { tone: 'busy', word: 'New' }, 'stop', false],
   ])('that %s', (_what, spec, conditions, state, action, hasTerminal) => {
-    const view = instanceView(genInstance('dev', { spec, status: { conditions } }))
+    const view = instanceView(genInstance('dev', { spec, status: { observedGeneration: 1, conditions } }))
     expect(view).toMatchObject({ state, action, hasTerminal })
+  })
+
+  test('that has been asked to start again can be stopped', () => {
+    const metadata = { annotations: { 'lamina.dev/start-requested': 'now' } }
+    const asked = genInstance('dev', { metadata, status: { observedGeneration: 1, conditions: resting('Idle') } })
+    expect(instanceView(asked).action).toBe('stop')
   })
 
   test('names its image, overlays and node', () => {
@@ -78,7 +91,7 @@ describe('an overlay', () => {
 
   test('says how full it is, of its bytes and of its inodes', () => {
     const view = overlayView(genOverlay('dev', { status: { usage, size: '1Gi' } }))
-    expect(view.usage?.bytes).toEqual({ share: 943_718_400 / 2 ** 30, words: '900 MiB of 1.0 GiB (88 %)' })
+    expect(view.usage?.bytes).toEqual({ share: 943_718_400 / 2 ** 30, words: '900 MiB of 1 GiB (88 %)' })
     expect(view.usage?.inodes).toMatchObject({ words: '6554 of 65536 (10 %)' })
   })
 
@@ -138,20 +151,4 @@ describe('an image', () => {
     const volume = { claimName: 'images', path: 'tools.sif' }
     expect(imageView(genImage('a', { spec: { source: { volume } } })).source).toBe('claim images: /tools.sif')
   })
-})
-
-test.each([
-  [0, '0 B'],
-  [1023, '1023 B'],
-  [1024, '1.0 KiB'],
-  [325_058_560, '310 MiB'],
-  [1.5 * 2 ** 40, '1.5 TiB'],
-  [2 ** 60, '1024 PiB'],
-])('%d bytes are %s', (bytes, words) => {
-  expect(formatBytes(bytes)).toBe(words)
-})
-
-test("a service account's own namespace is shown first", () => {
-  expect(homeNamespace('system:serviceaccount:team-a:me')).toBe('team-a')
-  expect(homeNamespace('jane@example.com')).toBe('default')
 })

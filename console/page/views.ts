@@ -2,6 +2,10 @@ import type { Condition } from '../../crds/common.ts'
 import type { ContainerImage } from '../../crds/container-image.ts'
 import type { Instance } from '../../crds/instance.ts'
 import type { PersistentOverlay } from '../../crds/persistent-overlay.ts'
+import { formatBytes } from '../../kube/bytes.ts'
+import { conditionOf } from '../../kube/conditions.ts'
+import { wakeOf } from '../../kube/instance-standing.ts'
+import { annotations } from '../../kube/names.ts'
 
 /** What the page says of each object: pure functions, from which the tables are drawn. */
 
@@ -15,9 +19,6 @@ export interface State {
   /** Why, in words; '' when there is nothing to say. */
   message: string
 }
-
-const conditionOf = (conditions: Condition[] | undefined, type: string): Condition | undefined =>
-  conditions?.find((condition) => condition.type === type)
 
 const isTrue = (conditions: Condition[] | undefined, type: string): boolean =>
   conditionOf(conditions, type)?.status === 'True'
@@ -33,15 +34,6 @@ const stateOf = (conditions: Condition[] | undefined, isAtWork = true): State =>
   return { tone: toneOf(conditions, isAtWork), word: ready?.reason ?? 'New', message: ready?.message ?? '' }
 }
 
-const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB']
-
-/** `310 MiB`, `1.5 GiB`. */
-export const formatBytes = (bytes: number): string => {
-  const power = Math.min(Math.floor(Math.log2(Math.max(bytes, 1)) / 10), units.length - 1)
-  const amount = bytes / 2 ** (10 * power)
-  return `${amount < 10 && power > 0 ? amount.toFixed(1) : Math.round(amount)} ${units[power]}`
-}
-
 export type Action = 'start' | 'stop'
 
 export interface InstanceView {
@@ -54,12 +46,6 @@ export interface InstanceView {
   hasTerminal: boolean
 }
 
-/** Ended by itself although it should run: only a request starts it again. */
-const endings = new Set(['Idle', 'Completed', 'Failed', 'DeadlineExceeded'])
-
-const hasEnded = ({ status: { conditions } }: Instance): boolean =>
-  endings.has(conditionOf(conditions, 'Ready')?.reason ?? '') && !isTrue(conditions, 'Running')
-
 export const instanceView = (instance: Instance): InstanceView => {
   const { metadata, spec, status } = instance
   const isRunning = isTrue(status.conditions, 'Running')
@@ -69,7 +55,7 @@ export const instanceView = (instance: Instance): InstanceView => {
     overlays: spec.overlays.map(({ name, access }) => (access === 'ReadOnly' ? `${name} (read only)` : name)),
     node: status.pod?.nodeName ?? '',
     state: stateOf(status.conditions, isRunning),
-    action: spec.state === 'Stopped' || hasEnded(instance) ? 'start' : 'stop',
+    action: wakeOf(instance) === 'nothing' ? 'stop' : 'start',
     hasTerminal: isRunning && metadata.deletionTimestamp === undefined,
   }
 }
@@ -77,8 +63,8 @@ export const instanceView = (instance: Instance): InstanceView => {
 /** The merge patch that does it: docs/instances.md. */
 export const patchFor = (action: Action, instance: Instance, now: Date): object => {
   if (action === 'stop') return { spec: { state: 'Stopped' } }
-  if (instance.spec.state === 'Stopped') return { spec: { state: 'Running' } }
-  return { metadata: { annotations: { 'lamina.dev/start-requested': now.toISOString() } } }
+  if (wakeOf(instance) === 'state') return { spec: { state: 'Running' } }
+  return { metadata: { annotations: { [annotations.startRequested]: now.toISOString() } } }
 }
 
 export interface Meter {
@@ -148,6 +134,3 @@ export const imageView = ({ metadata, spec, status: { resolved, conditions } }: 
   size: resolved && resolved.sizeBytes > 0 ? formatBytes(resolved.sizeBytes) : '',
   state: stateOf(conditions),
 })
-
-/** Where a user most likely works: a service account has a namespace of its own. */
-export const homeNamespace = (user: string): string => /^system:serviceaccount:([^:]+):/.exec(user)?.[1] ?? 'default'

@@ -1,6 +1,6 @@
 import * as z from 'zod'
-import { annotations, apiVersion } from '../../kube/names.ts'
-import { execQuery } from '../paths.ts'
+import { annotations, apiVersion, labelPattern as name } from '../../kube/names.ts'
+import { execQuery, watchQuery } from '../paths.ts'
 
 /** What the page may ask of the API server, and how it is asked there. Nothing else goes through. */
 
@@ -19,7 +19,6 @@ export interface Asked {
   isWebSocket: boolean
 }
 
-const name = '[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?'
 const podName = `${name}(?:\\.${name})*`
 const version = '[0-9]{1,32}'
 const listQuery = '\\?limit=[0-9]{1,4}(?:&continue=[A-Za-z0-9_%=-]{1,4096})?'
@@ -62,7 +61,7 @@ const rules: readonly Rule[] = [
   {
     method: 'GET',
     isWebSocket: true,
-    target: whole(`${ours}/${kinds}\\?watch=true&allowWatchBookmarks=true&resourceVersion=${version}`),
+    target: whole(`${ours}/${kinds}\\?${literally(watchQuery)}${version}`),
   },
   {
     method: 'PATCH',

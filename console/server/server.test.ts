@@ -1,12 +1,12 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import { createServer, request as httpsRequest, type Server } from 'node:https'
-import { type AddressInfo, connect } from 'node:net'
+import { type AddressInfo, connect, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { execa } from 'execa'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { isAddressInfo } from '../../kube/server.ts'
 import { silentLog } from '../../kube/testing/silent-log.ts'
 import { execPath, execProtocol, instancePath, listPath, tokenProtocol, whoAmIPath } from '../paths.ts'
@@ -216,6 +216,14 @@ describe('the console', () => {
     expect(Object.keys(seen[0]?.headers ?? {})).not.toEqual(
       expect.arrayContaining([expect.stringMatching(/cookie|impersonate|extensions/)]),
     )
+  })
+
+  test('finds out that the browser is gone, as that the API server is', async () => {
+    const kept = vi.spyOn(Socket.prototype, 'setKeepAlive')
+    await shake(execPath('team-a', 'dev'), handshake(), 'echoed', 'echoed')
+    const isBrowsers = (socket: unknown): boolean => socket instanceof Socket && socket.localPort === server.port
+    expect(kept.mock.calls.filter((_, index) => isBrowsers(kept.mock.contexts[index]))).toEqual([[true, 30_000]])
+    kept.mockRestore()
   })
 
   test('sends nothing on behind a handshake that was refused', async () => {

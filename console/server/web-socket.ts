@@ -7,6 +7,9 @@ import { guards, statusJson } from './answers.ts'
 import type { Route } from './routes.ts'
 import { headersFor, type Upstream } from './upstream.ts'
 
+/** Finds out that a side is gone although it never said so: a browser's, when its machine has gone to sleep. */
+const keepAliveMs = 30_000
+
 /** For the API server's answer to the handshake; exec waits for the node. */
 const timeoutMs = 30_000
 
@@ -72,7 +75,8 @@ export const joinWebSocket = (
   asked.once('upgrade', (answer, joined, firstBack) => {
     joined.setTimeout(0)
     joined.setNoDelay()
-    joined.setKeepAlive(true, 30_000)
+    joined.setKeepAlive(true, keepAliveMs)
+    request.socket.setKeepAlive(true, keepAliveMs)
     const protocol = answer.headers['sec-websocket-protocol']
     socket.write(
       head('101 Switching Protocols', {

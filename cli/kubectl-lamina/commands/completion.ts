@@ -8,16 +8,16 @@ import { scripts } from '../completion/scripts.ts'
 import type { Connection } from '../connection.ts'
 import type { CommandContext } from '../context.ts'
 
-const namespaceSchema = z.object({ metadata: objectMetadataSchema })
+const namedSchema = z.object({ metadata: objectMetadataSchema })
+type Named = z.infer<typeof namedSchema>
 
-const namespaces: Resource<z.infer<typeof namespaceSchema>> = {
-  group: '',
-  version: 'v1',
-  plural: 'namespaces',
-  kind: 'Namespace',
-  namespaced: false,
-  parse: (json) => namespaceSchema.parse(json),
-}
+/** Of an object that this version cannot read there is still a name. */
+const named = (resource: Omit<Resource<Named>, 'parse'>): Resource<Named> => ({
+  ...resource,
+  parse: (json) => namedSchema.parse(json),
+})
+
+const namespaces = named({ group: '', version: 'v1', plural: 'namespaces', kind: 'Namespace', namespaced: false })
 
 const subjectKinds = { instances: 'instance', images: 'image', overlays: 'overlay' } as const
 
@@ -32,11 +32,11 @@ const namesOf = async (connection: Connection, kind: NameKind): Promise<string[]
     case 'namespaces':
       return namesIn(client.list(namespaces))
     case 'instances':
-      return namesIn(client.list(instances, { namespace }))
+      return namesIn(client.list(named(instances), { namespace }))
     case 'images':
-      return namesIn(client.list(containerImages, { namespace }))
+      return namesIn(client.list(named(containerImages), { namespace }))
     case 'overlays':
-      return namesIn(client.list(persistentOverlays, { namespace }))
+      return namesIn(client.list(named(persistentOverlays), { namespace }))
     case 'subjects': {
       const each = (['instances', 'images', 'overlays'] as const).map(async (plural) =>
         (await namesOf(connection, plural)).map((name) => `${subjectKinds[plural]}/${name}`),

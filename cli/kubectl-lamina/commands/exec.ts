@@ -1,7 +1,7 @@
+import { standingOf } from '../../../kube/instance-standing.ts'
 import { CliError, exitCodes, usageError } from '../../shared/cli-error.ts'
 import type { CommandContext } from '../context.ts'
 import { existingInstance } from '../run/find.ts'
-import { standingOf } from '../run/standing.ts'
 import { runRemote } from '../session/remote.ts'
 import { type TerminalOptions, wantsTerminal } from '../session/terminal.ts'
 

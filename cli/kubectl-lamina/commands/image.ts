@@ -1,13 +1,15 @@
 import type { ContainerImage } from '../../../crds/container-image.ts'
+import { formatBytes } from '../../../kube/bytes.ts'
 import { hasReason } from '../../../kube/client.ts'
+import { conditionOf } from '../../../kube/conditions.ts'
 import { containerImages } from '../../../kube/resources.ts'
 import { ageOf } from '../../shared/age.ts'
-import { formatBytes } from '../../shared/bytes.ts'
 import { CliError } from '../../shared/cli-error.ts'
-import { conditionOf } from '../conditions.ts'
+import { oneLine } from '../../shared/printable.ts'
 import type { CommandContext } from '../context.ts'
 import { followUntil } from '../follow.ts'
 import { type Columns, type ListOptions, printList } from '../listing.ts'
+import { differenceOf, otherSum } from '../run/find.ts'
 import { createImage } from '../run/make.ts'
 import { imageNameOf } from '../run/names.ts'
 import { waitUntilResolved } from '../run/resolve.ts'
@@ -44,8 +46,14 @@ export const ls = (context: CommandContext, options: ListOptions): Promise<void>
     options,
   )
 
-const sameSource = (source: ImageSource, { spec }: ContainerImage): boolean =>
-  source.kind === 'registry' ? spec.source.registry?.image === source.image : spec.source.file?.url === source.url
+/** @throws CliError when the image of that name is not the one that is wanted */
+const assertSame = (image: ContainerImage | undefined, name: string, source: ImageSource): void => {
+  const difference: ReturnType<typeof differenceOf> = image ? differenceOf(source, image) : { kind: 'origin' }
+  if (!difference) return
+  if (difference.kind === 'sum') throw otherSum(name, difference)
+  const origin = image ? originOf(image.spec.source) : 'another'
+  throw new CliError(`there is an image "${name}" already, of ${origin}: give another --name`)
+}
 
 interface AddOptions {
   name?: string
@@ -67,10 +75,7 @@ export const add = async (context: CommandContext, reference: string, options: A
   } catch (error) {
     if (!hasReason(error, 'AlreadyExists')) throw error
     const image = await connection.client.get(containerImages, { namespace: connection.namespace, name })
-    if (!image || !sameSource(source, image))
-      throw new CliError(
-        `there is an image "${name}" already, of ${image ? originOf(image.spec.source) : 'another'}: give another --name`,
-      )
+    assertSame(image, name, source)
     context.status.say(`image ${name} is there already, and stays as it is`)
   }
   if (!options.wait) return
@@ -114,5 +119,5 @@ export const prefetch = async (
       },
     },
   )
-  print(`${name}: ${message}\n`)
+  print(`${name}: ${oneLine(message)}\n`)
 }

@@ -1,3 +1,4 @@
+import { standingOf } from '../../../kube/instance-standing.ts'
 import { instances } from '../../../kube/resources.ts'
 import { CliError, usageError } from '../../shared/cli-error.ts'
 import type { CommandContext } from '../context.ts'
@@ -5,7 +6,6 @@ import { objectName } from '../flags.ts'
 import { followUntil } from '../follow.ts'
 import { bring, wake, withUndo } from '../run/bring.ts'
 import { existingInstance } from '../run/find.ts'
-import { standingOf } from '../run/standing.ts'
 import { waitUntilRunning } from '../run/wait.ts'
 import { type InstanceOptions, wantedOf } from './run.ts'
 
@@ -13,9 +13,28 @@ interface StartOptions extends InstanceOptions {
   wait: boolean
 }
 
-const startExisting = async (context: CommandContext, name: string, { wait, overlay }: StartOptions): Promise<void> => {
-  if (overlay)
-    throw usageError(`--overlay is for an instance that is made: kubectl lamina start IMAGE ${name} --overlay …`)
+/** What only an instance that is made can be given. */
+const flagsOf = ({ env, workdir, pwd }: StartOptions) => ({ '--env': env, '--workdir': workdir ?? pwd })
+
+/** What is of use only where something is made. */
+const makingFlagsOf = ({ overlay, size, pullSecret, sha256 }: StartOptions) => ({
+  '--overlay': overlay,
+  '--size': size,
+  '--pull-secret': pullSecret,
+  '--sha256': sha256,
+})
+
+/** @throws CliError when one of the flags was given */
+const assertNone = (flags: Record<string, unknown>, words: (flag: string) => string): void => {
+  for (const [flag, value] of Object.entries(flags)) if (value !== undefined) throw usageError(words(flag))
+}
+
+const startExisting = async (context: CommandContext, name: string, options: StartOptions): Promise<void> => {
+  const { wait } = options
+  assertNone(
+    { ...makingFlagsOf(options), ...flagsOf(options) },
+    (flag) => `${flag} is for an instance that is made: kubectl lamina start IMAGE ${name} ${flag} …`,
+  )
   const connection = await context.connect()
   const instance = await existingInstance(connection, name).catch((error: unknown) => {
     throw error instanceof CliError
@@ -42,7 +61,14 @@ export const start = async (
   if (wanted.target.instance !== undefined && wanted.target.source === undefined)
     throw usageError(`start takes IMAGE and INSTANCE: ${first} is an instance`)
   const { instance: _, ...target } = wanted.target
-  await withUndo(context, async (undo) => bring(context, await context.connect(), { ...wanted, target }, undo))
+  const connection = await context.connect()
+  const { client, namespace } = connection
+  if (await client.get(instances, { namespace, name }))
+    assertNone(
+      flagsOf(options),
+      (flag) => `instance ${name} is there already, and ${flag} is for one that is made: give it another name`,
+    )
+  await withUndo(context, (undo) => bring(context, connection, { ...wanted, target }, undo))
   context.print(`instance ${name} ${options.wait ? 'runs' : 'starts'}\n`)
 }
 

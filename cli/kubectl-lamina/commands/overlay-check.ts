@@ -1,6 +1,6 @@
 import type { PersistentOverlay } from '../../../crds/persistent-overlay.ts'
+import { conditionOf } from '../../../kube/conditions.ts'
 import { unhealthy } from '../../../kube/names.ts'
-import { conditionOf } from '../conditions.ts'
 
 /**
  * Whether an overlay is whole, and what gets it checked. The API has no way to

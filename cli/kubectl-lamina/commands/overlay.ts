@@ -1,12 +1,13 @@
 import type { PersistentOverlay } from '../../../crds/persistent-overlay.ts'
+import { formatBytes, formatShare } from '../../../kube/bytes.ts'
 import { hasReason } from '../../../kube/client.ts'
+import { conditionOf } from '../../../kube/conditions.ts'
 import { parseQuantity } from '../../../kube/quantity.ts'
 import { persistentOverlays } from '../../../kube/resources.ts'
 import { ageOf } from '../../shared/age.ts'
-import { formatBytes, formatShare } from '../../shared/bytes.ts'
 import { CliError, usageError } from '../../shared/cli-error.ts'
+import { oneLine } from '../../shared/printable.ts'
 import { formatTable } from '../../shared/table.ts'
-import { conditionOf } from '../conditions.ts'
 import type { Connection } from '../connection.ts'
 import type { CommandContext } from '../context.ts'
 import { followUntil } from '../follow.ts'
@@ -143,7 +144,7 @@ export const du = async (
 export const check = async ({ connect, print }: CommandContext, name: string): Promise<number> => {
   const overlay = await existing(await connect(), name)
   const { isWhole, lines } = checkAdvice(overlay)
-  print(lines.map((line) => `${line}\n`).join(''))
+  print(lines.map((line) => `${oneLine(line)}\n`).join(''))
   return isWhole ? 0 : 1
 }
 
@@ -191,5 +192,5 @@ export const resize = async (
     if (enough.aborted) return 'nobody has looked at it yet: is the controller up? "kubectl lamina doctor" tells'
     throw error
   })
-  print(`overlay ${name}: ${spec.size} → ${size}: ${told}\n`)
+  print(`overlay ${name}: ${spec.size} → ${size}: ${oneLine(told)}\n`)
 }

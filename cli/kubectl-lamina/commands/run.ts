@@ -10,7 +10,8 @@ import { type TerminalOptions, wantsTerminal } from '../session/terminal.ts'
 
 export interface InstanceOptions {
   overlay?: OverlayFlag[]
-  size: string
+  /** Of an overlay that is made. */
+  size?: string
   env?: { name: string; value: string }[]
   workdir?: string
   pwd?: string
@@ -31,11 +32,13 @@ export const wantedOf = (
 ): Wanted => ({
   target: parseTarget(target, options.sha256),
   overlays: options.overlay ?? [],
-  size: options.size,
+  size: options.size ?? '1Gi',
   env: options.env ?? [],
   workingDir: options.workdir ?? options.pwd,
   pullSecrets: options.pullSecret ?? [],
-  ...{ name, isThrowAway, wait },
+  name,
+  isThrowAway,
+  wait,
 })
 
 /** What the image itself runs. */

@@ -1,17 +1,9 @@
 import { expect, test } from 'vitest'
 import { createProgram } from '../program.ts'
+import { silentContext } from '../testing/context.ts'
 import { candidatesFor } from './candidates.ts'
 
-const { root } = createProgram(
-  {
-    print: () => {},
-    copy: async () => {},
-    status: { show: () => {}, say: () => {}, clear: () => {} },
-    interrupts: { signal: new AbortController().signal, take: () => () => {} },
-  },
-  () => Promise.reject(new Error('no cluster is asked')),
-  undefined,
-)
+const { root } = createProgram(silentContext, () => Promise.reject(new Error('no cluster is asked')), undefined)
 
 const words = (...typed: string[]): string[] => candidatesFor(root, typed).words.map(({ word }) => word)
 const names = (...typed: string[]): readonly string[] => candidatesFor(root, typed).names

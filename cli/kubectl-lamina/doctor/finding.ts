@@ -1,3 +1,5 @@
+import { oneLine } from '../../shared/printable.ts'
+
 /** One thing that was looked at. */
 export interface Finding {
   /** `instance/dev`, `node/worker-1`, `installation`. */
@@ -11,8 +13,8 @@ export interface Finding {
 
 const marks = { ok: '✓', note: '•', wrong: '✗' } as const
 
-/** As lines for people. */
+/** As lines for people; what a condition or an Event says is others' text. */
 export const findingLines = ({ subject, level, what, next }: Finding): string[] => [
-  `${marks[level]} ${subject}: ${what}`,
-  ...(next === undefined ? [] : [`  → ${next}`]),
+  `${marks[level]} ${subject}: ${oneLine(what)}`,
+  ...(next === undefined ? [] : [`  → ${oneLine(next)}`]),
 ]

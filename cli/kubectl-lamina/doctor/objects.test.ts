@@ -13,7 +13,10 @@ type Told = [type: string, status: 'True' | 'False' | 'Unknown', reason: string,
 const statusOf = (told: Told[], more: object = {}) => ({
   observedGeneration: 1,
   conditions: told.map(([type, status, reason, message = '']) => ({
-    ...{ type, status, reason, message },
+    type,
+    status,
+    reason,
+    message,
     lastTransitionTime: '2026-01-01T00:00:00Z',
   })),
   ...more,

@@ -21,7 +21,21 @@ test('a name that another source has is not taken over', () => {
   expect(() => imageFor({ kind: 'registry', image: 'debian:12' }, [other])).toThrow('of another source')
 })
 
-test('files are told by their URL', () => {
-  const file = image('tools', { file: { url: 'https://host/tools.sif', sha256: '0' } })
-  expect(imageFor({ kind: 'file', url: 'https://host/tools.sif' }, [file])).toEqual({ kind: 'image', name: 'tools' })
+const url = 'https://host/tools.sif'
+const fileWith = (name: string, sha256?: string): ContainerImage => image(name, { file: { url, sha256 } })
+
+test('files are told by their URL, where no sum is given', () => {
+  expect(imageFor({ kind: 'file', url }, [fileWith('tools', 'aa')])).toEqual({ kind: 'image', name: 'tools' })
+})
+
+test('a file with another sum is refused, and both are named', () => {
+  const asked = { kind: 'file', url, sha256: 'bb' } as const
+  const words = `image "tools" is of ${url} with the sum aa; you ask for bb.`
+  expect(() => imageFor(asked, [fileWith('tools', 'aa')])).toThrow(words)
+  expect(() => imageFor(asked, [fileWith('tools')])).toThrow('with the sum that nobody gave')
+})
+
+test('of several with the same URL the one with the sum is taken, in either case of its letters', () => {
+  const both = [fileWith('old', 'aa'), fileWith('new', 'BB')]
+  expect(imageFor({ kind: 'file', url, sha256: 'bb' }, both)).toEqual({ kind: 'image', name: 'new' })
 })

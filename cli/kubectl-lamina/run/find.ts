@@ -19,19 +19,49 @@ const canonical = (image: string): string => {
   return reference ? formatReference(reference) : image
 }
 
-/** Whether an image is of that source, however it is written. */
-const isOf = (source: ImageSource, { spec: { source: its } }: ContainerImage): boolean =>
-  source.kind === 'registry'
-    ? its.registry !== undefined && canonical(its.registry.image) === canonical(source.image)
-    : its.file?.url === source.url
+/** What keeps an image from being of a source. */
+type Difference =
+  | { kind: 'origin' }
+  /** It is the same file, and may have other content. */
+  | { kind: 'sum'; url: string; its: string; asked: string }
 
-/** The image of a source, or the name that a new one gets. */
+/** Undefined for an image of that source, however both are written. */
+export const differenceOf = (
+  source: ImageSource,
+  { spec: { source: its } }: ContainerImage,
+): Difference | undefined => {
+  if (source.kind === 'registry') {
+    const isSame = its.registry !== undefined && canonical(its.registry.image) === canonical(source.image)
+    return isSame ? undefined : { kind: 'origin' }
+  }
+  const { url, sha256: asked } = source
+  if (its.file?.url !== url) return { kind: 'origin' }
+  const sum = its.file.sha256
+  const isSame = asked === undefined || sum?.toLowerCase() === asked.toLowerCase()
+  return isSame ? undefined : { kind: 'sum', url, its: sum ?? 'that nobody gave', asked }
+}
+
+export const otherSum = (name: string, { url, its, asked }: Extract<Difference, { kind: 'sum' }>): CliError =>
+  new CliError(
+    `image "${name}" is of ${url} with the sum ${its}; you ask for ${asked}. Has the file changed? Then make an image of it as it is now: kubectl lamina image add … --name NAME, and use that`,
+  )
+
+/**
+ * The image of a source, or the name that a new one gets.
+ *
+ * @throws CliError when there is only the same file with another sum, or the name is another's
+ */
 export const imageFor = (
   source: ImageSource,
   images: readonly ContainerImage[],
 ): Exclude<Found, { kind: 'instance' }> => {
-  const same = images.find((image) => isOf(source, image) && !image.metadata.deletionTimestamp)
+  const usable = images.filter(({ metadata }) => !metadata.deletionTimestamp)
+  const same = usable.find((image) => differenceOf(source, image) === undefined)
   if (same) return { kind: 'image', name: same.metadata.name }
+  for (const image of usable) {
+    const difference = differenceOf(source, image)
+    if (difference?.kind === 'sum') throw otherSum(image.metadata.name, difference)
+  }
   const name = imageNameOf(source)
   if (!images.some(({ metadata }) => metadata.name === name)) return { kind: 'source', name, source }
   throw new CliError(

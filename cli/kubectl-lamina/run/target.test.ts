@@ -48,6 +48,10 @@ describe('what the word behind run can mean', () => {
   })
 })
 
+test.each(['debian:12', 'docker://debian', 'dev', 'image/dev'])('%s has no sum of a file', (text) => {
+  expect(() => parseTarget(text, 'abc')).toThrow('--sha256 is for an image that is made of a file')
+})
+
 describe('names that are made', () => {
   test.each([
     ['docker.io/library/debian:12', 'debian-12'],

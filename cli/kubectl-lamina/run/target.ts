@@ -1,5 +1,6 @@
+import { isLabel } from '../../../kube/names.ts'
 import { parseReference } from '../../../runtime-shim/image/reference.ts'
-import { usageError } from '../../shared/cli-error.ts'
+import { type CliError, usageError } from '../../shared/cli-error.ts'
 
 /** What an image is made of, where one is to be made. */
 export type ImageSource =
@@ -16,8 +17,6 @@ export interface Target {
   source?: ImageSource
 }
 
-const label = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/
-
 const fileSource = (url: string, sha256: string | undefined): ImageSource => {
   if (url.startsWith('https://') && sha256 === undefined)
     throw usageError(
@@ -26,7 +25,11 @@ const fileSource = (url: string, sha256: string | undefined): ImageSource => {
   return { kind: 'file', url, ...(sha256 === undefined ? {} : { sha256 }) }
 }
 
-const registrySource = (reference: string): ImageSource => {
+const noFile = (text: string): CliError =>
+  usageError(`--sha256 is for an image that is made of a file (https://, oras://); ${text} is none: leave it out`)
+
+const registrySource = (reference: string, sha256: string | undefined): ImageSource => {
+  if (sha256 !== undefined) throw noFile(reference)
   if (parseReference(reference)) return { kind: 'registry', image: reference }
   throw usageError(
     `"${reference}" is no image reference: write debian:12, ghcr.io/owner/name or name@sha256:…, in lower case`,
@@ -46,9 +49,9 @@ export const sourceOf = (text: string, sha256?: string): ImageSource => {
         throw usageError(
           `${text} is on this machine, where the cluster cannot see it: push it to a registry (skopeo copy ${text} docker://…), or put it on a web server or a volume`,
         )
-      return registrySource(text)
+      return registrySource(text, sha256)
     case 'docker':
-      return registrySource(rest)
+      return registrySource(rest, sha256)
     case 'oras':
     case 'https':
       return fileSource(text, sha256)
@@ -79,11 +82,12 @@ const isKind = (word: string): word is keyof typeof kinds => Object.hasOwn(kinds
 export const parseTarget = (text: string, sha256?: string): Target => {
   const [, kind = '', name = ''] = /^([a-z]+)\/([^/]*)$/.exec(text) ?? []
   if (isKind(kind)) {
-    if (!label.test(name)) throw usageError(`"${name}" is no name: lower-case letters, digits and "-"`)
+    if (!isLabel(name)) throw usageError(`"${name}" is no name: lower-case letters, digits and "-"`)
+    if (sha256 !== undefined) throw noFile(text)
     return { [kinds[kind]]: name }
   }
   if (/^(overlay|ovl|persistentoverlay)\//.test(text))
     throw usageError(`${text} is an overlay: give an image, and the overlay by --overlay ${name}`)
   const source = sourceOf(text, sha256)
-  return label.test(text) ? { instance: text, image: text, source } : { source }
+  return isLabel(text) ? { instance: text, image: text, source } : { source }
 }

@@ -1,3 +1,4 @@
+import { standingOf } from '../../../kube/instance-standing.ts'
 import { containers } from '../../../kube/names.ts'
 import { instances } from '../../../kube/resources.ts'
 import { CliError, exitCodes } from '../../shared/cli-error.ts'
@@ -6,7 +7,6 @@ import type { CommandContext } from '../context.ts'
 import { followUntil } from '../follow.ts'
 import { getRaw, linesOf, logPath } from '../raw.ts'
 import { createProgress } from './progress.ts'
-import { standingOf } from './standing.ts'
 
 const notStarted = (message: string): CliError => new CliError(message, { exitCode: exitCodes.notStarted })
 

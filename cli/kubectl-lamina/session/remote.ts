@@ -2,7 +2,9 @@ import { Exec, type V1Status } from '@kubernetes/client-node'
 import { CliError, exitCodes } from '../../shared/cli-error.ts'
 import type { Connection } from '../connection.ts'
 import { type Heeded, type Interrupts, signalExitCode } from '../interrupts.ts'
+import { awaitConnection } from './await-connection.ts'
 import { type Outcome, outcomeOf } from './outcome.ts'
+import { createPulse } from './pulse.ts'
 import { feed, heldBack, nowhere } from './streams.ts'
 import { lendTerminal } from './terminal.ts'
 import { createMarkerFilter, killWords, type Place, wrap } from './wrap.ts'
@@ -60,9 +62,10 @@ const attempt = async (
 ): Promise<Ending> => {
   const { config, namespace } = where
   let socket: Awaited<ReturnType<Exec['exec']>> | undefined
-  const { promise: ended, resolve: end } = Promise.withResolvers<Ending>()
+  const { promise: ended, resolve: end, reject: giveUp } = Promise.withResolvers<Ending>()
   const over = new AbortController()
-  const input = feed(streams.stdin, () => socket, over.signal)
+  const pulse = createPulse()
+  const input = feed(streams.stdin, () => socket, { signal: over.signal, sent: pulse.sent })
   const filter = createMarkerFilter(marker ?? '')
   const passOutput = (chunk: Buffer): Buffer => {
     const bytes = filter.pass(chunk)
@@ -72,13 +75,25 @@ const attempt = async (
   const output = heldBack(streams.stdout, () => socket, marker === undefined ? undefined : passOutput)
   const errors = tty ? null : heldBack(streams.stderr, () => socket)
   const onStatus = (status: V1Status): void => end(outcomeOf(status))
-  const connected = await new Exec(config)
-    .exec(namespace, pod, container, [...command], output, errors, input.stream, tty, onStatus)
-    .catch((error: unknown) => {
-      throw connectionError(error, pod)
-    })
+  const connecting = new Exec(config).exec(
+    namespace,
+    pod,
+    container,
+    [...command],
+    output,
+    errors,
+    input.stream,
+    tty,
+    onStatus,
+  )
+  const connected = await awaitConnection(connecting, interrupts.signal).catch((error: unknown) => {
+    interrupts.signal.throwIfAborted()
+    throw connectionError(error, pod)
+  })
   socket = connected
   connected.addEventListener('close', () => end({ kind: 'broken' }))
+  connected.addEventListener('message', pulse.heard)
+  connected.on('pong', pulse.answered)
   if (marker === undefined) input.begin()
 
   let asks = 0
@@ -92,16 +107,22 @@ const attempt = async (
     end({ kind: 'signalled', signal })
   }
   const release = interrupts.take(give)
+  const leaveOff = (): void => giveUp(interrupts.signal.reason)
+  interrupts.signal.addEventListener('abort', leaveOff)
   const takeBack = tty ? lendTerminal(streams, (message) => connected.send(message)) : () => {}
-  const ping = setInterval(() => connected.ping(), pingMs)
+  const ping = setInterval(() => {
+    if (pulse.isLost(connected.isPaused)) end({ kind: 'broken' })
+    else connected.ping()
+  }, pingMs)
   try {
     const ending = await ended
     streams.stdout.write(filter.end())
     return ending
   } finally {
     clearInterval(ping)
-    takeBack()
+    interrupts.signal.removeEventListener('abort', leaveOff)
     release()
+    takeBack()
     over.abort()
     connected.terminate()
   }

@@ -18,17 +18,24 @@ export const heldBack = (
   target: NodeJS.WritableStream,
   socket: () => Socket | undefined,
   pass: (chunk: Buffer) => Buffer = (chunk) => chunk,
-): Writable =>
-  new Writable({
+): Writable => {
+  let isHeld = false
+  const goOn = (): void => {
+    isHeld = false
+    socket()?.resume()
+  }
+  return new Writable({
     write: (chunk: Buffer, _encoding, done) => {
       const bytes = pass(chunk)
-      if (bytes.length > 0 && !target.write(bytes)) {
+      if (bytes.length > 0 && !target.write(bytes) && !isHeld) {
+        isHeld = true
         socket()?.pause()
-        target.once('drain', () => socket()?.resume())
+        target.once('drain', goOn)
       }
       done()
     },
   })
+}
 
 /** Takes what comes, and forgets it. */
 export const nowhere = (): Writable => new Writable({ write: (_chunk, _encoding, done) => done() })
@@ -36,12 +43,18 @@ export const nowhere = (): Writable => new Writable({ write: (_chunk, _encoding,
 /**
  * A stream for the other side, which reads as slowly as it likes.
  *
+ * @param sent is told how much goes over, in bytes
  * @returns it, and what begins to read `source` for it: what has been read cannot be given back
  */
-export const feed = (source: Readable, socket: () => Socket | undefined, signal: AbortSignal) => {
+export const feed = (
+  source: Readable,
+  socket: () => Socket | undefined,
+  { signal, sent = () => {} }: { signal: AbortSignal; sent?: (bytes: number) => void },
+) => {
   const stream = new PassThrough()
   const pump = async (): Promise<void> => {
     for await (const chunk of source) {
+      sent(Buffer.byteLength(chunk))
       if (!stream.write(chunk)) await once(stream, 'drain', { signal })
       while ((socket()?.bufferedAmount ?? 0) > mostBuffered) await sleep(lookAgainMs, undefined, { signal })
     }

@@ -2,8 +2,12 @@ import { describe, expect, test } from 'vitest'
 import { type Action, commandOf, type RootFacts } from './choose.ts'
 
 const bare: RootFacts = {
-  ...{ config: undefined, environment: undefined, runscript: undefined, startscript: undefined },
-  ...{ shell: undefined, hasSh: false },
+  config: undefined,
+  environment: undefined,
+  runscript: undefined,
+  startscript: undefined,
+  shell: undefined,
+  hasSh: false,
 }
 const withShell: RootFacts = { ...bare, shell: '/bin/sh', hasSh: true }
 const choose = (kind: Action['kind'], args: string[], facts: RootFacts) => commandOf({ kind, args }, facts)

@@ -52,8 +52,16 @@ const files = (config: RunConfig): { path: string; mode: number; content: string
 const blockSize = 512
 
 const header = (path: string, type: EntryHeader['type'], mode: number): EntryHeader => ({
-  ...{ type, name: path.slice(1), link: '', major: 0, minor: 0 },
-  ...{ mode, uid: 0, gid: 0, mtime: 0, xattrs: new Map() },
+  type,
+  name: path.slice(1),
+  link: '',
+  major: 0,
+  minor: 0,
+  mode,
+  uid: 0,
+  gid: 0,
+  mtime: 0,
+  xattrs: new Map(),
 })
 
 const padded = (content: Buffer): Buffer => Buffer.concat([content], Math.ceil(content.length / blockSize) * blockSize)

@@ -19,8 +19,14 @@ const asJson = (instances: readonly object[]): string => `${JSON.stringify({ ins
 
 /** With Apptainer's names. */
 const described = ({ name, pid, image, overlays, startTime, stdout, stderr }: InstanceRecord) => ({
-  ...{ instance: name, pid, img: image, ip: '', overlays, startTime },
-  ...{ logOutPath: stdout, logErrPath: stderr },
+  instance: name,
+  pid,
+  img: image,
+  ip: '',
+  overlays,
+  startTime,
+  logOutPath: stdout,
+  logErrPath: stderr,
 })
 
 export const listInstances = ({ json }: { json: boolean }, { layout }: Caller): string => {

@@ -68,8 +68,12 @@ export const startInstance = async (name: string, request: RunRequest, caller: C
     const { pid } = spawnInit(commandIn(root, request, caller), name, caller)
     if (pid === undefined) throw new Refusal('unshare(1) is not installed: install util-linux')
     held.write({
-      ...{ name, pid, startTicks: awaitInit(pid, name, caller), bootID: currentBootID() },
-      ...{ startTime: new Date().toISOString(), image: request.image },
+      name,
+      pid,
+      startTicks: awaitInit(pid, name, caller),
+      bootID: currentBootID(),
+      startTime: new Date().toISOString(),
+      image: request.image,
       overlays: parts.found.map(({ path }) => path),
       stdout: logFile(caller.layout, name, 'out'),
       stderr: logFile(caller.layout, name, 'err'),

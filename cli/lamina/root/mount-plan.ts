@@ -31,8 +31,12 @@ const systemDirectories = new Set(['/', '/etc', '/bin', '/mnt', '/usr', '/var', 
 const isSystem = (path: string): boolean => systemDirectories.has(path) || /^\/(dev|proc|sys)(\/|$)/.test(path)
 
 const usual = (path: string, isDirectory = true) => ({
-  ...{ kind: 'bind' as const, source: path, destination: path },
-  ...{ readOnly: false, asked: false, isDirectory },
+  kind: 'bind' as const,
+  source: path,
+  destination: path,
+  readOnly: false,
+  asked: false,
+  isDirectory,
 })
 
 const ownDirectory = (destination: string): PlannedMount => ({ kind: 'memory', destination })
@@ -63,7 +67,12 @@ const usualMounts = ({ contain, without, init }: Containment, { home, cwd, isDir
 }
 
 const asked = ({ source, destination, readOnly }: BindArgument, isDirectory: boolean): PlannedMount => ({
-  ...{ kind: 'bind', source, destination: posix.normalize(destination), readOnly, asked: true, isDirectory },
+  kind: 'bind',
+  source,
+  destination: posix.normalize(destination),
+  readOnly,
+  asked: true,
+  isDirectory,
 })
 
 /** In the order in which they are to be made. Sources that are asked for must be there. */

@@ -63,7 +63,10 @@ export const makeRoot = (
   const isWritten = found.some(({ access }) => access === 'ReadWrite')
   try {
     const mounted = mountRoot({
-      ...{ target, lockDir: layout.lockDir, overlays, mountLabel: '' },
+      target,
+      lockDir: layout.lockDir,
+      overlays,
+      mountLabel: '',
       skeleton: mountPoints(mounts),
       base: { ...base, recorded: undefined },
       ephemeral: isWritten ? undefined : inMemory,

@@ -105,7 +105,11 @@ export const requestOf = (image: string, action: Action, options: RunOptions): R
   if (action.kind === 'exec' && action.args.length === 0)
     throw new Refusal('exec needs a command: lamina exec IMAGE COMMAND [ARGUMENT...]')
   return {
-    ...{ image, overlays: overlay, action, binds: bind, workingDirectory: pwd },
+    image,
+    overlays: overlay,
+    action,
+    binds: bind,
+    workingDirectory: pwd,
     contain: all || options.contain === true,
     fakeroot: options.fakeroot === true,
     ownProcesses: all || options.pid === true,

@@ -101,8 +101,11 @@ const createCliBench = async (): Promise<CliBench> => {
   for (const each of [home, userHome]) mkdirSync(each)
   execFileSync('chown', [`${account}:${account}`, userHome])
   const env = {
-    ...{ PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', HOME: home, LAMINA_NODE: node },
-    ...{ LAMINA_STATE_DIR: join(dir, 'state'), LAMINA_CACHEDIR: join(dir, 'cache') },
+    PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+    HOME: home,
+    LAMINA_NODE: node,
+    LAMINA_STATE_DIR: join(dir, 'state'),
+    LAMINA_CACHEDIR: join(dir, 'cache'),
   }
   const [withFuse, withRange] = [mountFuse(dir), mountRange(dir)]
 
@@ -126,7 +129,12 @@ const createCliBench = async (): Promise<CliBench> => {
     return outcome('unshare', ['--mount', 'sh', '-c', script, 'sh', ...words], { cwd: userHome, ...options, env: own })
   }
   return {
-    ...{ dir, launcher, env, image, sandbox, userHome },
+    dir,
+    launcher,
+    env,
+    image,
+    sandbox,
+    userHome,
     lamina: (args, options = {}) => outcome(launcher, args, options),
     node: (args) => outcome(node, args, {}),
     asUser: (args, options = {}) => asUser([launcher, ...args], options),

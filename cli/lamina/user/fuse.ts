@@ -65,14 +65,22 @@ const serve = async (served: Served): Promise<FuseMount> => {
 /** squashfs at an offset of the open file. @throws Refusal */
 export const serveSquashfs = (fd: number, offset: number, at: string): Promise<FuseMount> =>
   serve({
-    ...{ tool: 'squashfuse', packageName: 'squashfuse', at, fd, ends: 'SIGKILL' },
+    tool: 'squashfuse',
+    packageName: 'squashfuse',
+    at,
+    fd,
+    ends: 'SIGKILL',
     args: ['-f', '-o', `offset=${offset},allow_other`, thirdDescriptor, at],
   })
 
 /** ext3 at an offset of the open file. Rights are those of the merged root, not of this layer. @throws Refusal */
 export const serveExt3 = (fd: number, offset: number, at: string, access: 'read' | 'write'): Promise<FuseMount> =>
   serve({
-    ...{ tool: 'fuse2fs', packageName: 'fuse2fs', at, fd, ends: access === 'read' ? 'SIGKILL' : 'SIGTERM' },
+    tool: 'fuse2fs',
+    packageName: 'fuse2fs',
+    at,
+    fd,
+    ends: access === 'read' ? 'SIGKILL' : 'SIGTERM',
     args: ['-f', '-o', `fakeroot,offset=${offset}${access === 'read' ? ',ro' : ''}`, thirdDescriptor, at],
   })
 
@@ -84,7 +92,10 @@ export const serveOverlay = (
   const layers = `lowerdir=${lowers.join(':')},upperdir=${upper},workdir=${work}`
   const squash = owner === undefined ? '' : `,squash_to_uid=${owner},squash_to_gid=${owner}`
   return serve({
-    ...{ tool: 'fuse-overlayfs', packageName: 'fuse-overlayfs', at, ends: 'SIGTERM' },
+    tool: 'fuse-overlayfs',
+    packageName: 'fuse-overlayfs',
+    at,
+    ends: 'SIGTERM',
     args: ['-f', '-o', `${layers}${squash},allow_other`, at],
   })
 }

@@ -1,6 +1,8 @@
-import type { Instance } from '../../../crds/instance.ts'
-import { annotations } from '../../../kube/names.ts'
-import { conditionOf } from '../conditions.ts'
+import type { Instance } from '../crds/instance.ts'
+import { conditionOf } from './conditions.ts'
+import { annotations } from './names.ts'
+
+/** What an Instance's status says to who looks at it: the command line, and the page. */
 
 /** How an instance stands, for who waits for it to run. */
 export type Standing =

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { type Instance, instanceSchema } from '../../../crds/instance.ts'
-import { standingOf, stateWord, wakeOf } from './standing.ts'
+import { type Instance, instanceSchema } from '../crds/instance.ts'
+import { standingOf, stateWord, wakeOf } from './instance-standing.ts'
 
 type Told = [type: string, status: 'True' | 'False' | 'Unknown', reason: string, message?: string]
 

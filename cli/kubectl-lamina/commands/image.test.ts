@@ -1,0 +1,51 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { genImage } from '../../../test/gen/objects.ts'
+import { connect } from '../connection.ts'
+import { apiServer, failure, object } from '../testing/api-server.ts'
+import { silentContext } from '../testing/context.ts'
+import { add } from './image.ts'
+
+const images = '/apis/lamina.dev/v1alpha1/namespaces/team/containerimages'
+
+let dir: string
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'lamina-image-'))
+})
+afterEach(() => rm(dir, { recursive: true }))
+
+/** What is said of an image of that name that is there already. */
+const addTo = async (
+  there: { name: string; source: object },
+  reference: string,
+  sha256?: string,
+): Promise<string[]> => {
+  const server = await apiServer({
+    [`POST ${images}`]: failure(409, 'AlreadyExists', `"${there.name}" already exists`, there.name),
+    [`GET ${images}/${there.name}`]: object(genImage(there.name, { spec: { source: there.source } })),
+  })
+  const said: string[] = []
+  const status = { ...silentContext.status, say: (text: string) => void said.push(text) }
+  const kubeconfig = join(dir, 'kubeconfig')
+  await server.writeKubeconfig(kubeconfig)
+  const context = { ...silentContext, status, connect: async () => connect({ kubeconfig }, () => {}) }
+  await add(context, reference, { wait: false, ...(sha256 === undefined ? {} : { sha256 }) }).finally(server.close)
+  return said
+}
+
+test('an image that is there already is the same, however its reference is written', async () => {
+  const debian = { name: 'debian-12', source: { registry: { image: 'debian:12' } } }
+  expect(await addTo(debian, 'docker.io/library/debian:12')).toEqual([
+    'image debian-12 is there already, and stays as it is',
+  ])
+})
+
+test('one of another source, or of another sum, is not', async () => {
+  const other = { name: 'debian-12', source: { registry: { image: 'ghcr.io/other/debian:12' } } }
+  await expect(addTo(other, 'debian:12')).rejects.toThrow('of ghcr.io/other/debian:12: give another --name')
+  const url = 'https://host/tools.sif'
+  const file = { name: 'tools', source: { file: { url, sha256: 'aa' } } }
+  await expect(addTo(file, url, 'bb')).rejects.toThrow('with the sum aa; you ask for bb')
+})
