@@ -134,17 +134,27 @@ const lockRecord = (path: string, name: string): number => {
   }
 }
 
-/** Takes the name for a new instance. @throws Refusal when one of the name runs */
-export const holdName = (layout: Layout, name: string): HeldName => {
-  assertInstanceName(name)
-  mkdirSync(instancesDir(layout), { recursive: true, mode: 0o700 })
-  const path = fileOf(layout, name)
-  const fd = lockRecord(path, name)
-  if (findInstance(layout, name)) {
-    closeSync(fd)
+/** @throws Refusal */
+const assertNotRunning = (layout: Layout, name: string): void => {
+  if (findInstance(layout, name))
     throw new Refusal(
       `instance ${name} already exists: stop it with lamina instance stop ${name}, or take another name`,
     )
+}
+
+/** Takes the name for a new instance. @throws Refusal when one of the name runs */
+export const holdName = (layout: Layout, name: string): HeldName => {
+  assertInstanceName(name)
+  // A keeper has the lock as long as its instance runs.
+  assertNotRunning(layout, name)
+  mkdirSync(instancesDir(layout), { recursive: true, mode: 0o700 })
+  const path = fileOf(layout, name)
+  const fd = lockRecord(path, name)
+  try {
+    assertNotRunning(layout, name)
+  } catch (error) {
+    closeSync(fd)
+    throw error
   }
   return {
     write: (record) => {
