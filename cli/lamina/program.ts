@@ -1,8 +1,8 @@
 import type { Command } from 'commander'
-import { parseSize } from './arguments.ts'
 import type { Action } from './command/choose.ts'
 import { addInstanceCommands } from './instance/commands.ts'
 import { newCommand } from './new-command.ts'
+import { addOverlayCommands } from './overlay/commands.ts'
 import { addRunOptions, type RunOptions, requestOf } from './run/options.ts'
 import type { Caller } from './run/request.ts'
 
@@ -19,31 +19,6 @@ const containerCommand = (kind: Container, description: string, args: string, ca
     .action(async (image: string, words: string[], options: RunOptions & { shell?: string }) => {
       const { run } = await import('./run/run.ts')
       await run(requestOf(image, { kind, args: words, shell: options.shell }, options), caller())
-    })
-
-interface CreateOptions {
-  size: number
-  sparse?: true
-  createDir?: string[]
-  fakeroot?: true
-}
-
-const createCommand = (name: string, defaultMebibytes: number): Command =>
-  newCommand(name)
-    .description(`make a writable ext3 image, ${defaultMebibytes} MiB unless --size says otherwise`)
-    .argument('<file>')
-    .option('-s, --size <MiB>', 'MiB, or with a unit: 768M, 10G', parseSize, defaultMebibytes * 2 ** 20)
-    .option('-S, --sparse', 'take disk space only as it is written')
-    .option(
-      '--create-dir <path>',
-      'directory of the container that is to be there; repeatable',
-      (path, before: string[] = []) => [...before, path],
-    )
-    .option('-f, --fakeroot', 'for containers with --fakeroot')
-    .action(async (path: string, { size, sparse, createDir, fakeroot }: CreateOptions) => {
-      const { createOverlay } = await import('./overlay/create.ts')
-      const flags = { sparse: sparse === true, fakeroot: fakeroot === true }
-      await createOverlay({ path, size, directories: createDir ?? [], ...flags })
     })
 
 const buildCommand = (): Command =>
@@ -72,8 +47,7 @@ export const createProgram = (version: string, caller: () => Caller): Command =>
   program.addCommand(containerCommand('exec', 'run a command in a container', '[command...]', caller))
   const shell = containerCommand('shell', 'run a shell in a container', '[arguments...]', caller)
   program.addCommand(shell.option('-s, --shell <path>', 'which shell'))
-  program.addCommand(newCommand('overlay').description('overlays').addCommand(createCommand('create', 64)))
-  program.addCommand(createCommand('image.create', 768))
+  addOverlayCommands(program, caller)
   program.addCommand(buildCommand())
   addInstanceCommands(program, caller)
   pointToHelp(program, 'lamina')

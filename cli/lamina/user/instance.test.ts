@@ -89,7 +89,7 @@ describe("an ordinary user's instance", () => {
     const log = join(bench.userHome, 'state/instances/service.out')
     await vi.waitFor(() => expect(readFileSync(log, 'utf8')).toBe('started me\n'))
     expect(bench.asUser(['stop', 'service'])).toMatchObject({ code: 0 })
-    expect(readFileSync(log, 'utf8')).toBe('started me\nbye\n')
+    expect(bench.asUser(['logs', 'service'])).toMatchObject({ code: 0, stdout: 'started me\nbye\n' })
     await nothingRuns()
   })
 
