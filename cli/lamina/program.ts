@@ -38,6 +38,24 @@ const pointToHelp = (command: Command, path: string): void => {
   for (const child of command.commands) pointToHelp(child, `${path} ${child.name()}`)
 }
 
+const addCompletion = (program: Command, caller: () => Caller): void => {
+  const completion = newCommand('completion')
+    .description('a script that completes words in your shell')
+    .argument('<shell>', 'bash, zsh or fish')
+    .action(async (shell: string) => {
+      const { printCompletion } = await import('./completion.ts')
+      printCompletion(shell)
+    })
+  const complete = newCommand('__complete')
+    .argument('[words...]')
+    .action(async (words: string[]) => {
+      const { complete: print } = await import('./completion.ts')
+      print(program, words, caller().layout)
+    })
+  program.addCommand(completion)
+  program.addCommand(complete, { hidden: true })
+}
+
 /** @param caller whose it is; asked for when a command runs */
 export const createProgram = (version: string, caller: () => Caller): Command => {
   const program = newCommand('lamina')
@@ -50,6 +68,7 @@ export const createProgram = (version: string, caller: () => Caller): Command =>
   addOverlayCommands(program, caller)
   program.addCommand(buildCommand())
   addInstanceCommands(program, caller)
+  addCompletion(program, caller)
   pointToHelp(program, 'lamina')
   return program
 }

@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, expect, test, vi } from 'vitest'
 import * as z from 'zod'
@@ -110,6 +110,16 @@ test('tells what its startscript prints: all, the last lines, and on until it en
   await once(follower, 'close')
   expect(followed).toBe('three\nbye\n')
   expect(bench.lamina(['logs', 'talks'])).toMatchObject({ stdout: 'one\ntwo\nthree\nbye\n' })
+})
+
+test('leaves no locks of files that are not mounted any more, but for what is quite new', () => {
+  const locks = join(bench.dir, 'state/locks')
+  const [old, recent] = [join(locks, 'old'), join(locks, 'new')]
+  mkdirSync(locks, { recursive: true })
+  for (const path of [old, recent]) writeFileSync(path, '')
+  utimesSync(old, new Date(0), new Date(0))
+  bench.lamina(['ps'])
+  expect([existsSync(old), existsSync(recent)]).toEqual([false, true])
 })
 
 test('that could not be written down leaves nothing that is listed', () => {

@@ -90,7 +90,7 @@ const names = (layout: Layout): string[] => {
 }
 
 /** Takes away what is written down of those that have ended, as far as nobody has its name. Their output stays. */
-const forgetEnded = (layout: Layout): void => {
+export const forgetEnded = (layout: Layout): void => {
   for (const name of names(layout)) {
     if (findInstance(layout, name)) continue
     try {
@@ -102,12 +102,10 @@ const forgetEnded = (layout: Layout): void => {
 }
 
 /** All that run, by name. */
-export const runningInstances = (layout: Layout): InstanceRecord[] => {
-  forgetEnded(layout)
-  return names(layout)
+export const runningInstances = (layout: Layout): InstanceRecord[] =>
+  names(layout)
     .toSorted()
     .flatMap((name) => findInstance(layout, name) ?? [])
-}
 
 /** The name's record, locked: as long as it is open nobody else starts or forgets an instance of the name. */
 export interface HeldName {

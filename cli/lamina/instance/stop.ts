@@ -8,6 +8,7 @@ import type { Caller } from '../run/request.ts'
 import { inform } from '../say.ts'
 import { requireInstance } from './enter.ts'
 import { findInstance, holdName, type InstanceRecord, isRunning, runningInstances } from './record.ts'
+import { tidy } from './tidy.ts'
 
 export interface Stop {
   signal: number
@@ -77,4 +78,5 @@ export const stopInstances = async (names: readonly string[] | 'all', stop: Stop
     await stopOne(record, stop)
     await forget(record, caller)
   }
+  tidy(caller.layout, new Date())
 }
