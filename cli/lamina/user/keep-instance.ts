@@ -51,6 +51,8 @@ const toItsEnd = async (
   passOn(init.child)
   held.write(record)
   if (!tellStarter()) init.child.kill('SIGKILL')
+  // Where it was started is not its concern any more.
+  process.chdir('/')
   await ended
   // Its servers are soon asked to end, and then take nothing more.
   syncFileSystem(root)
