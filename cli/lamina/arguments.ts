@@ -115,7 +115,7 @@ export const parseNewSize = (text: string): number => sizeOf('', text)
 /** How many, of `--tail`. @throws Refusal */
 export const parseCount = (text: string): number => {
   if (/^\d{1,9}$/.test(text)) return Number(text)
-  throw new Refusal(`--tail "${text}" is no number of lines`)
+  throw new Refusal(`--tail "${text}" is no number of lines: write 10, for example`)
 }
 
 const signalsByName = new Map(Object.entries(constants.signals))

@@ -1,18 +1,14 @@
 import { execFileSync } from 'node:child_process'
 import { dirname } from 'node:path'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { type CliBench, createCliBench } from './testing/bench.ts'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { useCliBench } from './testing/bench.ts'
 
-vi.setConfig({ testTimeout: 60_000 })
-
-let bench: CliBench
-beforeAll(async () => {
-  bench = await createCliBench()
+const bench = await useCliBench()
+beforeAll(() => {
   bench.lamina(['instance', 'start', bench.image, 'one'])
 }, 60_000)
 afterAll(() => {
   bench.lamina(['instance', 'stop', '--all'])
-  bench.close()
 })
 
 const completedByBash = (...words: string[]): string[] => {

@@ -1,22 +1,18 @@
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
-import { type CliBench, createCliBench } from './testing/bench.ts'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { useCliBench } from './testing/bench.ts'
 import type { Terminal } from './testing/terminal.ts'
 
-vi.setConfig({ testTimeout: 60_000 })
-
-let bench: CliBench
-beforeAll(async () => {
-  bench = await createCliBench()
+const bench = await useCliBench()
+beforeAll(() => {
   bench.lamina(['instance', 'start', bench.image, 'up'])
   bench.asUser(['instance', 'start', bench.image, 'up'])
 }, 60_000)
 afterAll(() => {
   bench.lamina(['instance', 'stop', '--all'])
   bench.asUser(['instance', 'stop', '--all'])
-  bench.close()
 })
 
 type Way = [string, 'root' | 'user', () => string]

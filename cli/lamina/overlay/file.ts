@@ -25,7 +25,7 @@ const open = (path: string, shown: string, access: 'read' | 'write'): number => 
     if (hasCode(error, 'EROFS')) throw new Refusal(`${shown} lies on a read-only file system`)
     if (!hasCode(error, 'EISDIR')) throw error
   }
-  throw new Refusal(`${shown} is no file: only ext3 images have a file system of their own`)
+  throw new Refusal(`${shown} is no file: give an ext3 image`)
 }
 
 const lock = (
@@ -46,12 +46,13 @@ const targetOf = (fd: number, shown: string, path: string, dirfd: number): Targe
   try {
     const { size } = fstatSync(fd)
     const { kind, extent } = overlayLayer(fd, size)
-    if (kind !== 'ext3') throw new Refusal(`${shown} is a squashfs, which is never written`)
+    if (kind !== 'ext3')
+      throw new Refusal(`${shown} is a squashfs, which is never written: there is nothing to check or to make larger`)
     const undertaking = noteInDirectory(dirfd, growthNote(basename(path)), basename(path))
     return { fd, extent, what: shown, directory: dirname(path), growsTo: undefined, undertaking }
   } catch (error) {
     if (error instanceof BadImageError || error instanceof NotExt3Error)
-      throw new Refusal(`${shown} is no ext3 overlay: ${error.message}`)
+      throw new Refusal(`${shown} is no ext3 overlay: ${error.message}; make one with lamina overlay create`)
     throw error
   }
 }

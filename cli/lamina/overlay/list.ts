@@ -47,7 +47,7 @@ const lookAsked = (shown: string, layout: Layout): Seen => {
     return look(shown, layout)
   } catch (error) {
     if (error instanceof BadImageError || error instanceof NotExt3Error)
-      throw new Refusal(`${shown} is no ext3 overlay: ${error.message}`)
+      throw new Refusal(`${shown} is no ext3 overlay: ${error.message}; make one with lamina overlay create`)
     if (hasCode(error, 'EACCES')) throw new Refusal(`could not open overlay ${shown}: permission denied`)
     throw error
   }

@@ -2,18 +2,12 @@ import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import * as z from 'zod'
-import { type CliBench, createCliBench, type Outcome } from '../testing/bench.ts'
+import { type Outcome, useCliBench } from '../testing/bench.ts'
 import { lockerIn } from './holder.ts'
 
-vi.setConfig({ testTimeout: 60_000 })
-
-let bench: CliBench
-beforeAll(async () => {
-  bench = await createCliBench()
-}, 60_000)
-afterAll(() => bench.close())
+const bench = await useCliBench()
 
 type Who = 'root' | 'an ordinary user'
 const as = (who: Who) => ({

@@ -3,18 +3,12 @@ import { once } from 'node:events'
 import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import * as z from 'zod'
-import { account, type CliBench, createCliBench } from '../testing/bench.ts'
+import { account, useCliBench } from '../testing/bench.ts'
 
-vi.setConfig({ testTimeout: 60_000 })
-
-let bench: CliBench
-beforeAll(async () => {
-  bench = await createCliBench()
-}, 60_000)
+const bench = await useCliBench()
 afterEach(() => void bench.asUser(['instance', 'stop', '--all', '--force']))
-afterAll(() => bench.close())
 
 const listSchema = z.object({ instances: z.array(z.object({ instance: z.string(), pid: z.number() })) })
 const list = () => listSchema.parse(JSON.parse(bench.asUser(['ps', '--json']).stdout)).instances
