@@ -94,17 +94,28 @@ const leastSize = 64
 const largestSize = 16 * 2 ** 20
 
 /** MiB as a number, or with a unit: `64`, `768M`, `10G`; in bytes. @throws Refusal */
-export const parseSize = (text: string): number => {
+const sizeOf = (what: string, text: string): number => {
   const [, number, unit = ''] = /^(\d{1,8})\s*([MGT]?)(?:i?B)?$/i.exec(text) ?? []
   const factor = units.get(unit.toUpperCase())
   if (number === undefined || factor === undefined)
-    throw new Refusal(`--size "${text}" is not a size: write MiB as a number, or 768M, 10G`)
+    throw new Refusal(`${what}"${text}" is not a size: write MiB as a number, or 768M, 10G`)
   const bytes = Number(number) * factor
   if (bytes < leastSize * 2 ** 20)
     throw new Refusal(`--size "${text}": image size must be equal or greater than ${leastSize} MiB`)
   if (bytes > largestSize * 2 ** 20)
     throw new Refusal(`--size "${text}": image size must be at most 16 TiB, which is as large as ext3 can be`)
   return bytes
+}
+
+export const parseSize = (text: string): number => sizeOf('--size ', text)
+
+/** The same, not of an option. */
+export const parseNewSize = (text: string): number => sizeOf('', text)
+
+/** How many, of `--tail`. @throws Refusal */
+export const parseCount = (text: string): number => {
+  if (/^\d{1,9}$/.test(text)) return Number(text)
+  throw new Refusal(`--tail "${text}" is no number of lines: write 10, for example`)
 }
 
 const signalsByName = new Map(Object.entries(constants.signals))

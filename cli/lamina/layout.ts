@@ -1,6 +1,9 @@
+import { lstatSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { hasCode } from '../../runtime-shim/mount/error-code.ts'
 import { defaultLayout, lockDir } from '../../runtime-shim/node/layout.ts'
+import { Refusal } from '../shared/refusal.ts'
 
 /** Where this command line keeps things. */
 export interface Layout {
@@ -12,10 +15,12 @@ export interface Layout {
   cacheDir: string
 }
 
+/** In /tmp, where others can take away nothing of his. */
+const userStateDir = ({ XDG_RUNTIME_DIR }: NodeJS.ProcessEnv, uid: number): string =>
+  XDG_RUNTIME_DIR === undefined ? `/tmp/lamina-${uid}` : join(XDG_RUNTIME_DIR, 'lamina')
+
 export const layoutOf = (env: NodeJS.ProcessEnv, uid: number): Layout => {
-  const runtimeDir = env.XDG_RUNTIME_DIR ?? `/tmp/lamina-${uid}`
-  const stateDir =
-    env.LAMINA_STATE_DIR ?? (uid === 0 ? join(defaultLayout.stateDir, 'local') : join(runtimeDir, 'lamina'))
+  const stateDir = env.LAMINA_STATE_DIR ?? (uid === 0 ? join(defaultLayout.stateDir, 'local') : userStateDir(env, uid))
   const cacheHome = env.XDG_CACHE_HOME ?? join(env.HOME ?? homedir(), '.cache')
   return {
     stateDir,
@@ -29,3 +34,16 @@ export const rootTarget = ({ stateDir }: Layout): string => join(stateDir, 'moun
 
 /** Directory of the records of instances. */
 export const instancesDir = ({ stateDir }: Layout): string => join(stateDir, 'instances')
+
+/** What others could write there would be believed: a directory is his alone, or is not there. @throws Refusal */
+export const assertOwnState = ({ stateDir }: Layout, uid: number): void => {
+  const wayOut = 'set XDG_RUNTIME_DIR to a directory of your own'
+  try {
+    const stats = lstatSync(stateDir, { throwIfNoEntry: false })
+    if (stats === undefined || (stats.isDirectory() && stats.uid === uid && (stats.mode & 0o022) === 0)) return
+  } catch (error) {
+    if (hasCode(error, 'EACCES', 'ENOTDIR')) throw new Refusal(`${stateDir} cannot be reached by you: ${wayOut}`)
+    throw error
+  }
+  throw new Refusal(`${stateDir} is no directory that you alone can write: ${wayOut}`)
+}

@@ -6,7 +6,7 @@ import { homedir } from 'node:os'
 import { CommanderError } from 'commander'
 import packageJson from '../../package.json' with { type: 'json' }
 import { Refusal } from '../shared/refusal.ts'
-import { layoutOf } from './layout.ts'
+import { assertOwnState, layoutOf } from './layout.ts'
 import { takeInherited, takeOutside } from './process/inherited.ts'
 import { createProgram } from './program.ts'
 import type { Caller } from './run/request.ts'
@@ -21,15 +21,19 @@ const caller = (): Caller => {
   const { env } = process
   const outside = takeOutside(env)
   const uid = outside?.uid ?? process.getuid?.() ?? 0
+  const layout = layoutOf(env, uid)
+  if (uid !== 0 && outside === undefined) assertOwnState(layout, uid)
+  const gid = outside?.gid ?? process.getgid?.() ?? 0
   return {
     uid,
+    gid,
     isUser: uid !== 0,
     located: outside?.image,
     env,
     inherited,
-    cwd: process.cwd(),
+    cwd: outside?.cwd ?? process.cwd(),
     home: env.HOME ?? homedir(),
-    layout: layoutOf(env, uid),
+    layout,
   }
 }
 

@@ -1,4 +1,4 @@
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { fatal } from './say.ts'
 
 /** A command whose mistakes are told as all others are; it throws where commander would end the process. */
@@ -7,3 +7,7 @@ export const newCommand = (name: string): Command =>
     .exitOverride()
     .enablePositionalOptions()
     .configureOutput({ outputError: (text) => fatal(text.replace(/^error: /, '').trimEnd()) })
+
+/** The other command line's word for `--json`. */
+export const outputOption = (): Option =>
+  new Option('-o, --output <format>', 'the same').choices(['json']).implies({ json: true })

@@ -1,8 +1,8 @@
 import type { Command } from 'commander'
-import { parseSize } from './arguments.ts'
 import type { Action } from './command/choose.ts'
 import { addInstanceCommands } from './instance/commands.ts'
 import { newCommand } from './new-command.ts'
+import { addOverlayCommands } from './overlay/commands.ts'
 import { addRunOptions, type RunOptions, requestOf } from './run/options.ts'
 import type { Caller } from './run/request.ts'
 
@@ -19,31 +19,6 @@ const containerCommand = (kind: Container, description: string, args: string, ca
     .action(async (image: string, words: string[], options: RunOptions & { shell?: string }) => {
       const { run } = await import('./run/run.ts')
       await run(requestOf(image, { kind, args: words, shell: options.shell }, options), caller())
-    })
-
-interface CreateOptions {
-  size: number
-  sparse?: true
-  createDir?: string[]
-  fakeroot?: true
-}
-
-const createCommand = (name: string, defaultMebibytes: number): Command =>
-  newCommand(name)
-    .description(`make a writable ext3 image, ${defaultMebibytes} MiB unless --size says otherwise`)
-    .argument('<file>')
-    .option('-s, --size <MiB>', 'MiB, or with a unit: 768M, 10G', parseSize, defaultMebibytes * 2 ** 20)
-    .option('-S, --sparse', 'take disk space only as it is written')
-    .option(
-      '--create-dir <path>',
-      'directory of the container that is to be there; repeatable',
-      (path, before: string[] = []) => [...before, path],
-    )
-    .option('-f, --fakeroot', 'for containers with --fakeroot')
-    .action(async (path: string, { size, sparse, createDir, fakeroot }: CreateOptions) => {
-      const { createOverlay } = await import('./overlay/create.ts')
-      const flags = { sparse: sparse === true, fakeroot: fakeroot === true }
-      await createOverlay({ path, size, directories: createDir ?? [], ...flags })
     })
 
 const buildCommand = (): Command =>
@@ -63,6 +38,24 @@ const pointToHelp = (command: Command, path: string): void => {
   for (const child of command.commands) pointToHelp(child, `${path} ${child.name()}`)
 }
 
+const addCompletion = (program: Command, caller: () => Caller): void => {
+  const completion = newCommand('completion')
+    .description('a script that completes words in your shell')
+    .argument('<shell>', 'bash, zsh or fish')
+    .action(async (shell: string) => {
+      const { printCompletion } = await import('./completion.ts')
+      printCompletion(shell)
+    })
+  const complete = newCommand('__complete')
+    .argument('[words...]')
+    .action(async (words: string[]) => {
+      const { complete: print } = await import('./completion.ts')
+      print(program, words, caller().layout)
+    })
+  program.addCommand(completion)
+  program.addCommand(complete, { hidden: true })
+}
+
 /** @param caller whose it is; asked for when a command runs */
 export const createProgram = (version: string, caller: () => Caller): Command => {
   const program = newCommand('lamina')
@@ -72,10 +65,10 @@ export const createProgram = (version: string, caller: () => Caller): Command =>
   program.addCommand(containerCommand('exec', 'run a command in a container', '[command...]', caller))
   const shell = containerCommand('shell', 'run a shell in a container', '[arguments...]', caller)
   program.addCommand(shell.option('-s, --shell <path>', 'which shell'))
-  program.addCommand(newCommand('overlay').description('overlays').addCommand(createCommand('create', 64)))
-  program.addCommand(createCommand('image.create', 768))
+  addOverlayCommands(program, caller)
   program.addCommand(buildCommand())
   addInstanceCommands(program, caller)
+  addCompletion(program, caller)
   pointToHelp(program, 'lamina')
   return program
 }

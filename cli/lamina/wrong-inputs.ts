@@ -10,6 +10,7 @@ export const wrongInputs: readonly WrongInputs[] = [
       ['exec --nope busybox.sqfs true', 1, "unknown option '--nope'\nSee: lamina exec --help"],
       ['overlay create', 1, "missing required argument 'file'\nSee: lamina overlay create --help"],
       ['exec busybox.sqfs', 255, 'exec needs a command: lamina exec IMAGE COMMAND [ARGUMENT...]'],
+      ['completion tcsh', 255, 'no completion for "tcsh": there are bash, zsh, fish'],
     ],
   },
   {
@@ -142,6 +143,27 @@ export const wrongInputs: readonly WrongInputs[] = [
         255,
         'could not create nope/new.img: there is no directory /home/ada/nope: make that first',
       ],
+      ['overlay check nope.img', 255, 'could not open overlay nope.img: no such file or directory'],
+      [
+        'overlay check text.txt',
+        255,
+        'text.txt is no ext3 overlay: it is neither squashfs nor SIF nor ext3 (bad magic number); make one with lamina overlay create',
+      ],
+      [
+        'overlay check layer.sqfs',
+        255,
+        'layer.sqfs is a squashfs, which is never written: there is nothing to check or to make larger',
+      ],
+      ['overlay check with-things', 255, 'with-things is no file: give an ext3 image'],
+      ['overlay check fifo', 255, 'fifo is no file: give an ext3 image'],
+      [
+        'overlay ls text.txt',
+        255,
+        'text.txt is no ext3 overlay: it is neither squashfs nor SIF nor ext3 (bad magic number); make one with lamina overlay create',
+      ],
+      ['overlay du nope', 255, 'could not open overlay nope: no such file or directory'],
+      ['overlay resize a.img more', 255, '"more" is not a size: write MiB as a number, or 768M, 10G'],
+      ['overlay resize a.img', 1, "missing required argument 'size'\nSee: lamina overlay resize --help"],
     ],
   },
   {
@@ -209,6 +231,17 @@ export const wrongInputs: readonly WrongInputs[] = [
       ['instance stop nope', 255, 'no instance found with name nope: lamina instance list shows those that run'],
       ['instance stop --signal NOPE x', 255, '--signal "NOPE" is no signal: write TERM, SIGTERM or 15'],
       ['instance stop --timeout soon x', 255, '--timeout "soon" is no number of seconds: write 10, for example'],
+      [
+        'logs nope',
+        255,
+        'no instance nope has been started here since the machine was: lamina instance list shows those that run',
+      ],
+      ['logs --tail some x', 255, '--tail "some" is no number of lines: write 10, for example'],
+      [
+        'ps -o yaml',
+        1,
+        "option '-o, --output <format>' argument 'yaml' is invalid. Allowed choices are json.\nSee: lamina ps --help",
+      ],
     ],
   },
 ]

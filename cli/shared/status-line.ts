@@ -1,4 +1,4 @@
-import { oneLine } from './printable.ts'
+import { oneLine, printable } from './printable.ts'
 
 /** Tells how far something is: one line that changes on a terminal, plain lines elsewhere. */
 export interface StatusLine {
@@ -47,7 +47,7 @@ const onTerminal = (screen: Screen): StatusLine => {
     },
     say: (text) => {
       if (current !== undefined) erase()
-      screen.write(`${oneLine(text)}\n`)
+      screen.write(`${printable(text)}\n`)
       draw()
     },
     clear,
@@ -57,7 +57,7 @@ const onTerminal = (screen: Screen): StatusLine => {
 const asLines = (screen: Screen, nowMs: () => number): StatusLine => {
   let last = ''
   let lastMs = Number.NEGATIVE_INFINITY
-  const say = (text: string): void => screen.write(`${oneLine(text)}\n`)
+  const say = (text: string): void => screen.write(`${printable(text)}\n`)
   return {
     show: (text, { isNews = false } = {}) => {
       const line = oneLine(text)

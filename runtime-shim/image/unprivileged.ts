@@ -19,9 +19,14 @@ export const giveToTools = (fd: number): void => {
   if (isRoot) fchownSync(fd, unprivileged.uid, unprivileged.gid)
 }
 
+/** The file is whose it was before. */
+export const giveBackTo = (fd: number, { uid, gid }: { uid: number; gid: number }): void => {
+  if (isRoot) fchownSync(fd, uid, gid)
+}
+
 /** The file is our own again. */
 export const takeFromTools = (fd: number): void => {
-  if (isRoot) fchownSync(fd, 0, 0)
+  giveBackTo(fd, { uid: 0, gid: 0 })
 }
 
 /** Where a tool finds the file that it is given as descriptor 3. Opening it asks for rights on the file. */

@@ -3,8 +3,10 @@ import * as z from 'zod'
 import { objectMetadataSchema, type Resource } from '../../../kube/resource.ts'
 import { containerImages, instances, persistentOverlays } from '../../../kube/resources.ts'
 import { usageError } from '../../shared/cli-error.ts'
-import { candidatesFor, type NameKind } from '../completion/candidates.ts'
-import { scripts } from '../completion/scripts.ts'
+import { candidatesFor } from '../../shared/completion/candidates.ts'
+import { scriptsFor } from '../../shared/completion/scripts.ts'
+import { forKubectl } from '../completion/for-kubectl.ts'
+import { type NameKind, vocabulary } from '../completion/vocabulary.ts'
 import type { Connection } from '../connection.ts'
 import type { CommandContext } from '../context.ts'
 
@@ -84,7 +86,7 @@ export const complete = async (
   words: readonly string[],
 ): Promise<void> => {
   const current = words.at(-1) ?? ''
-  const { words: known, names } = candidatesFor(root, words)
+  const { words: known, names } = candidatesFor(root, words, vocabulary)
   readFlags(root, words.slice(0, -1))
   const found = await namesFrom(connect, names)
   const lines = [
@@ -94,9 +96,11 @@ export const complete = async (
   print([...lines, noFiles].map((line) => `${line}\n`).join(''))
 }
 
+const scripts = scriptsFor({ program: 'kubectl-lamina', called: 'kubectl lamina', takesFiles: false })
+
 export const completion = async ({ print }: CommandContext, shell: string): Promise<void> => {
   const script = Object.hasOwn(scripts, shell) ? scripts[shell] : undefined
   if (script === undefined)
     throw usageError(`no completion for "${shell}": there are ${Object.keys(scripts).join(', ')}`)
-  print(script)
+  print(script + forKubectl)
 }

@@ -1,12 +1,13 @@
 import { expect, test } from 'vitest'
+import { candidatesFor } from '../../shared/completion/candidates.ts'
 import { createProgram } from '../program.ts'
 import { silentContext } from '../testing/context.ts'
-import { candidatesFor } from './candidates.ts'
+import { vocabulary } from './vocabulary.ts'
 
 const { root } = createProgram(silentContext, () => Promise.reject(new Error('no cluster is asked')), undefined)
 
-const words = (...typed: string[]): string[] => candidatesFor(root, typed).words.map(({ word }) => word)
-const names = (...typed: string[]): readonly string[] => candidatesFor(root, typed).names
+const words = (...typed: string[]): string[] => candidatesFor(root, typed, vocabulary).words.map(({ word }) => word)
+const names = (...typed: string[]): readonly string[] => candidatesFor(root, typed, vocabulary).names
 
 test('verbs, and the verbs of verbs; none that is hidden', () => {
   expect(words('')).toEqual(expect.arrayContaining(['run', 'shell', 'ps', 'overlay', 'doctor']))
@@ -37,7 +38,7 @@ test('flags, those of all verbs too', () => {
 })
 
 test('nothing beyond the last argument, nor of the command in the instance', () => {
-  expect(candidatesFor(root, ['logs', 'dev', ''])).toEqual({ words: [], names: [] })
-  expect(candidatesFor(root, ['run', 'debian', '--', 'ls', ''])).toEqual({ words: [], names: [] })
+  expect(candidatesFor(root, ['logs', 'dev', ''], vocabulary)).toEqual({ words: [], names: [] })
+  expect(candidatesFor(root, ['run', 'debian', '--', 'ls', ''], vocabulary)).toEqual({ words: [], names: [] })
   expect(words('completion', '')).toEqual(['bash', 'zsh', 'fish'])
 })

@@ -34,39 +34,39 @@ export const addInstanceVerbs = ({ root, context, does }: Verbs): void => {
           return ps(context, options)
         }),
       )
-  start(root)
-  stop(root)
+  const logs = (parent: Command): Command =>
+    parent
+      .command('logs')
+      .description('what the process of an instance has printed')
+      .argument('<instance>')
+      .option('-f, --follow', 'go on')
+      .option('--tail <lines>', 'only the last ones', countFlag)
+      .option('--since <duration>', 'only what is newer: 5m, 1h', durationFlag)
+      .option('-p, --previous', 'of the container before its last restart')
+      .option('--timestamps', 'with times')
+      .option('-c, --container <name>', 'another container of its pod: prepare tells of image and overlays', 'main')
+      .action(
+        does(async (name: string, options) => {
+          const verb = await import('../commands/logs.ts')
+          return verb.logs(context, name, options)
+        }),
+      )
+  const stats = (parent: Command): Command =>
+    parent
+      .command('stats')
+      .description('what instances use: CPU, memory, overlays')
+      .argument('[instance...]')
+      .option('-w, --watch', 'look again every ten seconds')
+      .addOption(outputOption())
+      .action(
+        does(async (names: string[], options) => {
+          const verb = await import('../commands/stats.ts')
+          return verb.stats(context, names, options)
+        }),
+      )
+  for (const verb of [start, stop, logs, stats]) verb(root)
   list(root, 'ps')
-  root
-    .command('logs')
-    .description('what the process of an instance has printed')
-    .argument('<instance>')
-    .option('-f, --follow', 'go on')
-    .option('--tail <lines>', 'only the last ones', countFlag)
-    .option('--since <duration>', 'only what is newer: 5m, 1h', durationFlag)
-    .option('-p, --previous', 'of the container before its last restart')
-    .option('--timestamps', 'with times')
-    .option('-c, --container <name>', 'another container of its pod: prepare tells of image and overlays', 'main')
-    .action(
-      does(async (name: string, options) => {
-        const { logs } = await import('../commands/logs.ts')
-        return logs(context, name, options)
-      }),
-    )
-  root
-    .command('stats')
-    .description('what instances use: CPU, memory, overlays')
-    .argument('[instance...]')
-    .option('-w, --watch', 'look again every ten seconds')
-    .addOption(outputOption())
-    .action(
-      does(async (names: string[], options) => {
-        const { stats } = await import('../commands/stats.ts')
-        return stats(context, names, options)
-      }),
-    )
-  const instance = root.command('instance').description("Singularity's words: start, stop, list")
-  start(instance)
-  stop(instance)
+  const instance = root.command('instance').description("Singularity's words: start, list, stats, logs, stop")
+  for (const verb of [start, stop, logs, stats]) verb(instance)
   list(instance, 'list')
 }

@@ -2,13 +2,13 @@ import { writeSync } from 'node:fs'
 import { constants } from 'node:os'
 import type { Command } from 'commander'
 import { Refusal } from '../../shared/refusal.ts'
-import { parseSignal, parseTimeout } from '../arguments.ts'
-import { newCommand } from '../new-command.ts'
+import { parseCount, parseSignal, parseTimeout } from '../arguments.ts'
+import { newCommand, outputOption } from '../new-command.ts'
 import { addRunOptions, type RunOptions, requestOf } from '../run/options.ts'
 import type { Caller } from '../run/request.ts'
 import type { Stop } from './stop.ts'
 
-/** `instance start|list|stats|stop`, with the words of 2.4 (`instance.start`) and of the other command line (`start`). */
+/** `instance start|list|stats|logs|stop`, with the words of 2.4 (`instance.start`) and of the other command line (`start`). */
 
 const print = (text: string): void => void writeSync(1, text)
 
@@ -29,6 +29,7 @@ const list = (name: string, caller: () => Caller): Command =>
   newCommand(name)
     .description('list the instances that run')
     .option('-j, --json', 'as JSON')
+    .addOption(outputOption())
     .action(async ({ json }: { json?: true }) => {
       const { listInstances } = await import('./list.ts')
       print(listInstances({ json: json === true }, caller()))
@@ -39,9 +40,21 @@ const stats = (name: string, caller: () => Caller): Command =>
     .description('what an instance uses, or all')
     .argument('[name]')
     .option('-j, --json', 'as JSON')
+    .addOption(outputOption())
     .action(async (instance: string | undefined, { json }: { json?: true }) => {
       const { instanceStats } = await import('./list.ts')
       print(instanceStats(instance, { json: json === true }, caller()))
+    })
+
+const logs = (name: string, caller: () => Caller): Command =>
+  newCommand(name)
+    .description('what the process of an instance has printed; of one that has ended, too')
+    .argument('<name>')
+    .option('-f, --follow', 'go on until it ends')
+    .option('--tail <lines>', 'only the last ones', parseCount)
+    .action(async (instance: string, { follow, tail }: { follow?: true; tail?: number }) => {
+      const { instanceLogs } = await import('./logs.ts')
+      await instanceLogs(instance, { follows: follow === true, lines: tail }, caller().layout)
     })
 
 interface StopOptions {
@@ -73,6 +86,7 @@ const commands = [
   { make: start, name: 'start', alone: 'start' },
   { make: list, name: 'list', alone: 'ps' },
   { make: stats, name: 'stats', alone: 'stats' },
+  { make: logs, name: 'logs', alone: 'logs' },
   { make: stop, name: 'stop', alone: 'stop' },
 ] as const
 

@@ -1,6 +1,7 @@
 import { constants, openSync } from 'node:fs'
 import { Refusal } from '../../shared/refusal.ts'
-import { endAs, supervise } from '../process/supervise.ts'
+import { runBeside } from '../process/beside.ts'
+import { endAs } from '../process/supervise.ts'
 import { enter } from '../process/syscalls.ts'
 import { commandIn } from '../run/prepare.ts'
 import type { Caller, RunRequest } from '../run/request.ts'
@@ -22,7 +23,12 @@ const assertNothingNew = ({ overlays, binds, ownProcesses, contain }: RunRequest
 /** Runs the command among the instance's processes, and ends with it. @throws Refusal */
 export const runInInstance = async (name: string, request: RunRequest, caller: Caller): Promise<void> => {
   assertNothingNew(request)
-  const { pid, image } = requireInstance(name, caller)
+  const record = requireInstance(name, caller)
+  if (caller.isUser) {
+    const { goToInstance, runHere } = await import('../user/enter-instance.ts')
+    return caller.located === undefined ? goToInstance(record, caller) : endAs(await runHere(record, request, caller))
+  }
+  const { pid, image } = record
   const of = (entry: string): number => openSync(`/proc/${pid}/${entry}`, constants.O_RDONLY)
   const places = { root: of('root'), mounts: of('ns/mnt'), processes: of('ns/pid') }
   // The number may have become another's meanwhile.
@@ -30,5 +36,5 @@ export const runInInstance = async (name: string, request: RunRequest, caller: C
   const command = commandIn(places.root, { ...request, image }, caller)
   if (command === undefined) return
   enter(places)
-  endAs(await supervise(command.program, command.args.slice(1), { env: command.env, cwd: command.directory }))
+  endAs(await runBeside(command))
 }

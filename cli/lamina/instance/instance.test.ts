@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, expect, test, vi } from 'vitest'
 import * as z from 'zod'
@@ -86,6 +86,48 @@ test('ten start at once, and all are stopped', async () => {
   expect(names()).toHaveLength(10)
   expect(bench.lamina(['instance', 'stop', '--all'])).toMatchObject({ code: 0 })
   expect(names()).toEqual([])
+})
+
+test('tells what its startscript prints: all, the last lines, and on until it ends', async () => {
+  const dir = join(bench.dir, 'talks')
+  execFileSync('cp', ['-a', bench.sandbox, dir])
+  mkdirSync(join(dir, '.singularity.d'))
+  const script =
+    '#!/bin/sh\ntrap "echo bye; exit" TERM\necho one; echo two; echo wrong >&2; echo three\nwhile :; do sleep 0.1; done\n'
+  writeFileSync(join(dir, '.singularity.d/startscript'), script, { mode: 0o755 })
+  bench.lamina(['instance', 'start', dir, 'talks'])
+  const all = { code: 0, stdout: 'one\ntwo\nthree\n', stderr: 'wrong\n' }
+  await vi.waitFor(() => expect(bench.lamina(['logs', 'talks'])).toMatchObject(all))
+  expect(bench.lamina(['instance', 'logs', '--tail', '2', 'talks'])).toMatchObject({ stdout: 'two\nthree\n' })
+  expect(bench.lamina(['logs', '--tail', '0', 'talks'])).toMatchObject({ stdout: '', stderr: '' })
+  const follower = spawn(bench.launcher, ['logs', '-f', '--tail', '1', 'talks'], { env: bench.env })
+  let followed = ''
+  follower.stdout.setEncoding('utf8').on('data', (text: string) => {
+    followed += text
+  })
+  await vi.waitFor(() => expect(followed).toBe('three\n'), 10_000)
+  bench.lamina(['stop', 'talks'])
+  await once(follower, 'close')
+  expect(followed).toBe('three\nbye\n')
+  expect(bench.lamina(['logs', 'talks'])).toMatchObject({ stdout: 'one\ntwo\nthree\nbye\n' })
+})
+
+test('leaves no locks of files that are not mounted any more, but for what is quite new', () => {
+  const locks = join(bench.dir, 'state/locks')
+  const [old, recent] = [join(locks, 'old'), join(locks, 'new')]
+  mkdirSync(locks, { recursive: true })
+  for (const path of [old, recent]) writeFileSync(path, '')
+  utimesSync(old, new Date(0), new Date(0))
+  bench.lamina(['ps'])
+  expect([existsSync(old), existsSync(recent)]).toEqual([false, true])
+})
+
+test('that could not be written down leaves nothing that is listed', () => {
+  const records = join(bench.dir, 'state/instances')
+  mkdirSync(records, { recursive: true })
+  writeFileSync(join(records, 'torn.json'), '')
+  expect(names()).toEqual([])
+  expect(existsSync(join(records, 'torn.json'))).toBe(false)
 })
 
 test('runs its startscript, whose output is kept; what does not heed the signal is killed', async () => {

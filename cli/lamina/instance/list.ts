@@ -3,6 +3,7 @@ import type { Caller } from '../run/request.ts'
 import { requireInstance } from './enter.ts'
 import { useOf } from './processes.ts'
 import { type InstanceRecord, runningInstances } from './record.ts'
+import { tidy } from './tidy.ts'
 
 /** Columns as wide as what is in them. */
 const table = (rows: readonly (readonly string[])[]): string => {
@@ -30,6 +31,7 @@ const described = ({ name, pid, image, overlays, startTime, stdout, stderr }: In
 })
 
 export const listInstances = ({ json }: { json: boolean }, { layout }: Caller): string => {
+  tidy(layout, new Date())
   const records = runningInstances(layout)
   if (json) return asJson(records.map(described))
   const rows = records.map(({ name, pid, image }) => [name, String(pid), '', image])

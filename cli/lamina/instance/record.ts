@@ -14,10 +14,11 @@ import { join } from 'node:path'
 import * as z from 'zod/mini'
 import { hasCode } from '../../../runtime-shim/mount/error-code.ts'
 import { flock, lockKind } from '../../../runtime-shim/mount/syscalls.ts'
+import { retrySync } from '../../../runtime-shim/mount/wait.ts'
 import { currentBootID } from '../../../runtime-shim/node/boot.ts'
 import { Refusal } from '../../shared/refusal.ts'
 import { instancesDir, type Layout } from '../layout.ts'
-import { startTicks } from './processes.ts'
+import { startTicks } from '../process/stat.ts'
 
 /** What is written down of an instance. That it runs is never written: its process is the proof. */
 const recordSchema = z.object({
@@ -26,6 +27,8 @@ const recordSchema = z.object({
   pid: z.number(),
   startTicks: z.string(),
   bootID: z.string(),
+  /** An ordinary user's: the process in whose user namespace one has rights over the instance's others. */
+  gate: z.optional(z.number()),
   startTime: z.string(),
   image: z.string(),
   overlays: z.array(z.string()),
@@ -38,7 +41,7 @@ export type InstanceRecord = z.infer<typeof recordSchema>
 const namePattern = /^[a-zA-Z0-9_-][a-zA-Z0-9._-]{0,99}$/
 
 /** @throws Refusal */
-const assertName = (name: string): void => {
+export const assertInstanceName = (name: string): void => {
   if (!namePattern.test(name))
     throw new Refusal(`"${name}" cannot be an instance's name: letters, digits, dots, - and _, at most 100`)
 }
@@ -86,6 +89,18 @@ const names = (layout: Layout): string[] => {
   }
 }
 
+/** Takes away what is written down of those that have ended, as far as nobody has its name. Their output stays. */
+export const forgetEnded = (layout: Layout): void => {
+  for (const name of names(layout)) {
+    if (findInstance(layout, name)) continue
+    try {
+      holdName(layout, name).giveUp()
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+    }
+  }
+}
+
 /** All that run, by name. */
 export const runningInstances = (layout: Layout): InstanceRecord[] =>
   names(layout)
@@ -103,10 +118,13 @@ const lockRecord = (path: string, name: string): number => {
   for (;;) {
     const fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600)
     try {
-      flock(fd, lockKind.exclusive, { wait: false })
+      // Whoever forgets one that has ended has it for a moment.
+      const isHeld = (error: unknown): boolean => hasCode(error, 'EAGAIN')
+      retrySync(() => flock(fd, lockKind.exclusive, { wait: false }), isHeld, { forMs: 100, everyMs: 5 })
     } catch (error) {
       closeSync(fd)
-      if (hasCode(error, 'EAGAIN')) throw new Refusal(`instance ${name} is just being started by another process`)
+      if (hasCode(error, 'EAGAIN'))
+        throw new Refusal(`instance ${name} is just being started, or stopped, by another process`)
       throw error
     }
     if (fstatSync(fd).nlink > 0) return fd
@@ -114,17 +132,27 @@ const lockRecord = (path: string, name: string): number => {
   }
 }
 
-/** Takes the name for a new instance. @throws Refusal when one of the name runs */
-export const holdName = (layout: Layout, name: string): HeldName => {
-  assertName(name)
-  mkdirSync(instancesDir(layout), { recursive: true, mode: 0o700 })
-  const path = fileOf(layout, name)
-  const fd = lockRecord(path, name)
-  if (findInstance(layout, name)) {
-    closeSync(fd)
+/** @throws Refusal */
+const assertNotRunning = (layout: Layout, name: string): void => {
+  if (findInstance(layout, name))
     throw new Refusal(
       `instance ${name} already exists: stop it with lamina instance stop ${name}, or take another name`,
     )
+}
+
+/** Takes the name for a new instance. @throws Refusal when one of the name runs */
+export const holdName = (layout: Layout, name: string): HeldName => {
+  assertInstanceName(name)
+  // A keeper has the lock as long as its instance runs.
+  assertNotRunning(layout, name)
+  mkdirSync(instancesDir(layout), { recursive: true, mode: 0o700 })
+  const path = fileOf(layout, name)
+  const fd = lockRecord(path, name)
+  try {
+    assertNotRunning(layout, name)
+  } catch (error) {
+    closeSync(fd)
+    throw error
   }
   return {
     write: (record) => {

@@ -7,7 +7,8 @@ import { openProcess, sendSignal } from '../process/syscalls.ts'
 import type { Caller } from '../run/request.ts'
 import { inform } from '../say.ts'
 import { requireInstance } from './enter.ts'
-import { holdName, type InstanceRecord, isRunning, runningInstances } from './record.ts'
+import { findInstance, holdName, type InstanceRecord, isRunning, runningInstances } from './record.ts'
+import { tidy } from './tidy.ts'
 
 export interface Stop {
   signal: number
@@ -49,13 +50,24 @@ const stopOne = async (record: InstanceRecord, { signal, timeoutSeconds }: Stop)
     throw new Refusal(`instance ${name} has not ended ${killMs / 1000} s after SIGKILL`)
 }
 
-/** Its output stays, until another of the name is started. */
-const forget = ({ name }: InstanceRecord, { layout }: Caller): void => {
+const isForgotten = ({ name }: InstanceRecord, { layout }: Caller): boolean => {
   try {
     holdName(layout, name).giveUp()
+    return true
   } catch (error) {
-    // Somebody has started another already.
     if (!(error instanceof Refusal)) throw error
+    // Somebody has started another already.
+    return findInstance(layout, name) !== undefined
+  }
+}
+
+/** An ordinary user's has its name until its file systems have been written back. Its output stays, until another of the name is started. */
+const forget = async (record: InstanceRecord, caller: Caller): Promise<void> => {
+  const deadline = performance.now() + killMs
+  while (!isForgotten(record, caller)) {
+    if (performance.now() > deadline)
+      throw new Refusal(`instance ${record.name} has ended, and its overlays are still being written`)
+    await sleep(lookEveryMs)
   }
 }
 
@@ -64,6 +76,7 @@ export const stopInstances = async (names: readonly string[] | 'all', stop: Stop
   const records = names === 'all' ? runningInstances(caller.layout) : names.map((name) => requireInstance(name, caller))
   for (const record of records) {
     await stopOne(record, stop)
-    forget(record, caller)
+    await forget(record, caller)
   }
+  tidy(caller.layout, new Date())
 }

@@ -75,7 +75,7 @@ const format = async (
   }
 }
 
-const assertRoom = (directory: string, bytes: number): void => {
+export const assertRoom = (directory: string, bytes: number): void => {
   const { bavail, bsize } = statfsSync(directory)
   if (bavail * bsize < bytes)
     throw new Refusal(

@@ -6,7 +6,7 @@ import { type Inherited, restoreInherited } from './inherited.ts'
 import { execve } from './syscalls.ts'
 
 /** @param name as it was asked for */
-const explain = (name: string, program: string, error: unknown): unknown => {
+export const explainStart = (name: string, program: string, error: unknown): unknown => {
   if (hasCode(error, 'EACCES')) return new Refusal(`"${name}": permission denied`)
   if (hasCode(error, 'ENOEXEC'))
     return new Refusal(`"${name}": exec format error: it is made for another processor, or is a script without #!`)
@@ -29,6 +29,6 @@ export const become = ({ program, args, env, directory }: Command, inherited: In
   try {
     return execve(program, args, env)
   } catch (error) {
-    throw explain(args[0] ?? '', program, error)
+    throw explainStart(args[0] ?? '', program, error)
   }
 }

@@ -70,22 +70,35 @@ export const restoreInherited = ({ openFiles, ignoredSignals, descriptors }: Inh
 /** Who has begun this program anew in a namespace, and for which image. */
 export interface Outside {
   uid: number
+  gid: number
+  cwd: string
   image: string
 }
 
-const outside = { uid: 'LAMINA_OUTSIDE_UID', image: 'LAMINA_OUTSIDE_IMAGE' } as const
+const outside = {
+  uid: 'LAMINA_OUTSIDE_UID',
+  gid: 'LAMINA_OUTSIDE_GID',
+  cwd: 'LAMINA_OUTSIDE_CWD',
+  image: 'LAMINA_OUTSIDE_IMAGE',
+} as const
 
 /** For this program itself, begun anew in a namespace: what {@link takeInherited} and {@link takeOutside} take. */
-export const forNamespace = (inherited: Inherited, { uid, image }: Outside): Record<string, string> => ({
+export const forNamespace = (inherited: Inherited, { uid, gid, cwd, image }: Outside): Record<string, string> => ({
   [variables.openFiles]: inherited.openFiles,
   [variables.ignoredSignals]: inherited.ignoredSignals,
   [variables.descriptors]: inherited.descriptors,
   [variables.code]: inherited.code,
   [outside.uid]: String(uid),
+  [outside.gid]: String(gid),
+  [outside.cwd]: cwd,
   [outside.image]: image,
 })
 
+const isNumber = (text: string | undefined): text is string => text !== undefined && /^\d+$/.test(text)
+
 export const takeOutside = (env: NodeJS.ProcessEnv): Outside | undefined => {
-  const [uid, image] = [take(env, outside.uid), take(env, outside.image)]
-  return uid !== undefined && image !== undefined && /^\d+$/.test(uid) ? { uid: Number(uid), image } : undefined
+  const [uid, gid] = [take(env, outside.uid), take(env, outside.gid)]
+  const [cwd, image] = [take(env, outside.cwd), take(env, outside.image)]
+  if (!isNumber(uid) || !isNumber(gid) || cwd === undefined || image === undefined) return undefined
+  return { uid: Number(uid), gid: Number(gid), cwd, image }
 }

@@ -1,18 +1,27 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { isatty } from 'node:tty'
+import { hasStopped } from './syscalls.ts'
+import { rememberTerminal } from './terminal.ts'
 
-/** A command that cannot take our place, in a process namespace of its own: what is sent to us goes on to it. */
+/** A command that cannot take our place: what is sent to us goes on to it. */
 
-const passedOn = ['SIGHUP', 'SIGTERM', 'SIGUSR1', 'SIGUSR2', 'SIGCONT', 'SIGWINCH'] as const
+const passedOn = ['SIGHUP', 'SIGTERM', 'SIGUSR1', 'SIGUSR2', 'SIGCONT'] as const
 /** The terminal sends these to all of the foreground, the command included. */
-const ofTerminal = ['SIGINT', 'SIGQUIT'] as const
+const ofTerminal = ['SIGINT', 'SIGQUIT', 'SIGWINCH'] as const
 
-const passOn = (child: ChildProcess): void => {
+export const passOn = (child: ChildProcess): void => {
   const pass = (signal: NodeJS.Signals): void => void child.kill(signal)
   for (const signal of passedOn) process.on(signal, pass)
   const fromTerminal = isatty(0) ? (): void => {} : pass
   for (const signal of ofTerminal) process.on(signal, fromTerminal)
+}
+
+/** A command that stops itself, as `less` does at Ctrl-Z, stops us: the shell that waits for us is to go on. Its `fg` continues both. */
+const stopWith = ({ pid }: ChildProcess): void => {
+  process.on('SIGCHLD', () => {
+    if (pid !== undefined && hasStopped(pid)) process.kill(process.pid, 'SIGSTOP')
+  })
 }
 
 /** How a command has ended. */
@@ -36,8 +45,11 @@ export const supervise = async (
   args: readonly string[],
   options: { env: Readonly<Record<string, string>>; cwd?: string },
 ): Promise<Ended> => {
+  const restoreTerminal = rememberTerminal()
   const child = spawn(program, args, { ...options, stdio: 'inherit' })
   passOn(child)
+  stopWith(child)
   const [code, signal] = await once(child, 'exit')
+  if (signal !== null) restoreTerminal()
   return { code, signal }
 }

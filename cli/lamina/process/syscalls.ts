@@ -14,6 +14,8 @@ const native = {
   setns: libc.func('int setns(int, int)'),
   pidfdOpen: libc.func('long syscall(long, int, unsigned int)'),
   pidfdSendSignal: libc.func('long syscall(long, int, int, void*, unsigned int)'),
+  waitid: libc.func('int waitid(int, int, void*, int)'),
+  dup2: libc.func('int dup2(int, int)'),
   signal: libc.func('size_t signal(int, size_t)'),
   fcntl: libc.func('int fcntl(int, int, long)'),
   execve: libc.func('int execve(const char*, const char**, const char**)'),
@@ -40,6 +42,11 @@ export const CLONE_NEWPID = 0x20000000
 const CLONE_NEWNS = 0x00020000
 const CLONE_FS = 0x00000200
 
+/** Has children enter the process namespace open at `fd` (setns(2)). */
+export const enterProcesses = (fd: number): void => {
+  check('setns', 'pid', native.setns(fd, CLONE_NEWPID))
+}
+
 /**
  * Enters the mount namespace and root of another process, and has children enter
  * its process namespace (setns(2)). Descriptors of /proc/PID/root, ns/mnt and ns/pid.
@@ -48,7 +55,7 @@ export const enter = ({ root, mounts, processes }: { root: number; mounts: numbe
   // Node's other threads share the root with this one, which setns(2) does not allow.
   unshare(CLONE_FS)
   check('setns', 'mnt', native.setns(mounts, CLONE_NEWNS))
-  check('setns', 'pid', native.setns(processes, CLONE_NEWPID))
+  enterProcesses(processes)
   check('fchdir', 'root', native.fchdir(root))
   check('chroot', '.', native.chroot('.'))
 }
@@ -87,6 +94,24 @@ export const sendSignal = (process: number, signal: number): void => {
     String(signal),
     Number(native.pidfdSendSignal(SYS_pidfd_send_signal, process, signal, null, 0)),
   )
+}
+
+const P_PID = 1
+const WSTOPPED = 2
+const WNOHANG = 1
+/** siginfo_t has 128 bytes; the process is the fifth word. */
+const siginfoBytes = 128
+const siginfoProcess = 16
+
+/** waitid(2): whether a child has been stopped since this was asked last. That it has ended is left for others to hear. */
+export const hasStopped = (child: number): boolean => {
+  const info = Buffer.alloc(siginfoBytes)
+  return native.waitid(P_PID, child, info, WSTOPPED | WNOHANG) === 0 && info.readInt32LE(siginfoProcess) === child
+}
+
+/** dup2(2): `to` becomes what `from` is. */
+export const becomeCopy = (from: number, to: number): void => {
+  check('dup2', `${from} ${to}`, native.dup2(from, to))
 }
 
 const SIG_IGN = 1

@@ -16,6 +16,7 @@ import { NotExt3Error } from '../../../runtime-shim/mount/superblock.ts'
 import { makeSkeleton } from '../../../runtime-shim/runtime/skeleton.ts'
 import { Refusal } from '../../shared/refusal.ts'
 import { assertOneWriter, type OverlayArgument } from '../arguments.ts'
+import { growthNote } from '../overlay/growth-note.ts'
 import { realPathOf } from './base.ts'
 
 /** What lies there. */
@@ -60,12 +61,19 @@ const openable = <T>(shown: string, act: () => T): T => {
   }
 }
 
+const assertNotCutOff = (path: string, shown: string): void => {
+  if (existsSync(join(dirname(path), growthNote(basename(path)))))
+    throw new Refusal(`making ${shown} larger was cut off: run lamina overlay check --repair ${shown}`)
+}
+
 const find = ({ path: shown, access }: OverlayArgument): FoundOverlay => {
   const path = realPathOf(shown, 'overlay')
   const kind = openable(shown, () => kindOf(path, shown))
   if (kind === 'squashfs' && access === 'ReadWrite')
     throw new Refusal(`${shown} is a squashfs, which cannot be written: give it as ${shown}:ro`)
-  return { shown, path, kind, access: access ?? (kind === 'squashfs' ? 'ReadOnly' : 'ReadWrite') }
+  const found = { shown, path, kind, access: access ?? (kind === 'squashfs' ? 'ReadOnly' : 'ReadWrite') }
+  if (found.access === 'ReadWrite' && kind === 'ext3') assertNotCutOff(path, shown)
+  return found
 }
 
 const assertOnce = (overlays: readonly FoundOverlay[]): void => {

@@ -26,6 +26,7 @@ export interface RunRequest {
 export interface Caller {
   /** On the host, whoever he is in a namespace of his own. */
   uid: number
+  gid: number
   /** Not root: then mounts are those of a user namespace. */
   isUser: boolean
   /** In that namespace: the image's file, found outside of it. */

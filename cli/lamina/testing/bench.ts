@@ -1,9 +1,10 @@
-import { execFileSync, spawnSync } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, vi } from 'vitest'
 import { build } from '../../../scripts/build.ts'
+import { openTerminal, type Terminal } from './terminal.ts'
 
 export interface Outcome {
   /** Null when a signal ended it. */
@@ -24,6 +25,8 @@ export interface UserOptions extends RunOptions {
   fuse?: boolean
   /** Whether the machine knows the account, and has given it a range of ids. */
   range?: boolean
+  /** Another one than {@link account}. */
+  uid?: number
 }
 
 /** The built command line, with a folder, a state and a cache of its own. */
@@ -42,6 +45,10 @@ export interface CliBench {
   asUser(args: readonly string[], options?: UserOptions): Outcome
   /** A line of shell as that account. */
   asUserShell(line: string): Outcome
+  /** bash on a terminal of its own, as root or as that account. */
+  openTerminal(who: 'root' | 'user'): Promise<Terminal>
+  /** The same, in the background. */
+  spawnAsUser(args: readonly string[]): ChildProcess
   userHome: string
   close(): void
 }
@@ -50,7 +57,22 @@ export interface CliBench {
 export const account = 54_321
 
 const applets = ['sh', 'cat', 'echo', 'ls', 'touch', 'rm', 'mkdir', 'id', 'env', 'pwd', 'ps', 'sleep', 'kill', 'grep']
-const moreApplets = ['true', 'false', 'mount', 'which', 'stat', 'find', 'dd', 'readlink', 'test', 'tty', 'head', 'wc']
+const moreApplets = [
+  'true',
+  'false',
+  'mount',
+  'which',
+  'stat',
+  'find',
+  'dd',
+  'readlink',
+  'test',
+  'tty',
+  'head',
+  'wc',
+  'stty',
+  'vi',
+]
 
 const makeSandbox = (dir: string): void => {
   for (const each of ['bin', 'etc', 'tmp', 'var/tmp', 'root', 'proc', 'sys', 'dev', 'usr/bin'])
@@ -121,12 +143,19 @@ const createCliBench = async (): Promise<CliBench> => {
     if (error) throw error
     return { code: status, signal, stdout, stderr }
   }
-  const asUser = (words: readonly string[], { fuse = true, range = false, ...options }: UserOptions): Outcome => {
-    const user = ['--reuid', String(account), '--regid', String(account), '--clear-groups']
+  const own = { HOME: userHome, LAMINA_STATE_DIR: join(userHome, 'state'), LAMINA_CACHEDIR: join(userHome, 'cache') }
+  const userWords = (
+    words: readonly string[],
+    { fuse = true, range = false, uid = account }: UserOptions,
+  ): string[] => {
+    const user = ['--reuid', String(uid), '--regid', String(uid), '--clear-groups']
     const mounts = [...(fuse ? [withFuse] : []), ...(range ? [withRange] : [])]
     const script = [...mounts, `exec setpriv ${user.join(' ')} "$@"`].join('; ')
-    const own = { HOME: userHome, LAMINA_STATE_DIR: join(userHome, 'state'), LAMINA_CACHEDIR: join(userHome, 'cache') }
-    return outcome('unshare', ['--mount', 'sh', '-c', script, 'sh', ...words], { cwd: userHome, ...options, env: own })
+    return ['unshare', '--mount', 'sh', '-c', script, 'sh', ...words]
+  }
+  const asUser = (words: readonly string[], options: UserOptions): Outcome => {
+    const [program = '', ...args] = userWords(words, options)
+    return outcome(program, args, { cwd: userHome, ...options, env: { ...own, ...options.env } })
   }
   return {
     dir,
@@ -139,6 +168,14 @@ const createCliBench = async (): Promise<CliBench> => {
     node: (args) => outcome(node, args, {}),
     asUser: (args, options = {}) => asUser([launcher, ...args], options),
     asUserShell: (line) => asUser(['sh', '-c', line], {}),
+    spawnAsUser: (args) => {
+      const [program = '', ...words] = userWords([launcher, ...args], {})
+      return spawn(program, words, { cwd: userHome, env: { ...env, ...own }, stdio: 'ignore' })
+    },
+    openTerminal: (who) =>
+      who === 'root'
+        ? openTerminal([], { cwd: dir, env })
+        : openTerminal(userWords([], {}), { cwd: userHome, env: { ...env, ...own } }),
     close: () => rmSync(dir, { recursive: true, force: true }),
   }
 }

@@ -4,7 +4,8 @@ import { statSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { thirdDescriptor } from '../../../runtime-shim/image/unprivileged.ts'
 import { Refusal } from '../../shared/refusal.ts'
-import { findOnHost } from './tools.ts'
+import { findOnHost } from '../process/host-program.ts'
+import { tied } from '../process/tied.ts'
 
 /** A file system that a process of the user's own serves. */
 export interface FuseMount {
@@ -44,10 +45,10 @@ const longestOutput = 4096
 /** It ends with us, whatever ends us; what the terminal sends to all of the foreground is not for it. */
 const serve = async (served: Served): Promise<FuseMount> => {
   const { tool, packageName, args, fd, ends } = served
-  const words = ['--pdeathsig', 'TERM', '--', findOnHost(tool, packageName), ...args]
+  const [program, ...words] = tied('TERM', [findOnHost(tool, packageName), ...args])
   const stdio = ['ignore', 'ignore', 'pipe', ...(fd === undefined ? [] : [fd])] as const
   const before = statSync(served.at).dev
-  const child = spawn(findOnHost('setpriv', 'util-linux'), words, { stdio: [...stdio], detached: true })
+  const child = spawn(program, words, { stdio: [...stdio], detached: true })
   let output = ''
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     output = (output + text).slice(-longestOutput)

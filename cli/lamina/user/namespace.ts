@@ -1,10 +1,12 @@
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs'
+import { accessSync, constants, existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
+import { hasCode } from '../../../runtime-shim/mount/error-code.ts'
 import { Refusal } from '../../shared/refusal.ts'
+import { assertOwnState } from '../layout.ts'
+import { findOnHost } from '../process/host-program.ts'
 import { forNamespace, restoreInherited } from '../process/inherited.ts'
 import { execve } from '../process/syscalls.ts'
 import type { Caller } from '../run/request.ts'
-import { findOnHost } from './tools.ts'
 
 /** An ordinary user's mounts need a user namespace, into which only a process of one thread can go: unshare(1) is one. */
 
@@ -48,24 +50,51 @@ const assertPossible = (): void => {
     )
 }
 
-/** Others may have made a directory of that name in /tmp. */
-const makeStateDir = ({ layout: { stateDir }, uid }: Caller): void => {
-  mkdirSync(stateDir, { recursive: true, mode: 0o700 })
-  if (statSync(stateDir).uid !== uid) throw new Refusal(`${stateDir} belongs to somebody else: set XDG_RUNTIME_DIR`)
+const makeStateDir = ({ layout, uid }: Caller): void => {
+  try {
+    mkdirSync(layout.stateDir, { recursive: true, mode: 0o700 })
+  } catch (error) {
+    if (!hasCode(error, 'EACCES', 'EROFS')) throw error
+    throw new Refusal(`${layout.stateDir} cannot be made by you: set XDG_RUNTIME_DIR to a directory of your own`)
+  }
+  assertOwnState(layout, uid)
 }
 
-/** Begins anew in a user namespace and a mount namespace, with all capabilities there. @throws Refusal */
-export const enterNamespace = (caller: Caller, { fakeroot }: { fakeroot: boolean }, image: string): never => {
-  assertPossible()
-  makeStateDir(caller)
-  const unshare = findOnHost('unshare', 'util-linux')
-  const mapping = fakeroot ? asRoot() : ['--map-current-user']
-  const namespaces = [...mapping, '--mount', '--keep-caps', '--']
-  const again = [process.execPath, ...process.execArgv, ...process.argv.slice(1)]
-  restoreInherited(caller.inherited)
-  const env = { ...process.env, ...forNamespace(caller.inherited, { uid: caller.uid, image }) }
+/** A program of the host that begins this one anew, elsewhere. */
+export interface Anew {
+  program: string
+  args: string[]
+  env: Record<string, string>
+}
+
+/** @param image the image's file, or the instance's */
+export const anew = (
+  program: string,
+  words: readonly string[],
+  { uid, gid, cwd, inherited }: Caller,
+  image: string,
+): Anew => {
+  const env = { ...process.env, ...forNamespace(inherited, { uid, gid, cwd, image }) }
   const given = Object.entries(env).flatMap(([name, value]): [string, string][] =>
     value === undefined ? [] : [[name, value]],
   )
-  return execve(unshare, ['unshare', ...namespaces, ...again], Object.fromEntries(given))
+  return {
+    program: findOnHost(program, 'util-linux'),
+    args: [...words, '--', process.execPath, ...process.execArgv, ...process.argv.slice(1)],
+    env: Object.fromEntries(given),
+  }
+}
+
+/** In a user namespace and a mount namespace of its own, with all capabilities there. @throws Refusal */
+export const anewInNamespace = (caller: Caller, { fakeroot }: { fakeroot: boolean }, image: string): Anew => {
+  assertPossible()
+  makeStateDir(caller)
+  const mapping = fakeroot ? asRoot() : ['--map-current-user']
+  return anew('unshare', [...mapping, '--mount', '--keep-caps'], caller, image)
+}
+
+/** Becomes it. */
+export const becomeAnew = ({ program, args, env }: Anew, { inherited }: Caller): never => {
+  restoreInherited(inherited)
+  return execve(program, [program, ...args], env)
 }

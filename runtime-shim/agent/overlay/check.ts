@@ -19,15 +19,19 @@ const canceled = 32
 /** By another one. */
 const killed = 255
 
-/** Said of a file system that is as it should be, too. */
-const isCorrection = (line: string): boolean =>
+/** Whether a line of e2fsck tells what is not as it should be. */
+export const isFinding = (line: string): boolean =>
   !/: recovering journal$|^recovering journal$|\d+\/\d+ files \(|check forced\.?$|^e2fsck \d|^Pass \d|MODIFIED \*+$/.test(
     line,
   )
 
 const shownLines = 3
 
-const damage = ({ overlay }: Preparation, { what, extent }: Target, { exitCode, output }: ToolError): string => {
+const damage = (
+  { overlay }: Pick<Preparation, 'overlay'>,
+  { what, extent }: Target,
+  { exitCode, output }: ToolError,
+): string => {
   const place = extent.offset === 0 ? what : `${what}?offset=${extent.offset}`
   const words = output
     .filter((line) => !line.startsWith('(i.e., without'))
@@ -58,7 +62,7 @@ const silently = 'bitmaps, counts or the mark of errors, for which e2fsck -p has
 const repairsIn = (output: readonly string[], { isUnclean, copy }: State): string[] => {
   const told = [
     ...(copy.length > 0 ? ['the superblock was lost, and taken from a copy'] : []),
-    ...output.filter(isCorrection),
+    ...output.filter(isFinding),
   ]
   return told.length > 0 || isUnclean ? told : [silently]
 }
@@ -76,7 +80,11 @@ const modes = {
  * @throws ToolError when it could not
  * @param mode `all` only where it was sound a moment before, and what is wrong is our own doing
  */
-export const check = async (target: Target, preparation: Preparation, mode: keyof typeof modes): Promise<Check> => {
+export const check = async (
+  target: Target,
+  preparation: Pick<Preparation, 'overlay' | 'onProgress'>,
+  mode: keyof typeof modes,
+): Promise<Check> => {
   const { fd, extent } = target
   const before = stateOf(target)
   try {

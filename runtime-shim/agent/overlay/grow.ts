@@ -22,7 +22,10 @@ export const canGrow = ({ fd, extent, growsTo }: Target): boolean => {
  * @throws ToolError
  * @throws Trouble where there is no room for the descriptors of so many groups: making it would move what is there
  */
-export const grow = async (target: Target, { overlay, onProgress }: Preparation): Promise<void> => {
+export const grow = async (
+  target: Target,
+  { overlay, onProgress }: Pick<Preparation, 'overlay' | 'onProgress'>,
+): Promise<void> => {
   const { fd, extent, undertaking, growsTo = 0 } = target
   const geometry = readGeometry(fd, extent.offset)
   const blocks = reachableBlocks(geometry, growsTo)

@@ -1,6 +1,6 @@
 import { fchownSync, fstatSync } from 'node:fs'
 import type { Readable } from 'node:stream'
-import { spawnUnprivileged, thirdDescriptor, unprivileged } from '../../image/unprivileged.ts'
+import { giveBackTo, giveToTools, spawnUnprivileged, thirdDescriptor, unprivileged } from '../../image/unprivileged.ts'
 import type { LockedFile } from './preparation.ts'
 
 type Tool = 'mkfs.ext3' | 'e2fsck' | 'resize2fs' | 'blkid'
@@ -117,13 +117,13 @@ export const runTool = async (file: LockedFile, toolRun: ToolRun): Promise<{ exi
   const name = offset === 0 ? thirdDescriptor : `${thirdDescriptor}?offset=${offset}`
   const size = blocks === undefined ? [] : [String(blocks)]
   giveBack(fd)
-  const { uid, gid } = fstatSync(fd)
-  fchownSync(fd, unprivileged.uid, unprivileged.gid)
+  const owner = fstatSync(fd)
+  giveToTools(fd)
   try {
     const exitCode = await run(file, tool, [...options, name, ...size], output.add)
     if (!accepted.includes(exitCode)) throw new ToolError(tool, exitCode, output.lines)
     return { exitCode, output: output.lines }
   } finally {
-    fchownSync(fd, uid, gid)
+    giveBackTo(fd, owner)
   }
 }
