@@ -20,10 +20,10 @@ test('elsewhere than on a terminal a line comes when something is news, or the l
   expect(target.written).toEqual(['downloaded 1 MiB\n', 'flattening layer 1 of 2\n', 'flattening layer 2 of 2\n'])
 })
 
-test('what is said stands in one line of its own', () => {
+test('what is said keeps its lines, and moves no cursor', () => {
   const target = screen(false)
   createStatusLine(target).say('\x1b[1Anot found:\nno such image')
-  expect(target.written).toEqual(['not found: no such image\n'])
+  expect(target.written).toEqual(['not found:\nno such image\n'])
 })
 
 test('on a terminal one line is written anew, cut to the width, without what others use to move the cursor', () => {
