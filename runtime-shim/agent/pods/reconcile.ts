@@ -94,10 +94,10 @@ const meet = async (agent: Agent, { pod, progress }: Readying, trouble: Trouble)
   const paths = podPaths(agent.layout, uid)
   const isPassing = passing.has(reason)
   const { count, waitMs } = agent.attempts.next(uid, paceOf(reason))
-  agent.onTrouble(reason)
   refuse(paths, { reason, message, final })
   if (final) revokeTicket(paths)
   if (!isPassing || count >= patience) {
+    agent.onTrouble(reason)
     const isNews = await tellTrouble(agent, pod, trouble, agent.clock.now())
     if (isNews) {
       agent.log.warn({ ...subject(pod), reason, final }, message)
