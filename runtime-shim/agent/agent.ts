@@ -60,9 +60,11 @@ const lockKeptMs = 24 * 3_600_000
 const createMetricsOfNode = (metrics: Metrics) => {
   const tickets = metrics.counter('lamina_tickets_total', 'Leaves to mount given.')
   const releases = metrics.counter('lamina_releases_total', 'Pods of which the node has proved nothing mounted.')
-  const troubles = metrics.counter('lamina_troubles_total', 'What kept a pod from being mounted, by reason.', [
-    'reason',
-  ])
+  const troubles = metrics.counter(
+    'lamina_troubles_total',
+    'What kept a pod from being mounted, by reason; what passes within moments counts when it has not.',
+    ['reason'],
+  )
   return {
     onTicket: () => tickets.inc(),
     onRelease: () => releases.inc(),
