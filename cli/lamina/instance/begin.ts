@@ -40,9 +40,14 @@ export const beginInstance = (beginning: Beginning, caller: Caller): { init: Ini
   const { name, request, overlays, isKept } = beginning
   const init = startFirst(beginning, caller)
   const record = {
-    ...{ name, pid: init.pid, startTicks: init.startTicks, bootID: currentBootID() },
+    name,
+    pid: init.pid,
+    startTicks: init.startTicks,
+    bootID: currentBootID(),
     ...(isKept ? { gate: init.child.pid } : {}),
-    ...{ startTime: new Date().toISOString(), image: request.image, overlays: overlays.map(({ path }) => path) },
+    startTime: new Date().toISOString(),
+    image: request.image,
+    overlays: overlays.map(({ path }) => path),
     stdout: logFile(caller.layout, name, 'out'),
     stderr: logFile(caller.layout, name, 'err'),
   }

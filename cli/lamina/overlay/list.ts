@@ -95,13 +95,11 @@ export const listOverlays = ({ places, json }: Listing, layout: Layout): string 
   if (json)
     return `${JSON.stringify({ overlays: seen.map((each) => ({ ...each, state: stateOf(each) })) }, null, '\t')}\n`
   const rows = seen.map((each) => [
-    ...[
-      each.file,
-      formatBytes(each.size),
-      formatShare(usedBytes(each), allBytes(each)),
-      stateOf(each),
-      each.holder ?? '-',
-    ],
+    each.file,
+    formatBytes(each.size),
+    formatShare(usedBytes(each), allBytes(each)),
+    stateOf(each),
+    each.holder ?? '-',
   ])
   return formatTable(['FILE', 'SIZE', 'USED', 'STATE', 'HOLDER'], rows)
 }
@@ -109,13 +107,22 @@ export const listOverlays = ({ places, json }: Listing, layout: Layout): string 
 /** @throws Refusal */
 export const diskUsage = ({ places, json }: Listing, layout: Layout): string => {
   const uses = seenIn(places, layout).map((each) => ({
-    ...{ file: each.file, usedBytes: usedBytes(each), capacityBytes: allBytes(each), onDiskBytes: each.onDisk },
-    ...{ usedInodes: each.inodes - each.freeInodes, capacityInodes: each.inodes },
+    file: each.file,
+    usedBytes: usedBytes(each),
+    capacityBytes: allBytes(each),
+    onDiskBytes: each.onDisk,
+    usedInodes: each.inodes - each.freeInodes,
+    capacityInodes: each.inodes,
   }))
   if (json) return `${JSON.stringify({ overlays: uses }, null, '\t')}\n`
   const rows = uses.map(({ file, usedBytes: used, capacityBytes, usedInodes, capacityInodes, onDiskBytes }) => [
-    ...[file, formatBytes(used), formatBytes(capacityBytes), formatShare(used, capacityBytes)],
-    ...[String(usedInodes), formatShare(usedInodes, capacityInodes), formatBytes(onDiskBytes)],
+    file,
+    formatBytes(used),
+    formatBytes(capacityBytes),
+    formatShare(used, capacityBytes),
+    String(usedInodes),
+    formatShare(usedInodes, capacityInodes),
+    formatBytes(onDiskBytes),
   ])
   return formatTable(['FILE', 'USED', 'SIZE', 'USE%', 'INODES', 'INODES%', 'ON DISK'], rows)
 }

@@ -26,7 +26,10 @@ describe.each<Who>(['root', 'an ordinary user'])('as %s', (who) => {
     lamina('overlay', 'create', 'grows.img')
     lamina('exec', '-o', 'grows.img', bench.image, 'sh', '-c', 'echo kept > /foo')
     expect(lamina('overlay', 'resize', 'grows.img', '200M')).toEqual({
-      ...{ code: 0, signal: null, stdout: '', stderr: 'INFO:    grows.img: 64 MiB → 200 MiB\n' },
+      code: 0,
+      signal: null,
+      stdout: '',
+      stderr: 'INFO:    grows.img: 64 MiB → 200 MiB\n',
     })
     const path = join(home, 'grows.img')
     isWhole(path)
@@ -54,7 +57,10 @@ describe.each<Who>(['root', 'an ordinary user'])('as %s', (who) => {
     const path = join(home, 'broken.img')
     lamina('overlay', 'create', 'broken.img')
     expect(lamina('overlay', 'check', 'broken.img')).toEqual({
-      ...{ code: 0, signal: null, stdout: '', stderr: 'INFO:    broken.img is whole\n' },
+      code: 0,
+      signal: null,
+      stdout: '',
+      stderr: 'INFO:    broken.img is whole\n',
     })
     break_(path)
     const before = readFileSync(path)

@@ -60,7 +60,9 @@ export const openTerminal = async (
     return seen.slice(0, -`${mark}\r\n`.length).replaceAll('$ ', '')
   }
   return {
-    ...{ type, see, run },
+    type,
+    see,
+    run,
     resize: (columns, rows) => {
       const [, terminal = ''] =
         /(\d+)/.exec(execFileSync('ps', ['-o', 'tty=', '--ppid', String(child.pid)], { encoding: 'utf8' })) ?? []

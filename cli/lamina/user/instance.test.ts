@@ -11,7 +11,11 @@ const bench = await useCliBench()
 afterEach(() => void bench.asUser(['instance', 'stop', '--all', '--force']))
 
 const listSchema = z.object({ instances: z.array(z.object({ instance: z.string(), pid: z.number() })) })
-const list = () => listSchema.parse(JSON.parse(bench.asUser(['ps', '--json']).stdout)).instances
+const list = () => {
+  const { stdout, stderr } = bench.asUser(['ps', '--json'])
+  expect(stderr).toBe('')
+  return listSchema.parse(JSON.parse(stdout)).instances
+}
 const names = (): string[] => list().map(({ instance }) => instance)
 const start = (name: string, ...options: string[]) => bench.asUser(['instance', 'start', ...options, bench.image, name])
 const inside = (name: string, script: string) => bench.asUser(['exec', `instance://${name}`, 'sh', '-c', script])
