@@ -1,16 +1,17 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import { connect, type Socket } from 'node:net'
+import { connect } from 'node:net'
+import type { Duplex } from 'node:stream'
 
 /** A proxy by CONNECT, for which every name leads to that port of this machine. */
 export const connectProxy = async (port: number) => {
   const asked: string[] = []
-  const sockets: Socket[] = []
+  const sockets: Duplex[] = []
   const server = createServer()
     .on('connect', ({ url = '' }, client) => {
       asked.push(url)
       const there = connect(port, '127.0.0.1', () => client.write('HTTP/1.1 200 OK\r\n\r\n'))
-      sockets.push(there)
+      sockets.push(client, there)
       there.pipe(client).pipe(there)
       for (const [one, other] of [
         [client, there],
