@@ -1,5 +1,5 @@
 import koffi from 'koffi'
-import { check, unshare } from '../../../runtime-shim/mount/syscalls.ts'
+import { CLONE_NEWNS, check, mount, mountFlags, unshare } from '../../../runtime-shim/mount/syscalls.ts'
 
 /** System calls by which a process becomes a container's. As {@link check} tells, each throws a SyscallError. */
 
@@ -7,7 +7,6 @@ const libc = koffi.load('libc.so.6')
 const native = {
   pivotRoot: libc.func('int pivot_root(const char*, const char*)'),
   umount2: libc.func('int umount2(const char*, int)'),
-  fchdir: libc.func('int fchdir(int)'),
   chroot: libc.func('int chroot(const char*)'),
   prctl: libc.func('int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long)'),
   syncfs: libc.func('int syncfs(int)'),
@@ -24,12 +23,13 @@ const native = {
 const MNT_DETACH = 2
 
 /**
- * Makes the mounted directory open at `fd` the root of this namespace, and this
- * thread's directory; what was mounted before goes, as far as nothing in the new
- * root stands on it.
+ * Makes the directory the root of this thread's mount namespace, of all in it whose root was that of the namespace, and
+ * this thread's directory; what was mounted before goes, as far as nothing in the new root stands on it.
  */
-export const becomeRoot = (fd: number): void => {
-  check('fchdir', `fd ${fd}`, native.fchdir(fd))
+export const becomeRoot = (path: string): void => {
+  // In a user namespace what was mounted outside of it is locked, and can be no root; what is mounted here can.
+  mount(path, path, null, mountFlags.bind | mountFlags.recursive, null)
+  process.chdir(path)
   // The old root comes to lie over the new one, and is taken away (pivot_root(2), NOTES).
   check('pivot_root', '.', native.pivotRoot('.', '.'))
   check('umount2', '.', native.umount2('.', MNT_DETACH))
@@ -39,7 +39,6 @@ export const becomeRoot = (fd: number): void => {
 
 /** unshare(2) and setns(2) flags, beside CLONE_NEWNS. */
 export const CLONE_NEWPID = 0x20000000
-const CLONE_NEWNS = 0x00020000
 const CLONE_FS = 0x00000200
 
 /** Has children enter the process namespace open at `fd` (setns(2)). */
@@ -47,24 +46,11 @@ export const enterProcesses = (fd: number): void => {
   check('setns', 'pid', native.setns(fd, CLONE_NEWPID))
 }
 
-/**
- * Enters the mount namespace and root of another process, and has children enter
- * its process namespace (setns(2)). Descriptors of /proc/PID/root, ns/mnt and ns/pid.
- */
-export const enter = ({ root, mounts, processes }: { root: number; mounts: number; processes: number }): void => {
+/** Enters the mount namespace open at `fd`, with its root as this thread's (setns(2)). */
+export const enterMounts = (fd: number): void => {
   // Node's other threads share the root with this one, which setns(2) does not allow.
   unshare(CLONE_FS)
-  check('setns', 'mnt', native.setns(mounts, CLONE_NEWNS))
-  enterProcesses(processes)
-  check('fchdir', 'root', native.fchdir(root))
-  check('chroot', '.', native.chroot('.'))
-}
-
-/** Makes the directory open at `fd` this thread's root, and no other's. */
-export const enterRoot = (fd: number): void => {
-  unshare(CLONE_FS)
-  check('fchdir', `fd ${fd}`, native.fchdir(fd))
-  check('chroot', '.', native.chroot('.'))
+  check('setns', 'mnt', native.setns(fd, CLONE_NEWNS))
 }
 
 const PR_CAP_AMBIENT = 47
