@@ -62,6 +62,16 @@ describe('a command', () => {
     expect(found).toMatch(/^SigBlk:\t0+\nSigIgn:\t0+1\n333\n0027\n(.*\n)*7\n(.*\n)*seven\n$/)
   })
 
+  test.each(['dash', 'bash --posix'])('finds the descriptors that the caller had, and no other, by a launcher under %s', (shell) => {
+    const find = (inside: string): string => {
+      const script = `exec 7<${bench.image} 10<${bench.image}; exec ${inside} sh -c 'cd /proc/self/fd; exec find . -type l'`
+      return spawnSync('bash', ['-c', script], { env: bench.env, encoding: 'utf8' }).stdout
+    }
+    const found = find(`${shell} ${bench.launcher} exec ${bench.image}`)
+    expect(found).toBe(find('busybox'))
+    expect(found).toContain('./10\n')
+  })
+
   test('finds pipes that do not refuse to wait', () => {
     const { stdout } = sh('for fd in 0 1 2; do grep flags /proc/self/fdinfo/$fd; done')
     const flags = [...stdout.matchAll(/flags:\s*(\d+)/g)].map(([, octal]) => Number.parseInt(octal ?? '', 8))

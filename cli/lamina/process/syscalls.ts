@@ -1,4 +1,5 @@
 import koffi from 'koffi'
+import { hasCode } from '../../../runtime-shim/mount/error-code.ts'
 import { CLONE_NEWNS, check, mount, mountFlags, unshare } from '../../../runtime-shim/mount/syscalls.ts'
 
 /** System calls by which a process becomes a container's. As {@link check} tells, each throws a SyscallError. */
@@ -109,9 +110,13 @@ export const ignoreSignal = (signal: number): void => {
 
 const F_SETFD = 2
 
-/** Clears FD_CLOEXEC (fcntl(2)): Node sets it on all that it inherits. */
+/** Clears FD_CLOEXEC (fcntl(2)): Node sets it on all that it inherits. One that is closed by now is left out. */
 export const keepOverExec = (fd: number): void => {
-  check('fcntl', `F_SETFD ${fd}`, native.fcntl(fd, F_SETFD, 0))
+  try {
+    check('fcntl', `F_SETFD ${fd}`, native.fcntl(fd, F_SETFD, 0))
+  } catch (error) {
+    if (!hasCode(error, 'EBADF')) throw error
+  }
 }
 
 /**
