@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
 import { makeSif, makeSquashfs } from '../../test/node/images.ts'
 import { useCliBench } from './testing/bench.ts'
+import { escapeFromChroot } from './testing/escape.ts'
+import { processesWith } from './testing/processes.ts'
 
 const bench = await useCliBench()
 
@@ -62,15 +64,18 @@ describe('a command', () => {
     expect(found).toMatch(/^SigBlk:\t0+\nSigIgn:\t0+1\n333\n0027\n(.*\n)*7\n(.*\n)*seven\n$/)
   })
 
-  test.each(['dash', 'bash --posix'])('finds the descriptors that the caller had, and no other, by a launcher under %s', (shell) => {
-    const find = (inside: string): string => {
-      const script = `exec 7<${bench.image} 10<${bench.image}; exec ${inside} sh -c 'cd /proc/self/fd; exec find . -type l'`
-      return spawnSync('bash', ['-c', script], { env: bench.env, encoding: 'utf8' }).stdout
-    }
-    const found = find(`${shell} ${bench.launcher} exec ${bench.image}`)
-    expect(found).toBe(find('busybox'))
-    expect(found).toContain('./10\n')
-  })
+  test.each(['dash', 'bash --posix'])(
+    'finds the descriptors that the caller had, and no other, by a launcher under %s',
+    (shell) => {
+      const find = (inside: string): string => {
+        const script = `exec 7<${bench.image} 10<${bench.image}; exec ${inside} sh -c 'cd /proc/self/fd; exec find . -type l'`
+        return spawnSync('bash', ['-c', script], { env: bench.env, encoding: 'utf8' }).stdout
+      }
+      const found = find(`${shell} ${bench.launcher} exec ${bench.image}`)
+      expect(found).toBe(find('busybox'))
+      expect(found).toContain('./10\n')
+    },
+  )
 
   test('finds pipes that do not refuse to wait', () => {
     const { stdout } = sh('for fd in 0 1 2; do grep flags /proc/self/fdinfo/$fd; done')
@@ -286,7 +291,7 @@ describe('of the host, a container sees', () => {
     expect([code, processes.split('\n').length < 7]).toEqual([6, true])
     const { stdout } = sh('sleep 1000 & echo $!', '-C')
     expect(stdout).toMatch(/^\d+\n$/)
-    expect(() => execFileSync('pgrep', ['-f', '^sleep 1000$'])).toThrow()
+    expect(processesWith(bench.dir)).toEqual([])
   })
 
   test('no link of the image that leads out of it', () => {
@@ -299,6 +304,38 @@ describe('of the host, a container sees', () => {
     expect(bench.lamina(['exec', ...options, dir, 'true'])).toMatchObject({ code: 255 })
     expect(existsSync(join(outside, 'x'))).toBe(false)
   })
+})
+
+test.each([['--containall'], ['--contain'], ['--pid']])(
+  'with %s who is root finds nothing above its root',
+  (option) => {
+    expect(sh(escapeFromChroot, option).stdout).toBe('jail\n')
+  },
+)
+
+test('what an image says of its environment is for its own programs alone', () => {
+  const dir = join(bench.dir, 'with-environment')
+  execFileSync('cp', ['-a', bench.sandbox, dir])
+  mkdirSync(join(dir, '.singularity.d'))
+  const env = ['PATH=/opt/app/bin', 'LD_PRELOAD=/nope.so']
+  writeFileSync(join(dir, '.singularity.d/lamina.json'), JSON.stringify({ env }))
+  const look = ['/bin/busybox', 'sh', '-c', 'echo "$PATH $LD_PRELOAD"']
+  for (const option of ['--contain', '--containall'])
+    expect(bench.lamina(['exec', option, dir, ...look])).toEqual({
+      ...{ code: 0, signal: null, stderr: '' },
+      stdout: '/opt/app/bin /nope.so\n',
+    })
+})
+
+test('with --pid all ends when lamina is killed', async () => {
+  const work = overlay()
+  const child = spawn(bench.launcher, ['exec', '-p', '-o', work, bench.image, 'sh', '-c', 'echo up; sleep 1000'], {
+    env: bench.env,
+  })
+  await once(child.stdout, 'data')
+  child.kill('SIGKILL')
+  await vi.waitFor(() => expect(processesWith(bench.dir)).toEqual([]), 10_000)
+  expect(sh('true', '-o', work)).toMatchObject({ code: 0 })
 })
 
 test('nothing stays mounted, attached or running', () => {

@@ -110,10 +110,7 @@ const start = async (
   if (!stdin || !ready || first === undefined) return undefined
   // Of one that has ended: that is heard of by its exit.
   stdin.on('error', () => {})
-  const isReady = await Promise.race([
-    once(ready, 'data').then(() => true),
-    once(child, 'exit').then(() => false),
-  ])
+  const isReady = await Promise.race([once(ready, 'data').then(() => true), once(child, 'exit').then(() => false)])
   ready.destroy()
   const pid = find(first)
   const started = pid === undefined ? undefined : startTicks(pid)

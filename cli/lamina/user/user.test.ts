@@ -3,11 +3,13 @@ import { chmodSync, copyFileSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { account, useCliBench } from '../testing/bench.ts'
+import { escapeFromChroot } from '../testing/escape.ts'
+import { processesWith } from '../testing/processes.ts'
 
 const bench = await useCliBench()
 
 const sh = (script: string, ...options: string[]) => bench.asUser(['exec', ...options, bench.image, 'sh', '-c', script])
-const nobodyServes = () => expect(() => execFileSync('pgrep', ['-u', String(account)])).toThrow()
+const nobodyServes = () => expect(processesWith(bench.dir)).toEqual([])
 
 describe('as an ordinary user', () => {
   test('a command runs as himself, without capabilities, and ends as it ends', () => {
@@ -24,6 +26,10 @@ describe('as an ordinary user', () => {
     const { stdout, code } = sh('sleep 1000 & grep CapEff /proc/self/status; exit 4', '--pid')
     expect({ stdout, code }).toEqual({ stdout: 'CapEff:\t0000000000000000\n', code: 4 })
     nobodyServes()
+  })
+
+  test.each(['--contain', '--containall'])('with --fakeroot and %s he finds nothing above his root', (option) => {
+    expect(sh(escapeFromChroot, '--fakeroot', option)).toMatchObject({ stdout: 'jail\n', stderr: '' })
   })
 
   test('an overlay of his own keeps what he writes, changes and removes', () => {
