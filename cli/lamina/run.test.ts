@@ -271,6 +271,18 @@ describe('of the host, a container sees', () => {
     expect(stderr).toMatch(/Read-only file system/)
   })
 
+  test('what is bound read-only with all that is mounted below, and what else these mounts are', () => {
+    const dir = join(bench.dir, 'mounted')
+    mkdirSync(dir)
+    const mounts = `mount -t tmpfs -o nosuid,nodev t ${dir}; mkdir ${dir}/below; mount -t tmpfs -o noexec t ${dir}/below`
+    const look = 'grep " /data" /proc/self/mounts; touch /data/below/x'
+    const words = [bench.launcher, 'exec', '-B', `${dir}:/data:ro`, bench.image, 'sh', '-c', look]
+    const args = ['--mount', 'sh', '-c', `${mounts}; exec "$@"`, 'sh', ...words]
+    const { stdout, stderr } = spawnSync('unshare', args, { env: bench.env, encoding: 'utf8' })
+    expect(stdout).toMatch(/ \/data tmpfs ro,nosuid,nodev,.*\n.* \/data\/below tmpfs ro,noexec,/)
+    expect(stderr).toMatch(/Read-only file system/)
+  })
+
   test('variables, but for its own; and those that are asked for', () => {
     const env = { HOST: 'seen', LD_PRELOAD: '', SINGULARITYENV_GIVEN: 'old way', NODE_OPTIONS: '' }
     const file = join(bench.dir, 'variables')

@@ -10,6 +10,7 @@ const native = {
   umount2: libc.func('int umount2(const char*, int)'),
   chroot: libc.func('int chroot(const char*)'),
   prctl: libc.func('int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long)'),
+  mountSetattr: libc.func('long syscall(long, int, const char*, unsigned int, void*, size_t)'),
   syncfs: libc.func('int syncfs(int)'),
   setns: libc.func('int setns(int, int)'),
   pidfdOpen: libc.func('long syscall(long, int, unsigned int)'),
@@ -60,6 +61,21 @@ const PR_CAP_AMBIENT_CLEAR_ALL = 4
 /** What this process executes has no capabilities, unless it is root (capabilities(7)). */
 export const giveUpAmbientCapabilities = (): void => {
   check('prctl', 'PR_CAP_AMBIENT', native.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0))
+}
+
+const SYS_mount_setattr = 442
+const AT_FDCWD = -100
+const AT_RECURSIVE = 0x8000
+const MOUNT_ATTR_RDONLY = 1n
+/** struct mount_attr has 32 bytes, the first eight of which are what is to be set. */
+const mountAttrBytes = 32
+
+/** Makes what is mounted there, and all below it, read-only; what else it is (nosuid, nodev, noexec) stays (mount_setattr(2)). */
+export const makeReadOnly = (path: string): void => {
+  const attr = Buffer.alloc(mountAttrBytes)
+  attr.writeBigUInt64LE(MOUNT_ATTR_RDONLY, 0)
+  const result = native.mountSetattr(SYS_mount_setattr, AT_FDCWD, path, AT_RECURSIVE, attr, mountAttrBytes)
+  check('mount_setattr', path, Number(result))
 }
 
 /** syncfs(2): what is dirty of the file system of `fd` goes to whoever keeps it. */
