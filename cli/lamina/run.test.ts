@@ -245,6 +245,23 @@ describe('an overlay', () => {
   })
 })
 
+test('an overlay that is in use is told by its name, and by no other', async () => {
+  for (const name of ['a', 'data.img']) bench.lamina(['overlay', 'create', name])
+  const words = ['exec', '-o', 'data.img', bench.image, 'sh', '-c', 'echo up; exec sleep 60']
+  const holder = spawn(bench.launcher, words, { cwd: bench.dir, env: bench.env })
+  await once(holder.stdout, 'data')
+  const { stderr } = bench.lamina(['exec', '-o', 'a:ro', '-o', 'data.img', bench.image, 'true'])
+  expect(stderr).toBe("FATAL:   can't open data.img for writing, currently in use by another process\n")
+  holder.kill('SIGKILL')
+  await once(holder, 'exit')
+})
+
+test('an overlay that is made under a narrow umask has a root for all', () => {
+  const line = `umask 077; ${bench.launcher} overlay create narrow.img; ${bench.launcher} exec -o narrow.img ${bench.image} stat -c %a /`
+  const { stdout } = spawnSync('sh', ['-c', line], { cwd: bench.dir, env: bench.env, encoding: 'utf8' })
+  expect(stdout).toBe('755\n')
+})
+
 describe('of the host, a container sees', () => {
   test('home, working directory and /tmp, unless told otherwise', () => {
     const home = bench.env.HOME ?? ''
@@ -337,6 +354,35 @@ test('what an image says of its environment is for its own programs alone', () =
       ...{ code: 0, signal: null, stderr: '' },
       stdout: '/opt/app/bin /nope.so\n',
     })
+})
+
+test('a prompt shows the name of the image, and does nothing of what is in it', () => {
+  const image = join(bench.dir, 'i$(touch pwned)`x`.sqfs')
+  symlinkSync(bench.image, image)
+  expect(bench.lamina(['shell', image, '-c', 'echo "$PS1"']).stdout).toBe('Lamina i?(touch pwned)?x?.sqfs:\\w> \n')
+})
+
+test('variables by which lamina begins itself anew are not believed where nobody has begun it', () => {
+  const [LAMINA_OUTSIDE_UID, LAMINA_OUTSIDE_GID, LAMINA_OUTSIDE_CWD] = ['0', '0', '/']
+  const env = { LAMINA_OUTSIDE_UID, LAMINA_OUTSIDE_GID, LAMINA_OUTSIDE_CWD, LAMINA_OUTSIDE_IMAGE: '/nope' }
+  expect(bench.lamina(['exec', bench.image, 'pwd'], { env }).stdout).toBe(`${bench.dir}\n`)
+})
+
+test('a directory that has been removed is told', () => {
+  const script = 'mkdir gone; cd gone; rmdir ../gone; exec "$@"'
+  const words = ['-c', script, 'sh', bench.launcher, 'exec', bench.image, 'true']
+  const { stderr } = spawnSync('sh', words, { cwd: bench.dir, env: bench.env, encoding: 'utf8' })
+  expect(stderr).toMatch(/^FATAL: {3}the working directory has been removed: go to another one$/m)
+})
+
+test("with --pid limits, umask and descriptors are the caller's, and the end is the command's", () => {
+  const find = (inside: string): string => {
+    const look = `${inside} sh -c 'ulimit -Sn; umask; cat <&7'`
+    const script = `ulimit -Sn 333; umask 027; exec 7</etc/hostname; ${look}`
+    return spawnSync('sh', ['-c', script], { env: bench.env, encoding: 'utf8' }).stdout
+  }
+  expect(find(`${bench.launcher} exec --pid ${bench.image}`)).toBe(find('busybox'))
+  expect(sh('kill -PIPE $$', '--pid')).toMatchObject({ signal: 'SIGPIPE' })
 })
 
 test('with --pid all ends when lamina is killed', async () => {

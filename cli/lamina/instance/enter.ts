@@ -32,7 +32,7 @@ export const runAmong = async (record: InstanceRecord, request: RunRequest, call
   closeSync(root)
   if (command === undefined) throw new Refusal('there is nothing to be run')
   enterNamespaces(namespaces)
-  return runBeside(command)
+  return runBeside(command, caller.inherited)
 }
 
 /** Runs the command among the instance's processes, and ends with it. @throws Refusal */

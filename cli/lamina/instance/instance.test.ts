@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -65,6 +65,28 @@ test('has its environment only in its root, and that is the root of all who ente
   expect(bench.lamina(['start', dir, 'one'])).toMatchObject({ code: 0 })
   await vi.waitFor(() => expect(bench.lamina(['logs', 'one'])).toMatchObject({ stdout: '/bin /nope.so\n', stderr: '' }))
   expect(inside('one', escapeFromChroot).stdout).toBe('jail\n')
+})
+
+test('has no name that looks like an option', () => {
+  expect(bench.lamina(['start', bench.image, '--', '-x'])).toMatchObject({ code: 255 })
+  expect(names()).toEqual([])
+})
+
+test('is stopped though others that are named are none', () => {
+  for (const name of ['one', 'two']) start(name)
+  expect(bench.lamina(['stop', '--all', 'one'])).toMatchObject({ code: 255 })
+  expect(names()).toEqual(['one', 'two'])
+  expect(bench.lamina(['stop', 'nope', 'one', 'two', 'neither'])).toMatchObject({
+    code: 255,
+    stderr: expect.stringMatching(/no instance found with name nope: .*\nno instance found with name neither: /),
+  })
+  expect(names()).toEqual([])
+})
+
+test('is listed to nobody without a complaint', () => {
+  const script = `"$0" ps | true; echo "\${PIPESTATUS[0]}"`
+  const { stdout, stderr } = spawnSync('bash', ['-c', script, bench.launcher], { env: bench.env, encoding: 'utf8' })
+  expect({ stdout, stderr }).toEqual({ stdout: '141\n', stderr: '' })
 })
 
 test('of a name is there once; another start says so', () => {

@@ -15,7 +15,6 @@ const isExecutable = (path: string): boolean => {
 export const findOnHost = (name: string, packageName: string): string => {
   const directories = [...(process.env.PATH ?? '').split(':'), '/usr/bin', '/usr/sbin', '/bin', '/sbin']
   const found = directories.map((directory) => join(directory, name)).find(isExecutable)
-  if (found === undefined)
-    throw new Refusal(`${name} is not installed, which an ordinary user's containers need: install ${packageName}`)
+  if (found === undefined) throw new Refusal(`${name} is not installed: install the package ${packageName}`)
   return found
 }

@@ -16,6 +16,7 @@ const native = {
   pidfdOpen: libc.func('long syscall(long, int, unsigned int)'),
   pidfdSendSignal: libc.func('long syscall(long, int, int, void*, unsigned int)'),
   waitid: libc.func('int waitid(int, int, void*, int)'),
+  getrlimit: libc.func('int getrlimit(int, void*)'),
   dup2: libc.func('int dup2(int, int)'),
   signal: libc.func('size_t signal(int, size_t)'),
   fcntl: libc.func('int fcntl(int, int, long)'),
@@ -115,6 +116,15 @@ export const hasStopped = (child: number): boolean => {
 /** dup2(2): `to` becomes what `from` is. */
 export const becomeCopy = (from: number, to: number): void => {
   check('dup2', `${from} ${to}`, native.dup2(from, to))
+}
+
+const RLIMIT_NOFILE = 7
+
+/** getrlimit(2) of the number of open files; as /proc says it too, which a process of another namespace cannot read. */
+export const openFileLimit = (): { soft: bigint; hard: bigint } => {
+  const limit = Buffer.alloc(16)
+  check('getrlimit', 'RLIMIT_NOFILE', native.getrlimit(RLIMIT_NOFILE, limit))
+  return { soft: limit.readBigUInt64LE(0), hard: limit.readBigUInt64LE(8) }
 }
 
 const SIG_IGN = 1

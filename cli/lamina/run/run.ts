@@ -30,7 +30,7 @@ export const run = async (request: RunRequest, caller: Caller): Promise<void> =>
     const { runApart } = await import('../process/apart.ts')
     const { endAs } = await import('../process/supervise.ts')
     closeSync(root)
-    return endAs(await runApart(command, rootTarget(caller.layout)))
+    return endAs(await runApart(command, rootTarget(caller.layout), caller.inherited))
   }
   closeSync(root)
   becomeRoot(rootTarget(caller.layout))

@@ -39,5 +39,5 @@ export const runHere = async (record: InstanceRecord, request: RunRequest, calle
   enterProcesses(openSync(`/proc/${pid}/ns/pid`, constants.O_RDONLY))
   const { program, args, env, directory } = command
   const words = [...himself(caller), `--root=${target}`, `--wd=${directory}`, '--', program, ...args.slice(1)]
-  return supervise(findOnHost('unshare', 'util-linux'), words, { env })
+  return supervise(findOnHost('unshare', 'util-linux'), words, { env, inherited: caller.inherited })
 }

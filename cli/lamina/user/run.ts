@@ -12,13 +12,18 @@ import { furnish } from './furnish.ts'
 import { anewInNamespace, becomeAnew } from './namespace.ts'
 import { makeUserRoot, type UserRoot } from './root.ts'
 
-const runIn = async (root: string, command: Command, { ownProcesses }: RunRequest): Promise<Ended> => {
-  if (ownProcesses) return runApart(command, root)
+const runIn = async (
+  root: string,
+  command: Command,
+  { ownProcesses }: RunRequest,
+  { inherited }: Caller,
+): Promise<Ended> => {
+  if (ownProcesses) return runApart(command, root, inherited)
   // What serves it stays in ours.
   unshare(CLONE_NEWNS)
   becomeRoot(root)
   giveUpAmbientCapabilities()
-  return runBeside(command)
+  return runBeside(command, inherited)
 }
 
 const inUserRoot = async (
@@ -30,7 +35,7 @@ const inUserRoot = async (
   if (command === undefined) return { code: 0, signal: null }
   keepCode()
   process.umask(umask)
-  const ended = await runIn(userRoot.at, command, request)
+  const ended = await runIn(userRoot.at, command, request, caller)
   // Its server is soon asked to end, and then takes nothing more.
   syncFileSystem(root)
   return ended
