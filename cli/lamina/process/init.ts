@@ -1,11 +1,10 @@
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { accessSync, constants } from 'node:fs'
 import { join } from 'node:path'
 import { unshare } from '../../../runtime-shim/mount/syscalls.ts'
 import { Refusal } from '../../shared/refusal.ts'
 import type { Command } from '../run/prepare.ts'
-import { findOnHost } from './host-program.ts'
+import { findOnHost, isExecutable } from './host-program.ts'
 import { onlyChildOf, startTicks } from './stat.ts'
 import { CLONE_NEWPID } from './syscalls.ts'
 import { shell, tied, unlessWeHaveEnded } from './tied.ts'
@@ -20,16 +19,7 @@ const places = ['/usr/bin', '/usr/local/bin', '/usr/libexec/catatonit', '/usr/li
 
 /** @throws Refusal when it is not installed */
 export const findInit = (): string => {
-  const found = places
-    .map((dir) => join(dir, 'catatonit'))
-    .find((path) => {
-      try {
-        accessSync(path, constants.X_OK)
-        return true
-      } catch {
-        return false
-      }
-    })
+  const found = places.map((dir) => join(dir, 'catatonit')).find(isExecutable)
   if (found === undefined)
     throw new Refusal('own process namespaces and instances need catatonit, which is not installed: install it')
   return found
