@@ -49,11 +49,11 @@ const assertFirm = (parent: string, uid: number): void => {
 export const assertOwnState = ({ stateDir }: Layout, uid: number): void => {
   try {
     const stats = lstatSync(stateDir, { throwIfNoEntry: false })
+    if (stats !== undefined && !(stats.isDirectory() && stats.uid === uid && (stats.mode & 0o022) === 0))
+      throw new Refusal(`${stateDir} is no directory that you alone can write: ${wayOut}`)
     assertFirm(dirname(stateDir), uid)
-    if (stats === undefined || (stats.isDirectory() && stats.uid === uid && (stats.mode & 0o022) === 0)) return
   } catch (error) {
     if (hasCode(error, 'EACCES', 'ENOTDIR')) throw new Refusal(`${stateDir} cannot be reached by you: ${wayOut}`)
     throw error
   }
-  throw new Refusal(`${stateDir} is no directory that you alone can write: ${wayOut}`)
 }
