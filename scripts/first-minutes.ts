@@ -13,7 +13,8 @@ interface Beginning {
 /** Whether there are minutes to wait for the cluster. */
 export const isWaitAhead = ({ isClusterUp, areBinariesBuilt }: Beginning): boolean => !isClusterUp && !areBinariesBuilt
 
-type Signal = 'SIGINT' | 'SIGTERM'
+const signals = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const
+type Signal = (typeof signals)[number]
 
 /** Ctrl-C and the like abort the signal that `act` gets; once `act` has cleaned up they end the process as ever. */
 const untilInterrupted = async (act: (signal: AbortSignal) => Promise<void>): Promise<void> => {
@@ -23,11 +24,11 @@ const untilInterrupted = async (act: (signal: AbortSignal) => Promise<void>): Pr
     received = signal
     controller.abort(new Error('interrupted'))
   }
-  process.on('SIGINT', interrupt).on('SIGTERM', interrupt)
+  for (const signal of signals) process.on(signal, interrupt)
   try {
     await act(controller.signal)
   } finally {
-    process.off('SIGINT', interrupt).off('SIGTERM', interrupt)
+    for (const signal of signals) process.off(signal, interrupt)
     if (received) process.kill(process.pid, received)
   }
 }

@@ -1,10 +1,10 @@
-import { writeSync } from 'node:fs'
 import type { Command } from 'commander'
 import { candidatesFor, type Vocabulary } from '../shared/completion/candidates.ts'
 import { scriptsFor } from '../shared/completion/scripts.ts'
 import { Refusal } from '../shared/refusal.ts'
 import { runningInstances } from './instance/record.ts'
 import type { Layout } from './layout.ts'
+import { print } from './say.ts'
 
 const vocabulary: Vocabulary<'instances'> = (place, command) =>
   place === 'name' && command.name() !== 'start' ? ['instances'] : []
@@ -16,7 +16,7 @@ export const complete = (root: Command, words: readonly string[], layout: Layout
   const instances = names.length > 0 ? runningInstances(layout).map(({ name }) => name) : []
   const lines = [...known.map(({ word, description }) => `${word}\t${description}`), ...instances]
   const found = lines.filter((line) => line.startsWith(current))
-  writeSync(1, found.map((line) => `${line}\n`).join(''))
+  print(found.map((line) => `${line}\n`).join(''))
 }
 
 const scripts = scriptsFor({ program: 'lamina', called: 'lamina', takesFiles: true })
@@ -26,5 +26,5 @@ export const printCompletion = (shell: string): void => {
   const script = Object.hasOwn(scripts, shell) ? scripts[shell] : undefined
   if (script === undefined)
     throw new Refusal(`no completion for "${shell}": there are ${Object.keys(scripts).join(', ')}`)
-  writeSync(1, script)
+  print(script)
 }

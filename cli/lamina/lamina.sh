@@ -11,9 +11,11 @@ lib=${self%/*}
 LAMINA_NOFILE=$(ulimit -Sn)
 LAMINA_FDS=
 for fd in "/proc/$$/fd/"*; do
-  # 10 is the shell's own; the one that listed them is closed by now.
-  case ${fd##*/} in [0-2] | 10) continue ;; esac
-  [ ! -e "$fd" ] || LAMINA_FDS="$LAMINA_FDS ${fd##*/}"
+  case ${fd##*/} in [0-2]) continue ;; esac
+  [ -e "$fd" ] || continue
+  # Close-on-exec, 02000000, are the shell's own. fdinfo says it in octal.
+  { read -r _ && read -r _ flags; } <"/proc/$$/fdinfo/${fd##*/}"
+  case $flags in *[2367]??????) ;; *) LAMINA_FDS="$LAMINA_FDS ${fd##*/}" ;; esac
 done
 LAMINA_IGNORED=
 while read -r name value; do

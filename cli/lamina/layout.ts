@@ -1,6 +1,6 @@
-import { lstatSync } from 'node:fs'
+import { lstatSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { hasCode } from '../../runtime-shim/mount/error-code.ts'
 import { defaultLayout, lockDir } from '../../runtime-shim/node/layout.ts'
 import { Refusal } from '../shared/refusal.ts'
@@ -35,15 +35,25 @@ export const rootTarget = ({ stateDir }: Layout): string => join(stateDir, 'moun
 /** Directory of the records of instances. */
 export const instancesDir = ({ stateDir }: Layout): string => join(stateDir, 'instances')
 
+const wayOut = 'set XDG_RUNTIME_DIR to a directory of your own'
+
+/** Another could take the directory away from there, and put one of his own in its place. @throws Refusal */
+const assertFirm = (parent: string, uid: number): void => {
+  const stats = statSync(parent, { throwIfNoEntry: false })
+  const isSticky = (stats?.mode ?? 0) & 0o1000
+  if (stats === undefined || ([0, uid].includes(stats.uid) && (isSticky || (stats.mode & 0o022) === 0))) return
+  throw new Refusal(`${parent} is another's, or others can write there: ${wayOut}`)
+}
+
 /** What others could write there would be believed: a directory is his alone, or is not there. @throws Refusal */
 export const assertOwnState = ({ stateDir }: Layout, uid: number): void => {
-  const wayOut = 'set XDG_RUNTIME_DIR to a directory of your own'
   try {
     const stats = lstatSync(stateDir, { throwIfNoEntry: false })
-    if (stats === undefined || (stats.isDirectory() && stats.uid === uid && (stats.mode & 0o022) === 0)) return
+    if (stats !== undefined && !(stats.isDirectory() && stats.uid === uid && (stats.mode & 0o022) === 0))
+      throw new Refusal(`${stateDir} is no directory that you alone can write: ${wayOut}`)
+    assertFirm(dirname(stateDir), uid)
   } catch (error) {
     if (hasCode(error, 'EACCES', 'ENOTDIR')) throw new Refusal(`${stateDir} cannot be reached by you: ${wayOut}`)
     throw error
   }
-  throw new Refusal(`${stateDir} is no directory that you alone can write: ${wayOut}`)
 }

@@ -5,6 +5,7 @@
 import { homedir } from 'node:os'
 import { CommanderError } from 'commander'
 import packageJson from '../../package.json' with { type: 'json' }
+import { hasCode } from '../../runtime-shim/mount/error-code.ts'
 import { Refusal } from '../shared/refusal.ts'
 import { assertOwnState, layoutOf } from './layout.ts'
 import { takeInherited, takeOutside } from './process/inherited.ts'
@@ -16,6 +17,15 @@ import { fatal } from './say.ts'
 const refused = 255
 
 const inherited = takeInherited(process.env)
+
+const workingDirectory = (): string => {
+  try {
+    return process.cwd()
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT')) throw error
+    throw new Refusal('the working directory has been removed: go to another one')
+  }
+}
 
 const caller = (): Caller => {
   const { env } = process
@@ -31,7 +41,7 @@ const caller = (): Caller => {
     located: outside?.image,
     env,
     inherited,
-    cwd: outside?.cwd ?? process.cwd(),
+    cwd: outside?.cwd ?? workingDirectory(),
     home: env.HOME ?? homedir(),
     layout,
   }

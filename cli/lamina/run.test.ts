@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
 import { makeSif, makeSquashfs } from '../../test/node/images.ts'
 import { useCliBench } from './testing/bench.ts'
+import { escapeFromChroot } from './testing/escape.ts'
+import { processesWith } from './testing/processes.ts'
 
 const bench = await useCliBench()
 
@@ -61,6 +63,19 @@ describe('a command', () => {
     expect(found).toBe(find('busybox'))
     expect(found).toMatch(/^SigBlk:\t0+\nSigIgn:\t0+1\n333\n0027\n(.*\n)*7\n(.*\n)*seven\n$/)
   })
+
+  test.each(['dash', 'bash --posix'])(
+    'finds the descriptors that the caller had, and no other, by a launcher under %s',
+    (shell) => {
+      const find = (inside: string): string => {
+        const script = `exec 7<${bench.image} 10<${bench.image}; exec ${inside} sh -c 'cd /proc/self/fd; exec find . -type l'`
+        return spawnSync('bash', ['-c', script], { env: bench.env, encoding: 'utf8' }).stdout
+      }
+      const found = find(`${shell} ${bench.launcher} exec ${bench.image}`)
+      expect(found).toBe(find('busybox'))
+      expect(found).toContain('./10\n')
+    },
+  )
 
   test('finds pipes that do not refuse to wait', () => {
     const { stdout } = sh('for fd in 0 1 2; do grep flags /proc/self/fdinfo/$fd; done')
@@ -230,6 +245,23 @@ describe('an overlay', () => {
   })
 })
 
+test('an overlay that is in use is told by its name, and by no other', async () => {
+  for (const name of ['a', 'data.img']) bench.lamina(['overlay', 'create', name])
+  const words = ['exec', '-o', 'data.img', bench.image, 'sh', '-c', 'echo up; exec sleep 60']
+  const holder = spawn(bench.launcher, words, { cwd: bench.dir, env: bench.env })
+  await once(holder.stdout, 'data')
+  const { stderr } = bench.lamina(['exec', '-o', 'a:ro', '-o', 'data.img', bench.image, 'true'])
+  expect(stderr).toBe("FATAL:   can't open data.img for writing, currently in use by another process\n")
+  holder.kill('SIGKILL')
+  await once(holder, 'exit')
+})
+
+test('an overlay that is made under a narrow umask has a root for all', () => {
+  const line = `umask 077; ${bench.launcher} overlay create narrow.img; ${bench.launcher} exec -o narrow.img ${bench.image} stat -c %a /`
+  const { stdout } = spawnSync('sh', ['-c', line], { cwd: bench.dir, env: bench.env, encoding: 'utf8' })
+  expect(stdout).toBe('755\n')
+})
+
 describe('of the host, a container sees', () => {
   test('home, working directory and /tmp, unless told otherwise', () => {
     const home = bench.env.HOME ?? ''
@@ -256,6 +288,18 @@ describe('of the host, a container sees', () => {
     expect(stderr).toMatch(/Read-only file system/)
   })
 
+  test('what is bound read-only with all that is mounted below, and what else these mounts are', () => {
+    const dir = join(bench.dir, 'mounted')
+    mkdirSync(dir)
+    const mounts = `mount -t tmpfs -o nosuid,nodev t ${dir}; mkdir ${dir}/below; mount -t tmpfs -o noexec t ${dir}/below`
+    const look = 'grep " /data" /proc/self/mounts; touch /data/below/x'
+    const words = [bench.launcher, 'exec', '-B', `${dir}:/data:ro`, bench.image, 'sh', '-c', look]
+    const args = ['--mount', 'sh', '-c', `${mounts}; exec "$@"`, 'sh', ...words]
+    const { stdout, stderr } = spawnSync('unshare', args, { env: bench.env, encoding: 'utf8' })
+    expect(stdout).toMatch(/ \/data tmpfs ro,nosuid,nodev,.*\n.* \/data\/below tmpfs ro,noexec,/)
+    expect(stderr).toMatch(/Read-only file system/)
+  })
+
   test('variables, but for its own; and those that are asked for', () => {
     const env = { HOST: 'seen', LD_PRELOAD: '', SINGULARITYENV_GIVEN: 'old way', NODE_OPTIONS: '' }
     const file = join(bench.dir, 'variables')
@@ -276,7 +320,7 @@ describe('of the host, a container sees', () => {
     expect([code, processes.split('\n').length < 7]).toEqual([6, true])
     const { stdout } = sh('sleep 1000 & echo $!', '-C')
     expect(stdout).toMatch(/^\d+\n$/)
-    expect(() => execFileSync('pgrep', ['-f', '^sleep 1000$'])).toThrow()
+    expect(processesWith(bench.dir)).toEqual([])
   })
 
   test('no link of the image that leads out of it', () => {
@@ -289,6 +333,67 @@ describe('of the host, a container sees', () => {
     expect(bench.lamina(['exec', ...options, dir, 'true'])).toMatchObject({ code: 255 })
     expect(existsSync(join(outside, 'x'))).toBe(false)
   })
+})
+
+test.each([['--containall'], ['--contain'], ['--pid']])(
+  'with %s who is root finds nothing above its root',
+  (option) => {
+    expect(sh(escapeFromChroot, option).stdout).toBe('jail\n')
+  },
+)
+
+test('what an image says of its environment is for its own programs alone', () => {
+  const dir = join(bench.dir, 'with-environment')
+  execFileSync('cp', ['-a', bench.sandbox, dir])
+  mkdirSync(join(dir, '.singularity.d'))
+  const env = ['PATH=/opt/app/bin', 'LD_PRELOAD=/nope.so']
+  writeFileSync(join(dir, '.singularity.d/lamina.json'), JSON.stringify({ env }))
+  const look = ['/bin/busybox', 'sh', '-c', 'echo "$PATH $LD_PRELOAD"']
+  for (const option of ['--contain', '--containall'])
+    expect(bench.lamina(['exec', option, dir, ...look])).toEqual({
+      ...{ code: 0, signal: null, stderr: '' },
+      stdout: '/opt/app/bin /nope.so\n',
+    })
+})
+
+test('a prompt shows the name of the image, and does nothing of what is in it', () => {
+  const image = join(bench.dir, 'i$(touch pwned)`x`.sqfs')
+  symlinkSync(bench.image, image)
+  expect(bench.lamina(['shell', image, '-c', 'echo "$PS1"']).stdout).toBe('Lamina i?(touch pwned)?x?.sqfs:\\w> \n')
+})
+
+test('variables by which lamina begins itself anew are not believed where nobody has begun it', () => {
+  const [LAMINA_OUTSIDE_UID, LAMINA_OUTSIDE_GID, LAMINA_OUTSIDE_CWD] = ['0', '0', '/']
+  const env = { LAMINA_OUTSIDE_UID, LAMINA_OUTSIDE_GID, LAMINA_OUTSIDE_CWD, LAMINA_OUTSIDE_IMAGE: '/nope' }
+  expect(bench.lamina(['exec', bench.image, 'pwd'], { env }).stdout).toBe(`${bench.dir}\n`)
+})
+
+test('a directory that has been removed is told', () => {
+  const script = 'mkdir gone; cd gone; rmdir ../gone; exec "$@"'
+  const words = ['-c', script, 'sh', bench.launcher, 'exec', bench.image, 'true']
+  const { stderr } = spawnSync('sh', words, { cwd: bench.dir, env: bench.env, encoding: 'utf8' })
+  expect(stderr).toMatch(/^FATAL: {3}the working directory has been removed: go to another one$/m)
+})
+
+test("with --pid limits, umask and descriptors are the caller's, and the end is the command's", () => {
+  const find = (inside: string): string => {
+    const look = `${inside} sh -c 'ulimit -Sn; umask; cat <&7'`
+    const script = `ulimit -Sn 333; umask 027; exec 7</etc/hostname; ${look}`
+    return spawnSync('sh', ['-c', script], { env: bench.env, encoding: 'utf8' }).stdout
+  }
+  expect(find(`${bench.launcher} exec --pid ${bench.image}`)).toBe(find('busybox'))
+  expect(sh('kill -PIPE $$', '--pid')).toMatchObject({ signal: 'SIGPIPE' })
+})
+
+test('with --pid all ends when lamina is killed', async () => {
+  const work = overlay()
+  const child = spawn(bench.launcher, ['exec', '-p', '-o', work, bench.image, 'sh', '-c', 'echo up; sleep 1000'], {
+    env: bench.env,
+  })
+  await once(child.stdout, 'data')
+  child.kill('SIGKILL')
+  await vi.waitFor(() => expect(processesWith(bench.dir)).toEqual([]), 10_000)
+  expect(sh('true', '-o', work)).toMatchObject({ code: 0 })
 })
 
 test('nothing stays mounted, attached or running', () => {

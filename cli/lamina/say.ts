@@ -1,4 +1,7 @@
 import { writeSync } from 'node:fs'
+import { constants } from 'node:os'
+import { hasCode } from '../../runtime-shim/mount/error-code.ts'
+import { resetSignal } from '../../runtime-shim/mount/syscalls.ts'
 
 /**
  * Messages as Apptainer prints them. Only `writeSync`: a stream would leave
@@ -12,3 +15,14 @@ const told = (kind: string, text: string): void => {
 export const inform = (text: string): void => told('INFO', text)
 export const warn = (text: string): void => told('WARNING', text)
 export const fatal = (text: string): void => told('FATAL', text)
+
+/** What is asked for. As other programs do, it ends by SIGPIPE when nobody reads it. */
+export const print = (text: string | Uint8Array, fd: 1 | 2 = 1): void => {
+  try {
+    for (let bytes = Buffer.from(text); bytes.length > 0; ) bytes = bytes.subarray(writeSync(fd, bytes))
+  } catch (error) {
+    if (!hasCode(error, 'EPIPE')) throw error
+    resetSignal(constants.signals.SIGPIPE)
+    process.kill(process.pid, 'SIGPIPE')
+  }
+}

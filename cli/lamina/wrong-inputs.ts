@@ -225,7 +225,7 @@ export const wrongInputs: readonly WrongInputs[] = [
       [
         'instance start busybox.sqfs a/b',
         255,
-        '"a/b" cannot be an instance\'s name: letters, digits, dots, - and _, at most 100',
+        '"a/b" cannot be an instance\'s name: letters, digits, dots, - and _, at most 100, and no dot or - at first',
       ],
       ['instance stop', 255, 'which instance? Give its name, or --all'],
       ['instance stop nope', 255, 'no instance found with name nope: lamina instance list shows those that run'],

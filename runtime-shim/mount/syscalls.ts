@@ -92,13 +92,19 @@ export const openat2 = (
 
 const AT_FDCWD = -100
 const OPEN_TREE_CLONE = 1
+const AT_RECURSIVE = 0x8000
 
 /**
  * A mount of its own of what `path` leads to, attached nowhere (open_tree(2)): what is opened through it keeps no other
  * mount busy.
  */
-export const openTree = (path: string): number =>
-  check('open_tree', path, Number(native.openTree(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | O_CLOEXEC)))
+export const openTree = (path: string): number => {
+  const open = (flags: number): number =>
+    Number(native.openTree(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | O_CLOEXEC | flags))
+  const fd = open(0)
+  // In a user namespace what is mounted below cannot be left out: EINVAL.
+  return check('open_tree', path, fd < 0 ? open(AT_RECURSIVE) : fd)
+}
 
 export const CLONE_NEWNS = 0x00020000
 

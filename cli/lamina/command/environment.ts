@@ -30,6 +30,9 @@ const ofHost = new Set([
 const keptWhenClean = /^(TERM|LANG|TZ|(https?|ftp|all|no)_proxy|(HTTPS?|FTP|ALL|NO)_PROXY)$/
 const forContainer = /^(?:SINGULARITYENV|APPTAINERENV|LAMINAENV)_([A-Za-z_][A-Za-z0-9_]*)$/
 
+/** In a prompt, by a shell. */
+const actedUpon = /[$`\\!\p{Cc}]/gu
+
 const isExported = (name: string): boolean => /^[A-Za-z_][A-Za-z0-9_]*$/.test(name)
 
 const inherited = ({ host, clean }: EnvironmentRequest): [string, string][] =>
@@ -62,7 +65,7 @@ export const environmentOf = (request: EnvironmentRequest): Record<string, strin
     ...['LAMINA', 'SINGULARITY', 'APPTAINER'].flatMap((prefix) =>
       Object.entries(told).map(([key, value]) => [`${prefix}_${key}`, value]),
     ),
-    ['PS1', `Lamina ${name}:\\w> `],
+    ['PS1', `Lamina ${name.replace(actedUpon, '?')}:\\w> `],
     ...meantForIt(host),
     ...variables,
   ])

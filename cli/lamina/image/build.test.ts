@@ -1,7 +1,8 @@
-import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { archive, directory, file, symlink } from '../../../runtime-shim/image/testing/archive.ts'
 import { writeImageDirectory } from '../../../runtime-shim/image/testing/image.ts'
 import { startRegistry, type TestRegistry } from '../../../runtime-shim/image/testing/registry.ts'
@@ -82,6 +83,43 @@ test('what cannot be had is told, and leaves nothing', () => {
   expect(unknown.stderr).toMatch(/log in with docker login or skopeo login/)
   expect(existsSync(join(bench.dir, 'none.sqfs'))).toBe(false)
   expect(readdirSync(bench.dir).filter((name) => name.startsWith('.'))).toEqual([])
+})
+
+test('what the terminal ends by going leaves nothing', async () => {
+  const slow = join(bench.dir, 'slow')
+  mkdirSync(slow)
+  writeFileSync(join(slow, 'gensquashfs'), '#!/bin/sh\nfor out; do :; done\n: >"$out"\nexec sleep 60\n', {
+    mode: 0o755,
+  })
+  const child = spawn(bench.launcher, ['build', 'late.sqfs', 'sandbox'], {
+    cwd: bench.dir,
+    env: { ...bench.env, PATH: `${slow}:${bench.env.PATH}` },
+    stdio: 'ignore',
+  })
+  const stagings = (): string[] => readdirSync(bench.dir).filter((name) => name.startsWith('.'))
+  await vi.waitFor(() => expect(stagings()).toHaveLength(1), 10_000)
+  child.kill('SIGHUP')
+  expect(await once(child, 'exit')).toEqual([129, null])
+  expect(stagings()).toEqual([])
+})
+
+test('an image does not become part of itself, nor goes where a link leads nowhere', () => {
+  const target = join(bench.dir, 'sandbox/own.sqfs')
+  expect(build('sandbox', target)).toMatchObject({ code: 255, stderr: expect.stringMatching(/give another place\n$/) })
+  symlinkSync('/nowhere', join(bench.dir, 'link.sqfs'))
+  expect(build('sandbox', 'link.sqfs')).toMatchObject({
+    code: 255,
+    stderr: expect.stringMatching(/link\.sqfs already exists: remove it, or use --force\n$/),
+  })
+})
+
+test('the longest name that a file can have is no hindrance', () => {
+  const name = `${'n'.repeat(250)}.sqfs`
+  expect(build('sandbox', name)).toMatchObject({ code: 0 })
+  expect(build('sandbox', `n${name}`)).toMatchObject({
+    code: 255,
+    stderr: expect.stringMatching(/its name is too long: give a shorter one\n$/),
+  })
 })
 
 test('a file that is there is replaced only with --force', () => {

@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs'
+import { lstatSync, realpathSync, statSync } from 'node:fs'
 import { chmod, link, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { resolveImage } from '../../../runtime-shim/image/skopeo.ts'
@@ -25,6 +25,12 @@ const sandboxOf = (path: string): string => {
   throw new Refusal(`${path} is a file: write docker-archive:${path} or oci-archive:${path}, or give a directory`)
 }
 
+const sandboxFor = (target: string, path: string): string => {
+  const directory = sandboxOf(path)
+  assertBeside(directory, target)
+  return directory
+}
+
 const make = async (source: ImageSource, target: string, signal: AbortSignal): Promise<void> => {
   const making = { target, scratchDir: dirname(target), signal }
   switch (source.kind) {
@@ -35,18 +41,31 @@ const make = async (source: ImageSource, target: string, signal: AbortSignal): P
     case 'local':
       return makeOfLocal(source, making)
     case 'path':
-      return makeOfDirectory(sandboxOf(source.path), making)
+      return makeOfDirectory(sandboxFor(target, source.path), making)
     case 'instance':
       throw new Refusal(`an image cannot be built of a running instance`)
   }
 }
 
+/** What is being made would become part of itself. */
+const assertBeside = (directory: string, target: string): void => {
+  const place = realpathSync(dirname(target))
+  if (place === directory || place.startsWith(`${directory}/`))
+    throw new Refusal(
+      `could not write ${target}: it lies in ${directory}, which it is to be made of: give another place`,
+    )
+}
+
+const longestName = 255
+
 const assertPlace = (target: string, force: boolean): void => {
+  if (Buffer.byteLength(basename(target)) > longestName)
+    throw new Refusal(`could not write ${target}: its name is too long: give a shorter one`)
   if (!statSync(dirname(target), { throwIfNoEntry: false })?.isDirectory())
     throw new Refusal(`could not write ${target}: there is no directory ${dirname(target)}: make that first`)
   const stats = statSync(target, { throwIfNoEntry: false })
   if (stats?.isDirectory()) throw new Refusal(`could not write ${target}: it is a directory: give the name of a file`)
-  if (stats !== undefined && !force)
+  if (lstatSync(target, { throwIfNoEntry: false }) !== undefined && !force)
     throw new Refusal(`build target ${target} already exists: remove it, or use --force`)
 }
 
@@ -67,7 +86,7 @@ export const build = async (out: string, from: string, { force }: { force: boole
   const source = parseSource(from)
   const target = resolve(out)
   assertPlace(target, force)
-  const staging = join(dirname(target), `.${basename(target)}.${process.pid}`)
+  const staging = join(dirname(target), `.lamina-${process.pid}.sqfs`)
   try {
     await interruptible((signal) => make(source, staging, signal))
     await chmod(staging, 0o644)

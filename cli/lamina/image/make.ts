@@ -7,6 +7,7 @@ import { flattenDirectory } from '../../../runtime-shim/image/flatten.ts'
 import { copyToDirectory, type RegistryAccess } from '../../../runtime-shim/image/skopeo.ts'
 import { runProgram } from '../../../runtime-shim/node/program.ts'
 import { Refusal } from '../../shared/refusal.ts'
+import { findOnHost } from '../process/host-program.ts'
 import { inform } from '../say.ts'
 import { addConfigLayer } from './config-layer.ts'
 import type { ImageSource } from './source.ts'
@@ -88,7 +89,7 @@ export const makeOfLocal = ({ transport, name }: LocalSource, making: Making): P
   flatten(making, async (dir, scratch) => {
     const args = ['copy', '--quiet', '--remove-signatures', `${transport}:${name}`, `dir:${dir}`]
     const env = { ...process.env, TMPDIR: scratch }
-    const { exitCode, stderr } = await runProgram('skopeo', args, { env, signal: making.signal })
+    const { exitCode, stderr } = await runProgram(findOnHost('skopeo', 'skopeo'), args, { env, signal: making.signal })
     making.signal.throwIfAborted()
     if (exitCode !== 0)
       throw new Refusal(
@@ -99,9 +100,13 @@ export const makeOfLocal = ({ transport, name }: LocalSource, making: Making): P
 /** Of a sandbox: all that is in the directory, with owners and attributes. */
 export const makeOfDirectory = async (directory: string, { target, signal }: Making): Promise<void> => {
   const options = ['--keep-xattr', '--keep-time', '--compressor', 'zstd', '--comp-extra', 'level=3', '--quiet']
-  const { exitCode, stderr } = await runProgram('gensquashfs', ['--pack-dir', directory, ...options, target], {
-    signal,
-  })
+  const { exitCode, stderr } = await runProgram(
+    findOnHost('gensquashfs', 'squashfs-tools-ng'),
+    ['--pack-dir', directory, ...options, target],
+    {
+      signal,
+    },
+  )
   if (exitCode === 0 && !signal.aborted) return
   await rm(target, { force: true })
   signal.throwIfAborted()

@@ -1,11 +1,15 @@
+import type { ChildProcess } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { currentBootID } from '../../../runtime-shim/node/boot.ts'
 import { Refusal } from '../../shared/refusal.ts'
+import { rootTarget } from '../layout.ts'
 import { type Init, startInit, startUserInit } from '../process/init.ts'
+import { inMountsOf } from '../process/namespaces.ts'
+import { becomeRoot } from '../process/syscalls.ts'
 import type { FoundOverlay } from '../root/overlays.ts'
 import type { Command } from '../run/prepare.ts'
 import type { Caller, RunRequest } from '../run/request.ts'
-import { type InstanceRecord, logFile } from './record.ts'
+import { type HeldName, logFile } from './record.ts'
 
 export interface Beginning {
   name: string
@@ -18,38 +22,46 @@ export interface Beginning {
 }
 
 /** Its output goes to the files of the name. @throws Refusal */
-const startFirst = ({ name, command, isKept }: Beginning, caller: Caller): Init => {
-  const [out, err] = (['out', 'err'] as const).map((kind) => openSync(logFile(caller.layout, name, kind), 'w', 0o600))
+const startFirst = async ({ name, command, isKept }: Beginning, { layout }: Caller): Promise<Init> => {
+  const output = [
+    openSync(logFile(layout, name, 'out'), 'w', 0o600),
+    openSync(logFile(layout, name, 'err'), 'w', 0o600),
+  ] as const
   try {
-    const env = command?.env ?? { PATH: caller.env.PATH ?? '' }
-    const how = { env, stdio: ['ignore' as const, out, err] }
+    const how = { root: rootTarget(layout), output }
     const isHimself = process.getuid?.() !== 0
-    const init = isHimself
-      ? startUserInit(command, how, caller)
-      : startInit(command, { ...how, isTied: isKept }, caller)
+    const init = await (isHimself ? startUserInit(command, how) : startInit(command, { ...how, isTied: isKept }))
     if (init) return init
-    const said = readFileSync(logFile(caller.layout, name, 'err'), 'utf8').trim()
+    const said = readFileSync(logFile(layout, name, 'err'), 'utf8').trim()
     throw new Refusal(`instance ${name} has not started: ${said || 'its first process has ended'}`)
   } finally {
-    for (const fd of [out, err]) if (fd !== undefined) closeSync(fd)
+    for (const fd of output) closeSync(fd)
   }
 }
 
-/** Starts an instance's first process, in the root that has been made. @throws Refusal */
-export const beginInstance = (beginning: Beginning, caller: Caller): { init: Init; record: InstanceRecord } => {
+/**
+ * Starts an instance's first process in the root that has been made, and writes down that it runs: until then it ends
+ * with us.
+ *
+ * @throws Refusal
+ */
+export const beginInstance = async (beginning: Beginning, held: HeldName, caller: Caller): Promise<ChildProcess> => {
   const { name, request, overlays, isKept } = beginning
-  const init = startFirst(beginning, caller)
-  const record = {
+  const { layout } = caller
+  const { child, pid, startTicks, release } = await startFirst(beginning, caller)
+  inMountsOf(pid, () => becomeRoot(rootTarget(layout)))
+  held.write({
     name,
-    pid: init.pid,
-    startTicks: init.startTicks,
+    pid,
+    startTicks,
     bootID: currentBootID(),
-    ...(isKept ? { gate: init.child.pid } : {}),
+    ...(isKept ? { gate: child.pid } : {}),
     startTime: new Date().toISOString(),
     image: request.image,
     overlays: overlays.map(({ path }) => path),
-    stdout: logFile(caller.layout, name, 'out'),
-    stderr: logFile(caller.layout, name, 'err'),
-  }
-  return { init, record }
+    stdout: logFile(layout, name, 'out'),
+    stderr: logFile(layout, name, 'err'),
+  })
+  release()
+  return child
 }

@@ -1,4 +1,3 @@
-import { writeSync } from 'node:fs'
 import { constants } from 'node:os'
 import type { Command } from 'commander'
 import { Refusal } from '../../shared/refusal.ts'
@@ -6,11 +5,10 @@ import { parseCount, parseSignal, parseTimeout } from '../arguments.ts'
 import { newCommand, outputOption } from '../new-command.ts'
 import { addRunOptions, type RunOptions, requestOf } from '../run/options.ts'
 import type { Caller } from '../run/request.ts'
+import { print } from '../say.ts'
 import type { Stop } from './stop.ts'
 
 /** `instance start|list|stats|logs|stop`, with the words of 2.4 (`instance.start`) and of the other command line (`start`). */
-
-const print = (text: string): void => void writeSync(1, text)
 
 const start = (name: string, caller: () => Caller): Command =>
   addRunOptions(newCommand(name))
@@ -77,6 +75,7 @@ const stop = (name: string, caller: () => Caller): Command =>
     .option('-t, --timeout <seconds>', 'kill it after so long', parseTimeout, 10)
     .action(async (names: string[], options: StopOptions) => {
       const { stopInstances } = await import('./stop.ts')
+      if (names.length > 0 && options.all) throw new Refusal('give names or --all, not both')
       if (names.length === 0 && !options.all) throw new Refusal('which instance? Give its name, or --all')
       await stopInstances(options.all ? 'all' : names, stopOf(options), caller())
     })

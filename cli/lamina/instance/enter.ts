@@ -1,8 +1,9 @@
-import { constants, openSync } from 'node:fs'
+import { closeSync } from 'node:fs'
 import { Refusal } from '../../shared/refusal.ts'
 import { runBeside } from '../process/beside.ts'
-import { endAs } from '../process/supervise.ts'
-import { enter } from '../process/syscalls.ts'
+import { enterNamespaces, openNamespaces } from '../process/namespaces.ts'
+import { type Ended, endAs } from '../process/supervise.ts'
+import { openRoot } from '../run/make-root.ts'
 import { commandIn } from '../run/prepare.ts'
 import type { Caller, RunRequest } from '../run/request.ts'
 import { findInstance, type InstanceRecord } from './record.ts'
@@ -20,6 +21,20 @@ const assertNothingNew = ({ overlays, binds, ownProcesses, contain }: RunRequest
     throw new Refusal('an instance has its overlays, binds and namespaces since its start: give none of these options')
 }
 
+/** Runs the command among the instance's processes, in whose namespaces this process has all rights. @throws Refusal */
+export const runAmong = async (record: InstanceRecord, request: RunRequest, caller: Caller): Promise<Ended> => {
+  const { pid, image, name } = record
+  const root = openRoot(`/proc/${pid}/root`)
+  const namespaces = openNamespaces(pid)
+  // The number may have become another's meanwhile.
+  requireInstance(name, caller)
+  const command = commandIn(root, { ...request, image }, caller)
+  closeSync(root)
+  if (command === undefined) throw new Refusal('there is nothing to be run')
+  enterNamespaces(namespaces)
+  return runBeside(command, caller.inherited)
+}
+
 /** Runs the command among the instance's processes, and ends with it. @throws Refusal */
 export const runInInstance = async (name: string, request: RunRequest, caller: Caller): Promise<void> => {
   assertNothingNew(request)
@@ -28,13 +43,5 @@ export const runInInstance = async (name: string, request: RunRequest, caller: C
     const { goToInstance, runHere } = await import('../user/enter-instance.ts')
     return caller.located === undefined ? goToInstance(record, caller) : endAs(await runHere(record, request, caller))
   }
-  const { pid, image } = record
-  const of = (entry: string): number => openSync(`/proc/${pid}/${entry}`, constants.O_RDONLY)
-  const places = { root: of('root'), mounts: of('ns/mnt'), processes: of('ns/pid') }
-  // The number may have become another's meanwhile.
-  requireInstance(name, caller)
-  const command = commandIn(places.root, { ...request, image }, caller)
-  if (command === undefined) return
-  enter(places)
-  endAs(await runBeside(command))
+  endAs(await runAmong(record, request, caller))
 }

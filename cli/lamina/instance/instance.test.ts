@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -6,6 +6,8 @@ import { afterEach, expect, test, vi } from 'vitest'
 import * as z from 'zod'
 import { makeExt3 } from '../../../test/node/images.ts'
 import { useCliBench } from '../testing/bench.ts'
+import { escapeFromChroot } from '../testing/escape.ts'
+import { processesWith } from '../testing/processes.ts'
 
 const bench = await useCliBench()
 afterEach(() => void bench.lamina(['instance', 'stop', '--all', '--force']))
@@ -35,7 +37,56 @@ test('has processes of its own, which all end with it', () => {
   expect(inside('one', 'ps').stdout).toMatch(/^ +1 root +\/\.lamina\/init -P$/m)
   expect(bench.lamina(['instance', 'stats', 'one']).stdout).toMatch(/^one +\d+\.\d\d s +\d+ MiB +2$/m)
   bench.lamina(['stop', 'one'])
-  expect(() => execFileSync('pgrep', ['-f', '^sleep 4321'])).toThrow()
+  expect(processesWith(bench.dir)).toEqual([])
+})
+
+test('whose start is cut off is none', async () => {
+  const work = makeExt3(join(bench.dir, 'cut-off.img'))
+  const slow = join(bench.dir, 'slow')
+  mkdirSync(slow)
+  writeFileSync(join(slow, 'unshare'), '#!/bin/sh\nsleep 0.5\nexec /usr/bin/unshare "$@"\n', { mode: 0o755 })
+  const env = { ...bench.env, PATH: `${slow}:${bench.env.PATH}` }
+  const starter = spawn(bench.launcher, ['start', '-o', work, bench.image, 'one'], { env, stdio: 'ignore' })
+  await vi.waitFor(() => expect(processesWith(`${slow}/unshare`)).toHaveLength(1), 10_000)
+  starter.kill('SIGINT')
+  await once(starter, 'exit')
+  await vi.waitFor(() => expect(processesWith(bench.dir)).toEqual([]), 10_000)
+  expect(names()).toEqual([])
+  expect(start('one', '-o', work)).toMatchObject({ code: 0 })
+})
+
+test('has its environment only in its root, and that is the root of all who enter', async () => {
+  const dir = join(bench.dir, 'with-environment')
+  execFileSync('cp', ['-a', bench.sandbox, dir])
+  mkdirSync(join(dir, '.singularity.d'))
+  writeFileSync(join(dir, '.singularity.d/lamina.json'), JSON.stringify({ env: ['PATH=/bin', 'LD_PRELOAD=/nope.so'] }))
+  const script = '#!/bin/busybox sh\necho "$PATH $LD_PRELOAD"\nexec sleep 1000\n'
+  writeFileSync(join(dir, '.singularity.d/startscript'), script, { mode: 0o755 })
+  expect(bench.lamina(['start', dir, 'one'])).toMatchObject({ code: 0 })
+  await vi.waitFor(() => expect(bench.lamina(['logs', 'one'])).toMatchObject({ stdout: '/bin /nope.so\n', stderr: '' }))
+  expect(inside('one', escapeFromChroot).stdout).toBe('jail\n')
+})
+
+test('has no name that looks like an option', () => {
+  expect(bench.lamina(['start', bench.image, '--', '-x'])).toMatchObject({ code: 255 })
+  expect(names()).toEqual([])
+})
+
+test('is stopped though others that are named are none', () => {
+  for (const name of ['one', 'two']) start(name)
+  expect(bench.lamina(['stop', '--all', 'one'])).toMatchObject({ code: 255 })
+  expect(names()).toEqual(['one', 'two'])
+  expect(bench.lamina(['stop', 'nope', 'one', 'two', 'neither'])).toMatchObject({
+    code: 255,
+    stderr: expect.stringMatching(/no instance found with name nope: .*\nno instance found with name neither: /),
+  })
+  expect(names()).toEqual([])
+})
+
+test('is listed to nobody without a complaint', () => {
+  const script = `"$0" ps | true; echo "\${PIPESTATUS[0]}"`
+  const { stdout, stderr } = spawnSync('bash', ['-c', script, bench.launcher], { env: bench.env, encoding: 'utf8' })
+  expect({ stdout, stderr }).toEqual({ stdout: '141\n', stderr: '' })
 })
 
 test('of a name is there once; another start says so', () => {

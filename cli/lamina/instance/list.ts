@@ -1,20 +1,10 @@
 import { mebibytes } from '../../../kube/quantity.ts'
+import { formatTable } from '../../shared/table.ts'
 import type { Caller } from '../run/request.ts'
 import { requireInstance } from './enter.ts'
 import { useOf } from './processes.ts'
 import { type InstanceRecord, runningInstances } from './record.ts'
 import { tidy } from './tidy.ts'
-
-/** Columns as wide as what is in them. */
-const table = (rows: readonly (readonly string[])[]): string => {
-  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? []
-  const line = (row: readonly string[]): string =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('    ')
-      .trimEnd()
-  return rows.map((row) => `${line(row)}\n`).join('')
-}
 
 const asJson = (instances: readonly object[]): string => `${JSON.stringify({ instances }, null, '\t')}\n`
 
@@ -35,7 +25,7 @@ export const listInstances = ({ json }: { json: boolean }, { layout }: Caller): 
   const records = runningInstances(layout)
   if (json) return asJson(records.map(described))
   const rows = records.map(({ name, pid, image }) => [name, String(pid), '', image])
-  return table([['INSTANCE NAME', 'PID', 'IP', 'IMAGE'], ...rows])
+  return formatTable(['INSTANCE NAME', 'PID', 'IP', 'IMAGE'], rows)
 }
 
 /** Of one, or of all. @throws Refusal */
@@ -46,5 +36,5 @@ export const instanceStats = (name: string | undefined, { json }: { json: boolea
   const rows = uses.map(({ instance, cpuSeconds, memory, processes }) => [
     ...[instance, `${cpuSeconds.toFixed(2)} s`, mebibytes(memory), String(processes)],
   ])
-  return table([['INSTANCE NAME', 'CPU TIME', 'MEM USAGE', 'PIDS'], ...rows])
+  return formatTable(['INSTANCE NAME', 'CPU TIME', 'MEM USAGE', 'PIDS'], rows)
 }

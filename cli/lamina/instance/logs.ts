@@ -1,8 +1,9 @@
-import { closeSync, openSync, readSync, writeSync } from 'node:fs'
+import { closeSync, openSync, readSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { hasCode } from '../../../runtime-shim/mount/error-code.ts'
 import { Refusal } from '../../shared/refusal.ts'
 import type { Layout } from '../layout.ts'
+import { print } from '../say.ts'
 import { assertInstanceName, findInstance, logFile } from './record.ts'
 
 const lookEveryMs = 100
@@ -60,12 +61,12 @@ export const instanceLogs = async (name: string, { follows, lines }: Wanted, lay
     )
   const outputs = [out, err].map((fd, index) => ({
     fd,
-    to: index + 1,
+    to: index === 0 ? (1 as const) : (2 as const),
     at: lines === undefined ? 0 : startOfLast(fd, lines),
   }))
   for (;;) {
     const runs = follows && findInstance(layout, name) !== undefined
-    for (const output of outputs) output.at = read(output.fd, output.at, (bytes) => void writeSync(output.to, bytes))
+    for (const output of outputs) output.at = read(output.fd, output.at, (bytes) => print(bytes, output.to))
     if (!runs) break
     await sleep(lookEveryMs)
   }

@@ -38,12 +38,14 @@ const recordSchema = z.object({
 })
 export type InstanceRecord = z.infer<typeof recordSchema>
 
-const namePattern = /^[a-zA-Z0-9_-][a-zA-Z0-9._-]{0,99}$/
+const namePattern = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,99}$/
 
 /** @throws Refusal */
 export const assertInstanceName = (name: string): void => {
   if (!namePattern.test(name))
-    throw new Refusal(`"${name}" cannot be an instance's name: letters, digits, dots, - and _, at most 100`)
+    throw new Refusal(
+      `"${name}" cannot be an instance's name: letters, digits, dots, - and _, at most 100, and no dot or - at first`,
+    )
 }
 
 const fileOf = (layout: Layout, name: string): string => join(instancesDir(layout), `${name}.json`)

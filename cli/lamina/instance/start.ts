@@ -14,9 +14,9 @@ const startAsRoot = async (name: string, request: RunRequest, caller: Caller): P
     await takeOverForeign(parts, caller)
     const root = makeRoot(parts, mounts, caller)
     const command = commandIn(root, request, caller)
-    const { init, record } = beginInstance({ name, request, overlays: parts.found, command, isKept: false }, caller)
-    init.child.unref()
-    held.write(record)
+    const beginning = { name, request, overlays: parts.found, command, isKept: false }
+    const child = await beginInstance(beginning, held, caller)
+    child.unref()
   } catch (error) {
     held.giveUp()
     throw error

@@ -71,12 +71,23 @@ const forget = async (record: InstanceRecord, caller: Caller): Promise<void> => 
   }
 }
 
-/** Stops them, and waits until their overlays are free. @throws Refusal */
+const failed = (outcome: PromiseSettledResult<void>): unknown[] =>
+  outcome.status === 'rejected' ? [outcome.reason] : []
+
+/** Stops them all, and waits until their overlays are free; one that cannot be stopped keeps none of the others. @throws Refusal */
 export const stopInstances = async (names: readonly string[] | 'all', stop: Stop, caller: Caller): Promise<void> => {
-  const records = names === 'all' ? runningInstances(caller.layout) : names.map((name) => requireInstance(name, caller))
-  for (const record of records) {
+  const wanted = names === 'all' ? runningInstances(caller.layout).map(({ name }) => name) : [...new Set(names)]
+  const stopNamed = async (name: string): Promise<void> => {
+    // Of all, one may have ended by itself meanwhile.
+    const record = names === 'all' ? findInstance(caller.layout, name) : requireInstance(name, caller)
+    if (!record) return
     await stopOne(record, stop)
     await forget(record, caller)
   }
+  const failures = (await Promise.allSettled(wanted.map(stopNamed))).flatMap(failed)
   tidy(caller.layout, new Date())
+  const unexpected = failures.find((failure) => !(failure instanceof Refusal))
+  if (unexpected !== undefined) throw unexpected
+  const told = failures.flatMap((failure) => (failure instanceof Refusal ? [failure.message] : []))
+  if (told.length > 0) throw new Refusal(told.join('\n'))
 }

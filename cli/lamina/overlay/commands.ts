@@ -1,8 +1,8 @@
-import { writeSync } from 'node:fs'
 import type { Command } from 'commander'
 import { parseNewSize, parseSize } from '../arguments.ts'
 import { newCommand, outputOption } from '../new-command.ts'
 import type { Caller } from '../run/request.ts'
+import { print } from '../say.ts'
 
 interface CreateOptions {
   size: number
@@ -40,7 +40,7 @@ const listCommand = (name: string, description: string, load: () => Promise<List
     .action(async (files: string[], { json }: { json?: true }) => {
       const list = await load()
       const listing = { places: files.length > 0 ? files : ['.'], json: json === true }
-      writeSync(1, list(listing, caller().layout))
+      print(list(listing, caller().layout))
     })
 
 const checkCommand = (caller: () => Caller): Command =>

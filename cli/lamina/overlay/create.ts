@@ -13,7 +13,7 @@ import {
   statSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { basename, dirname, join, posix, resolve } from 'node:path'
+import { dirname, join, posix, resolve } from 'node:path'
 import { mebibytes } from '../../../kube/quantity.ts'
 import { hasCode } from '../../../runtime-shim/mount/error-code.ts'
 import { fallocate } from '../../../runtime-shim/mount/syscalls.ts'
@@ -36,10 +36,13 @@ export interface OverlayCreation {
 /** A tree that mkfs.ext3 copies, owners and all. */
 const makeTree = (directories: readonly string[]): string => {
   const tree = mkdtempSync(join(tmpdir(), 'lamina-overlay-'))
+  // They are the container's, where others are to find their way too.
+  const umask = process.umask(0o022)
   for (const name of ['upper', 'work']) mkdirSync(join(tree, name), 0o755)
   // A path is the container's: it cannot lead out of it.
   for (const path of directories)
     mkdirSync(join(tree, 'upper', posix.join('/', path)), { recursive: true, mode: 0o755 })
+  process.umask(umask)
   return tree
 }
 
@@ -132,6 +135,7 @@ const fill = async (staging: string, creation: OverlayCreation, signal: AbortSig
 
 const explain = (error: unknown, { path, size }: OverlayCreation): unknown => {
   if (hasCode(error, 'EACCES', 'EPERM')) return new Refusal(`could not create ${path}: permission denied`)
+  if (hasCode(error, 'ENAMETOOLONG')) return new Refusal(`could not create ${path}: its name is too long`)
   if (hasCode(error, 'EROFS')) return new Refusal(`could not create ${path}: its file system is read-only`)
   if (hasCode(error, 'EFBIG'))
     return new Refusal(`could not create ${path}: its file system cannot hold a file of ${mebibytes(size)}`)
@@ -147,7 +151,7 @@ export const createOverlay = async (creation: OverlayCreation): Promise<void> =>
   const path = resolve(creation.path)
   assertPlace(path, creation.path)
   if (!creation.sparse) assertRoom(dirname(path), creation.size)
-  const staging = join(dirname(path), `.${basename(path)}.${process.pid}`)
+  const staging = join(dirname(path), `.lamina-${process.pid}`)
   try {
     await interruptible((signal) => fill(staging, creation, signal))
     publish(staging, path, creation.path)

@@ -2,7 +2,7 @@ import { accessSync, constants } from 'node:fs'
 import { join } from 'node:path'
 import { Refusal } from '../../shared/refusal.ts'
 
-const isExecutable = (path: string): boolean => {
+export const isExecutable = (path: string): boolean => {
   try {
     accessSync(path, constants.X_OK)
     return true
@@ -15,7 +15,6 @@ const isExecutable = (path: string): boolean => {
 export const findOnHost = (name: string, packageName: string): string => {
   const directories = [...(process.env.PATH ?? '').split(':'), '/usr/bin', '/usr/sbin', '/bin', '/sbin']
   const found = directories.map((directory) => join(directory, name)).find(isExecutable)
-  if (found === undefined)
-    throw new Refusal(`${name} is not installed, which an ordinary user's containers need: install ${packageName}`)
+  if (found === undefined) throw new Refusal(`${name} is not installed: install the package ${packageName}`)
   return found
 }

@@ -1,7 +1,8 @@
-import { readFileSync } from 'node:fs'
+import { fstatSync, readFileSync } from 'node:fs'
 import { constants } from 'node:os'
+import { hasCode } from '../../../runtime-shim/mount/error-code.ts'
 import { closeOnExecFrom, resetSignal, setOpenFileLimit } from '../../../runtime-shim/mount/syscalls.ts'
-import { ignoreSignal, keepOverExec } from './syscalls.ts'
+import { ignoreSignal, keepOverExec, openFileLimit } from './syscalls.ts'
 
 /** What Node has changed since the launcher looked, and a command is not to inherit. */
 
@@ -19,14 +20,25 @@ const restoreSignals = (ignored: string): void => {
   for (const signal of signalsIn(ignored)) ignoreSignal(signal)
 }
 
-/** Node raises the soft limit at its start. */
-const restoreOpenFileLimit = (soft: string): void => {
-  const hard = /Max open files\s+\S+\s+(\S+)/.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1]
-  if (hard === undefined || !/^\d+$/.test(soft) || !/^\d+$/.test(hard)) return
-  setOpenFileLimit(BigInt(soft), BigInt(hard))
+/** Node raises the soft limit at its start. @returns makes it again what it has been up to now */
+const restoreOpenFileLimit = (wanted: string, fewest = 0): (() => void) => {
+  if (!/^\d+$/.test(wanted)) return () => {}
+  const { soft, hard } = openFileLimit()
+  setOpenFileLimit(BigInt(Math.max(fewest, Number(wanted))), hard)
+  return () => setOpenFileLimit(soft, hard)
 }
 
 const standard = [0, 1, 2]
+
+const isOpen = (fd: number): boolean => {
+  try {
+    fstatSync(fd)
+    return true
+  } catch (error) {
+    if (hasCode(error, 'EBADF')) return false
+    throw error
+  }
+}
 
 /** What the launcher found: the soft limit of open files, the mask of ignored signals, and the descriptors above 2. */
 export interface Inherited {
@@ -58,13 +70,38 @@ export const takeInherited = (env: NodeJS.ProcessEnv): Inherited => ({
   code: take(env, variables.code) ?? '',
 })
 
+const given = ({ descriptors }: Inherited): number[] =>
+  descriptors
+    .split(' ')
+    .filter((word) => /^\d{1,6}$/.test(word))
+    .map(Number)
+
+/** What a child is to have open: all that we were given, under its number. */
+export const descriptorsFor = (inherited: Inherited): ('inherit' | 'ignore' | number)[] => {
+  const fds = given(inherited).filter(isOpen)
+  const all = Array.from({ length: Math.max(standard.length - 1, ...fds) + 1 }, (_, fd) => fd)
+  return all.map((fd) => (fd < standard.length ? 'inherit' : fds.includes(fd) ? fd : 'ignore'))
+}
+
+/** With fewer no child can be begun. */
+const fewestOpenFiles = 64
+
+/** Runs `act`, which begins a child that is to have the caller's limit. */
+export const withOpenFileLimit = <T>({ openFiles }: Inherited, act: () => T): T => {
+  const raise = restoreOpenFileLimit(openFiles, fewestOpenFiles)
+  try {
+    return act()
+  } finally {
+    raise()
+  }
+}
+
 /** To be called right before execve. */
-export const restoreInherited = ({ openFiles, ignoredSignals, descriptors }: Inherited): void => {
-  restoreOpenFileLimit(openFiles)
-  restoreSignals(ignoredSignals)
+export const restoreInherited = (inherited: Inherited): void => {
+  restoreOpenFileLimit(inherited.openFiles)
+  restoreSignals(inherited.ignoredSignals)
   closeOnExecFrom(standard.length)
-  const given = descriptors.split(' ').filter((word) => /^\d{1,6}$/.test(word))
-  for (const fd of [...standard, ...given.map(Number)]) keepOverExec(fd)
+  for (const fd of [...standard, ...given(inherited)]) keepOverExec(fd)
 }
 
 /** Who has begun this program anew in a namespace, and for which image. */
@@ -96,9 +133,14 @@ export const forNamespace = (inherited: Inherited, { uid, gid, cwd, image }: Out
 
 const isNumber = (text: string | undefined): text is string => text !== undefined && /^\d+$/.test(text)
 
+/** Where all ids are what they are: nobody has begun this program anew there. */
+const isInitialNamespace = (): boolean =>
+  readFileSync('/proc/self/uid_map', 'utf8').trim().split(/\s+/).join(' ') === '0 0 4294967295'
+
 export const takeOutside = (env: NodeJS.ProcessEnv): Outside | undefined => {
   const [uid, gid] = [take(env, outside.uid), take(env, outside.gid)]
   const [cwd, image] = [take(env, outside.cwd), take(env, outside.image)]
-  if (!isNumber(uid) || !isNumber(gid) || cwd === undefined || image === undefined) return undefined
+  if (isInitialNamespace() || !isNumber(uid) || !isNumber(gid) || cwd === undefined || image === undefined)
+    return undefined
   return { uid: Number(uid), gid: Number(gid), cwd, image }
 }

@@ -1,6 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { constants } from 'node:os'
 import { isatty } from 'node:tty'
+import { resetSignal } from '../../../runtime-shim/mount/syscalls.ts'
+import { descriptorsFor, type Inherited, withOpenFileLimit } from './inherited.ts'
 import { hasStopped } from './syscalls.ts'
 import { rememberTerminal } from './terminal.ts'
 
@@ -34,6 +37,8 @@ export interface Ended {
 export const endAs = ({ code, signal }: Ended): never => {
   if (signal !== null) {
     for (const each of [...passedOn, ...ofTerminal]) process.removeAllListeners(each)
+    // Node ignores one that a command ends by: SIGPIPE.
+    resetSignal(constants.signals[signal])
     process.kill(process.pid, signal)
   }
   process.exit(code ?? 255)
@@ -43,10 +48,12 @@ export const endAs = ({ code, signal }: Ended): never => {
 export const supervise = async (
   program: string,
   args: readonly string[],
-  options: { env: Readonly<Record<string, string>>; cwd?: string },
+  { inherited, ...options }: { env: Readonly<Record<string, string>>; cwd?: string; inherited: Inherited },
 ): Promise<Ended> => {
   const restoreTerminal = rememberTerminal()
-  const child = spawn(program, args, { ...options, stdio: 'inherit' })
+  const child = withOpenFileLimit(inherited, () =>
+    spawn(program, args, { ...options, stdio: descriptorsFor(inherited) }),
+  )
   passOn(child)
   stopWith(child)
   const [code, signal] = await once(child, 'exit')

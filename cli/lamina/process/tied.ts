@@ -5,8 +5,10 @@ const goOnWhileItRuns = `read -r stat 2>/dev/null <"/proc/$0/stat" || exit
 case \${stat##*) } in [ZX]*) exit ;; esac
 exec "$@"`
 
+export const shell = '/bin/sh'
+
 /** Words before a program's that is to be nothing once this process has ended. */
-export const unlessWeHaveEnded = (): string[] => ['sh', '-c', goOnWhileItRuns, String(process.pid)]
+export const unlessWeHaveEnded = (): string[] => [shell, '-c', goOnWhileItRuns, String(process.pid)]
 
 /**
  * setpriv(1) and words before those of a program that is to end by the signal when

@@ -4,6 +4,7 @@ import { hasCode } from '../../../runtime-shim/mount/error-code.ts'
 import { descriptorPath } from '../../../runtime-shim/mount/open.ts'
 import { mount, mountFlags, O_PATH, openat2, resolve } from '../../../runtime-shim/mount/syscalls.ts'
 import { Refusal } from '../../shared/refusal.ts'
+import { makeReadOnly } from '../process/syscalls.ts'
 import { warn } from '../say.ts'
 import type { PlannedMount } from './mount-plan.ts'
 
@@ -38,9 +39,6 @@ const makePlace = (root: number, path: string, isDirectory: boolean): void => {
 }
 
 const bind = (source: string, at: string): void => mount(source, at, null, mountFlags.bind | mountFlags.recursive, null)
-
-const makeReadOnly = (at: string): void =>
-  mount('none', at, null, mountFlags.bind | mountFlags.remount | mountFlags.readOnly, null)
 
 const deviceFiles = ['full', 'null', 'random', 'tty', 'urandom', 'zero']
 const deviceLinks = [

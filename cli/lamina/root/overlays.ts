@@ -125,10 +125,18 @@ const inUse = ({ shown, access }: FoundOverlay): Refusal =>
       : `can't open ${shown} for reading, currently in use for writing by another process`,
   )
 
+/** The library calls them by name, or by where in their directory they are. */
+const blamed = (overlays: readonly FoundOverlay[], error: Error): FoundOverlay | undefined =>
+  error instanceof OverlayDamagedError
+    ? overlays.find(({ path }) => path === error.overlay.uid)
+    : (overlays.find(({ shown }) => error.message.includes(`overlay "${shown}"`)) ??
+      overlays.find(({ path }) => error.message.startsWith(`${basename(path)} in its volume`)) ??
+      (overlays.length === 1 ? overlays[0] : undefined))
+
 /** In the words of this command line, where it has its own. */
 export const explainOverlay = (overlays: readonly FoundOverlay[], error: unknown): unknown => {
   if (!(error instanceof OverlayError || error instanceof LockHeldError)) return error
-  const overlay = overlays.find(({ shown }) => error.message.includes(shown)) ?? overlays[0]
+  const overlay = blamed(overlays, error)
   const held = error instanceof LockHeldError || error.cause instanceof LockHeldError
   if (overlay && held) return inUse(overlay)
   if (overlay && hasCode(error.cause, 'EROFS'))

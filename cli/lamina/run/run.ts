@@ -1,6 +1,7 @@
 import { closeSync } from 'node:fs'
 import { locateImage } from '../image/locate.ts'
 import { keepCode } from '../kept-code.ts'
+import { rootTarget } from '../layout.ts'
 import { become } from '../process/become.ts'
 import { becomeRoot } from '../process/syscalls.ts'
 import { makeRoot, openParts, plan, takeOverForeign } from './make-root.ts'
@@ -28,9 +29,10 @@ export const run = async (request: RunRequest, caller: Caller): Promise<void> =>
   if (request.ownProcesses) {
     const { runApart } = await import('../process/apart.ts')
     const { endAs } = await import('../process/supervise.ts')
-    return endAs(await runApart(command, caller))
+    closeSync(root)
+    return endAs(await runApart(command, rootTarget(caller.layout), caller.inherited))
   }
-  becomeRoot(root)
   closeSync(root)
+  becomeRoot(rootTarget(caller.layout))
   become(command, caller.inherited)
 }

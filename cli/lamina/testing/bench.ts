@@ -25,6 +25,8 @@ export interface UserOptions extends RunOptions {
   fuse?: boolean
   /** Whether the machine knows the account, and has given it a range of ids. */
   range?: boolean
+  /** Shell that root runs before, in a mount namespace for it. */
+  before?: string
   /** Another one than {@link account}. */
   uid?: number
 }
@@ -146,10 +148,14 @@ const createCliBench = async (): Promise<CliBench> => {
   const own = { HOME: userHome, LAMINA_STATE_DIR: join(userHome, 'state'), LAMINA_CACHEDIR: join(userHome, 'cache') }
   const userWords = (
     words: readonly string[],
-    { fuse = true, range = false, uid = account }: UserOptions,
+    { fuse = true, range = false, uid = account, before }: UserOptions,
   ): string[] => {
     const user = ['--reuid', String(uid), '--regid', String(uid), '--clear-groups']
-    const mounts = [...(fuse ? [withFuse] : []), ...(range ? [withRange] : [])]
+    const mounts = [
+      ...(fuse ? [withFuse] : []),
+      ...(range ? [withRange] : []),
+      ...(before === undefined ? [] : [before]),
+    ]
     const script = [...mounts, `exec setpriv ${user.join(' ')} "$@"`].join('; ')
     return ['unshare', '--mount', 'sh', '-c', script, 'sh', ...words]
   }

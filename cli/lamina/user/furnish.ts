@@ -1,18 +1,10 @@
-import { userInfo } from 'node:os'
 import { makeMounts } from '../root/mounts.ts'
 import { openRoot, plan } from '../run/make-root.ts'
 import { type Command, commandIn } from '../run/prepare.ts'
 import type { Caller, RunRequest } from '../run/request.ts'
 import { identityMounts } from './identity.ts'
+import { userName } from './name.ts'
 import type { UserRoot } from './root.ts'
-
-const userName = (): string => {
-  try {
-    return userInfo().username
-  } catch {
-    return 'user'
-  }
-}
 
 /**
  * Makes the mounts of the host in the root.
@@ -28,7 +20,7 @@ export const furnish = (
   const mounts = plan(request, caller)
   const root = openRoot(at)
   const [uid, gid] = [process.getuid?.() ?? 0, process.getgid?.() ?? 0]
-  const identity = identityMounts(root, dir, { uid, gid, name: userName(), home: caller.home })
+  const identity = identityMounts(root, dir, { uid, gid, name: userName() ?? 'user', home: caller.home })
   makeMounts(root, [...mounts, ...identity])
   return { root, command: commandIn(root, request, caller) }
 }

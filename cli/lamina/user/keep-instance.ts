@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { hasCode } from '../../../runtime-shim/mount/error-code.ts'
 import { beginInstance } from '../instance/begin.ts'
-import { holdName } from '../instance/record.ts'
+import { type HeldName, holdName } from '../instance/record.ts'
 import { passOn } from '../process/supervise.ts'
 import { becomeCopy, syncFileSystem } from '../process/syscalls.ts'
 import { openParts, plan } from '../run/make-root.ts'
@@ -40,17 +40,16 @@ interface Kept {
 const toItsEnd = async (
   userRoot: UserRoot,
   parts: ReturnType<typeof openParts>,
-  held: ReturnType<typeof holdName>,
+  held: HeldName,
   { name, request, caller, umask }: Kept,
 ): Promise<void> => {
   const { root, command } = furnish(userRoot, request, caller)
   process.umask(umask)
   const beginning = { name, request, overlays: parts.found, command, isKept: true }
-  const { init, record } = beginInstance(beginning, caller)
-  const ended = once(init.child, 'exit')
-  passOn(init.child)
-  held.write(record)
-  if (!tellStarter()) init.child.kill('SIGKILL')
+  const child = await beginInstance(beginning, held, caller)
+  const ended = once(child, 'exit')
+  passOn(child)
+  if (!tellStarter()) child.kill('SIGKILL')
   // Where it was started is not its concern any more.
   process.chdir('/')
   await ended

@@ -1,5 +1,4 @@
 import { accessSync, constants, existsSync, mkdirSync, readFileSync } from 'node:fs'
-import { userInfo } from 'node:os'
 import { hasCode } from '../../../runtime-shim/mount/error-code.ts'
 import { Refusal } from '../../shared/refusal.ts'
 import { assertOwnState } from '../layout.ts'
@@ -7,6 +6,7 @@ import { findOnHost } from '../process/host-program.ts'
 import { forNamespace, restoreInherited } from '../process/inherited.ts'
 import { execve } from '../process/syscalls.ts'
 import type { Caller } from '../run/request.ts'
+import { userName } from './name.ts'
 
 /** An ordinary user's mounts need a user namespace, into which only a process of one thread can go: unshare(1) is one. */
 
@@ -20,18 +20,10 @@ const hasRange = (name: string): boolean => {
   }
 }
 
-const userName = (): string => {
-  try {
-    return userInfo().username
-  } catch {
-    return ''
-  }
-}
-
 /** With a range of ids of his own, root in the container can give files to others, as apt does. */
 const asRoot = (): string[] => {
   const name = userName()
-  const range = name !== '' && hasRange(name) && existsSync('/usr/bin/newuidmap')
+  const range = name !== undefined && hasRange(name) && existsSync('/usr/bin/newuidmap')
   return ['--map-root-user', ...(range ? ['--map-auto'] : [])]
 }
 

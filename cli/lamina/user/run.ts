@@ -1,9 +1,10 @@
+import { CLONE_NEWNS, unshare } from '../../../runtime-shim/mount/syscalls.ts'
 import { locateImage } from '../image/locate.ts'
 import { keepCode } from '../kept-code.ts'
 import { runApart } from '../process/apart.ts'
 import { runBeside } from '../process/beside.ts'
 import { type Ended, endAs } from '../process/supervise.ts'
-import { enterRoot, giveUpAmbientCapabilities, syncFileSystem } from '../process/syscalls.ts'
+import { becomeRoot, giveUpAmbientCapabilities, syncFileSystem } from '../process/syscalls.ts'
 import { openParts, plan } from '../run/make-root.ts'
 import type { Command } from '../run/prepare.ts'
 import type { Caller, RunRequest } from '../run/request.ts'
@@ -11,11 +12,18 @@ import { furnish } from './furnish.ts'
 import { anewInNamespace, becomeAnew } from './namespace.ts'
 import { makeUserRoot, type UserRoot } from './root.ts'
 
-const runIn = async (root: number, command: Command, { ownProcesses }: RunRequest, caller: Caller): Promise<Ended> => {
-  if (ownProcesses) return runApart(command, caller)
-  enterRoot(root)
+const runIn = async (
+  root: string,
+  command: Command,
+  { ownProcesses }: RunRequest,
+  { inherited }: Caller,
+): Promise<Ended> => {
+  if (ownProcesses) return runApart(command, root, inherited)
+  // What serves it stays in ours.
+  unshare(CLONE_NEWNS)
+  becomeRoot(root)
   giveUpAmbientCapabilities()
-  return runBeside(command)
+  return runBeside(command, inherited)
 }
 
 const inUserRoot = async (
@@ -27,7 +35,7 @@ const inUserRoot = async (
   if (command === undefined) return { code: 0, signal: null }
   keepCode()
   process.umask(umask)
-  const ended = await runIn(root, command, request, caller)
+  const ended = await runIn(userRoot.at, command, request, caller)
   // Its server is soon asked to end, and then takes nothing more.
   syncFileSystem(root)
   return ended

@@ -1,13 +1,15 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, copyFileSync, mkdirSync } from 'node:fs'
+import { chmodSync, chownSync, copyFileSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { account, useCliBench } from '../testing/bench.ts'
+import { escapeFromChroot } from '../testing/escape.ts'
+import { processesWith } from '../testing/processes.ts'
 
 const bench = await useCliBench()
 
 const sh = (script: string, ...options: string[]) => bench.asUser(['exec', ...options, bench.image, 'sh', '-c', script])
-const nobodyServes = () => expect(() => execFileSync('pgrep', ['-u', String(account)])).toThrow()
+const nobodyServes = () => expect(processesWith(bench.dir)).toEqual([])
 
 describe('as an ordinary user', () => {
   test('a command runs as himself, without capabilities, and ends as it ends', () => {
@@ -24,6 +26,10 @@ describe('as an ordinary user', () => {
     const { stdout, code } = sh('sleep 1000 & grep CapEff /proc/self/status; exit 4', '--pid')
     expect({ stdout, code }).toEqual({ stdout: 'CapEff:\t0000000000000000\n', code: 4 })
     nobodyServes()
+  })
+
+  test.each(['--contain', '--containall'])('with --fakeroot and %s he finds nothing above his root', (option) => {
+    expect(sh(escapeFromChroot, '--fakeroot', option)).toMatchObject({ stdout: 'jail\n', stderr: '' })
   })
 
   test('an overlay of his own keeps what he writes, changes and removes', () => {
@@ -67,6 +73,31 @@ describe('as an ordinary user', () => {
     const image = join(bench.userHome, 'range.img')
     const asRoot = ['exec', '-o', image, bench.image, 'stat', '-c', '%u:%g', '/of-42']
     expect(bench.lamina(asRoot)).toMatchObject({ code: 0, stdout: '42:43\n' })
+  })
+
+  test('runs an image beside which something is mounted', () => {
+    const before = `mkdir -p ${bench.dir}/below; mount -t tmpfs t ${bench.dir}/below`
+    expect(bench.asUser(['exec', bench.image, 'echo', 'up'], { before })).toMatchObject({ code: 0, stdout: 'up\n' })
+  })
+
+  test('finds limits and descriptors as he had them, and ends by the signal that ended the command', () => {
+    const find = (inside: string): string =>
+      bench.asUserShell(`ulimit -Sn 333; exec 7</etc/hostname; ${inside} sh -c 'ulimit -Sn; umask; cat <&7'`).stdout
+    for (const options of ['', '--pid'])
+      expect(find(`${bench.launcher} exec ${options} ${bench.image}`)).toBe(find('busybox'))
+    expect(sh('kill -PIPE $$')).toMatchObject({ signal: 'SIGPIPE' })
+  })
+
+  test('keeps his state only where nobody else can take it away', () => {
+    const others = join(bench.dir, 'others')
+    mkdirSync(others)
+    chownSync(others, account + 1, account + 1)
+    chmodSync(others, 0o777)
+    const env = { LAMINA_STATE_DIR: join(others, 'state') }
+    expect(bench.asUser(['exec', bench.image, 'true'], { env })).toMatchObject({
+      code: 255,
+      stderr: `FATAL:   ${others} is another's, or others can write there: set XDG_RUNTIME_DIR to a directory of your own\n`,
+    })
   })
 
   test('builds an image, of which he runs a command', () => {
