@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { expect, test } from 'vitest'
 import * as z from 'zod'
 import { parseObject } from '../../kube/client.ts'
@@ -20,4 +21,12 @@ test('an object that this version cannot read is named, with the field, and no J
 test('nor is there JSON of an answer that is none of an API server', () => {
   const { error } = z.object({ items: z.array(z.string()) }).safeParse({})
   expect(failureOf(error).message).toMatch(/^the cluster's answer is not as it should be: ✖ .*→ at items$/s)
+})
+
+test('a credential plugin that is not there is named, and not the server', () => {
+  const { error } = spawnSync('no-such-plugin', { encoding: 'utf8' })
+  const asked = new Error('GET /apis: no answer from https://127.0.0.1:1', { cause: error })
+  expect(failureOf(asked).message).toBe(
+    'the kubeconfig\'s credential plugin "no-such-plugin" cannot be run: install it, or correct users[].user.exec.command',
+  )
 })

@@ -42,6 +42,13 @@ const wordsOf = (error: unknown): string => {
   return cause instanceof Error && !(cause instanceof z.ZodError) ? `${message}: ${cause.message}` : message
 }
 
+/** A program that could not be started, at the bottom of an error: the only ones between us and the API server give credentials. */
+const missingPlugin = (error: unknown): string | undefined => {
+  if (!(error instanceof Error)) return undefined
+  const [, program] = 'syscall' in error ? (/^spawn(?:Sync)? (.+)$/.exec(String(error.syscall)) ?? []) : []
+  return program ?? missingPlugin(error.cause)
+}
+
 /**
  * Any failure as what a person is told.
  *
@@ -50,6 +57,12 @@ const wordsOf = (error: unknown): string => {
 export const failureOf = (error: unknown, place?: string): CliError => {
   if (error instanceof CliError) return error
   if (error instanceof ApiError) return new CliError(ofApi(error), { cause: error })
+  const plugin = missingPlugin(error)
+  if (plugin !== undefined)
+    return new CliError(
+      `the kubeconfig's credential plugin "${plugin}" cannot be run: install it, or correct users[].user.exec.command`,
+      { cause: error },
+    )
   const code = codesIn(error).find((each) => each in networkWords)
   if (code !== undefined)
     return new CliError(`no answer from ${place ?? 'the cluster'}: ${networkWords[code]} (${code})`, { cause: error })

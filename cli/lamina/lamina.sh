@@ -32,5 +32,6 @@ export LAMINA_NOFILE LAMINA_FDS LAMINA_IGNORED LAMINA_CODE
 node=${LAMINA_NODE:-}
 [ -n "$node" ] || node=$lib/node
 [ -x "$node" ] || node=node
-# Room for all that a start allocates: without a garbage collection.
-exec "$node" --min-semi-space-size=16 "$lib/lamina.cjs" "$@"
+# Room for all that a start allocates: without a garbage collection. Behind `--` Node takes no word for its own: it
+# would find `--env-file` anywhere.
+exec "$node" --min-semi-space-size=16 -- "$lib/lamina.cjs" "$@"

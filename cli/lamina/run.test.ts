@@ -368,6 +368,22 @@ test('variables by which lamina begins itself anew are not believed where nobody
   expect(bench.lamina(['exec', bench.image, 'pwd'], { env }).stdout).toBe(`${bench.dir}\n`)
 })
 
+test('no word of a command is one for Node', () => {
+  expect(bench.lamina(['exec', bench.image, 'echo', '--env-file', 'nope']).stdout).toBe('--env-file nope\n')
+})
+
+test.each([
+  ['that nobody reads is no mistake', '--help | true', /^$/],
+  [
+    'that finds no room is told in a line',
+    'exec --help >/dev/full',
+    /^FATAL: {3}ENOSPC: no space left on device, write\n$/,
+  ],
+])('help %s', (_, words, told) => {
+  const { stderr } = spawnSync('sh', ['-c', `"$0" ${words}`, bench.launcher], { env: bench.env, encoding: 'utf8' })
+  expect(stderr).toMatch(told)
+})
+
 test('a directory that has been removed is told', () => {
   const script = 'mkdir gone; cd gone; rmdir ../gone; exec "$@"'
   const words = ['-c', script, 'sh', bench.launcher, 'exec', bench.image, 'true']

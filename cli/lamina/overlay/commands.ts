@@ -1,4 +1,4 @@
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { parseNewSize, parseSize } from '../arguments.ts'
 import { newCommand, outputOption } from '../new-command.ts'
 import type { Caller } from '../run/request.ts'
@@ -15,7 +15,11 @@ const createCommand = (name: string, defaultMebibytes: number): Command =>
   newCommand(name)
     .description(`make a writable ext3 image, ${defaultMebibytes} MiB unless --size says otherwise`)
     .argument('<file>')
-    .option('-s, --size <MiB>', 'MiB, or with a unit: 768M, 10G', parseSize, defaultMebibytes * 2 ** 20)
+    .addOption(
+      new Option('-s, --size <MiB>', 'MiB, or with a unit: 768M, 10G')
+        .argParser(parseSize)
+        .default(defaultMebibytes * 2 ** 20, String(defaultMebibytes)),
+    )
     .option('-S, --sparse', 'take disk space only as it is written')
     .option(
       '--create-dir <path>',
