@@ -72,7 +72,7 @@ export const anew = (
   )
   return {
     program: findOnHost(program, 'util-linux'),
-    args: [...words, '--', process.execPath, ...process.execArgv, ...process.argv.slice(1)],
+    args: [...words, '--', process.execPath, ...process.execArgv, '--', ...process.argv.slice(1)],
     env: Object.fromEntries(given),
   }
 }

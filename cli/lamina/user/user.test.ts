@@ -22,6 +22,10 @@ describe('as an ordinary user', () => {
     nobodyServes()
   })
 
+  test('no word of a command is one for Node', () => {
+    expect(bench.asUser(['exec', bench.image, 'echo', '--env-file', 'nope']).stdout).toBe('--env-file nope\n')
+  })
+
   test('with --pid it is without capabilities too, and nothing of it is left', () => {
     const { stdout, code } = sh('sleep 1000 & grep CapEff /proc/self/status; exit 4', '--pid')
     expect({ stdout, code }).toEqual({ stdout: 'CapEff:\t0000000000000000\n', code: 4 })
