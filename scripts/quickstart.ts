@@ -2,7 +2,7 @@
  * The story of Singularity's persistent overlays, told on a real cluster: what
  * is installed in an instance with an overlay is there again in the next one.
  */
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { execa } from 'execa'
 import { type Cluster, openCluster, up } from '../test/cluster/cluster.ts'
 import { installOperator } from '../test/cluster/operator.ts'
@@ -62,6 +62,9 @@ const createKubectl = (cluster: Cluster) => {
   }
 }
 type Kubectl = ReturnType<typeof createKubectl>
+
+/** kubectl, its plugin, and the Node that the plugin wants. */
+const programs = ({ bin }: Cluster): string[] => [bin, join(root, 'dist-cli/kubectl-lamina'), dirname(process.execPath)]
 
 const demand = (holds: boolean, what: string): void => {
   if (!holds) throw new Error(`that is not how the story goes: ${what}`)
@@ -171,8 +174,10 @@ const main = async (): Promise<void> => {
   chapter(`Done in ${seconds(started)}`)
   say(`The cluster stays up. To go on by hand:
 
-  export KUBECONFIG=${cluster.kubeconfig} PATH=${cluster.bin}:$PATH
+  export KUBECONFIG=${cluster.kubeconfig}
+  export PATH=${programs(cluster).join(':')}:$PATH
 
+  kubectl lamina ps -n ${namespace}
   kubectl -n ${namespace} exec -it dev -- bash
   kubectl -n ${namespace} get instances -o wide
   kubectl -n ${namespace} describe persistentoverlay dev
