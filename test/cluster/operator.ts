@@ -69,6 +69,7 @@ const forgetBrokenOff = async (cluster: Cluster): Promise<void> => {
  * @throws with Helm's words and the namespace's last events
  */
 export const installOperator = async (cluster: Cluster, report: Report): Promise<void> => {
+  report('building the programs of the operator')
   await execa(process.execPath, [join(root, 'scripts/build.ts')])
   const values = await valuesFor(cluster, await ensureOperatorImage(cluster, report))
   const chartHash = await contentHash([chart])
