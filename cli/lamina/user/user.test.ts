@@ -68,12 +68,16 @@ describe('as an ordinary user', () => {
     ).toMatch(/User: +0 /)
   })
 
-  test('with --fakeroot and a range of ids he can give files to others, as apt does', () => {
+  test('with --fakeroot and a range of ids he can give files to others and become them, as apt does', () => {
     const fake = (script: string) =>
       bench.asUser(['exec', '-f', '-o', 'range.img', bench.image, 'sh', '-c', script], { range: true })
     bench.asUser(['overlay', 'create', '--fakeroot', 'range.img'], { range: true })
     expect(fake('touch /of-42; busybox chown 42:43 /of-42')).toMatchObject({ code: 0, stderr: '' })
     expect(fake('stat -c %u:%g /of-42')).toMatchObject({ stdout: '42:43\n' })
+    fake('echo _apt:x:42:43::/:/bin/sh >>/etc/passwd')
+    expect(fake('busybox start-stop-daemon -S -c 42:43 -x /bin/cat -- /etc/motd')).toMatchObject({
+      stdout: 'welcome\n',
+    })
     const image = join(bench.userHome, 'range.img')
     const asRoot = ['exec', '-o', image, bench.image, 'stat', '-c', '%u:%g', '/of-42']
     expect(bench.lamina(asRoot)).toMatchObject({ code: 0, stdout: '42:43\n' })
