@@ -35,8 +35,8 @@ export interface Cluster {
 
 const registryUser = 'lamina'
 
-const guardianProgram = join(import.meta.dirname, 'guardian.ts')
-const supervisorProgram = join(import.meta.dirname, 'supervisor.ts')
+const guardianProgram = 'test/cluster/guardian.ts'
+const supervisorProgram = 'test/cluster/supervisor.ts'
 
 const guardianOf = (layout: ClusterLayout) => runningProcess(clusterFiles(layout).guardianPid, guardianProgram)
 const supervisorOf = (layout: ClusterLayout) => runningProcess(clusterFiles(layout).supervisorPid, supervisorProgram)
@@ -93,7 +93,7 @@ const prepareRegistry = async (layout: ClusterLayout): Promise<void> => {
 
 const startGuardian = (layout: ClusterLayout, bin: string): void => {
   const log = openSync(join(clusterFiles(layout).logs, 'guardian.log'), 'a')
-  const guardian = spawn(process.execPath, [guardianProgram, layout.name, bin], {
+  const guardian = spawn(process.execPath, [join(import.meta.dirname, 'guardian.ts'), layout.name, bin], {
     detached: true,
     stdio: ['ignore', log, log],
   })

@@ -29,6 +29,16 @@ describe('the process that a pid file names', () => {
     expect(await hasEnded(pidFile, 'sleep')).toBe(false)
   })
 
+  test('is known by the end of its path, whichever tree that is in', async () => {
+    const other = spawn('/bin/sleep', ['60'])
+    await once(other, 'spawn')
+    await writeFile(pidFile, String(other.pid))
+    expect(await runningProcess(pidFile, 'bin/sleep')).toMatchObject({ pid: other.pid })
+    expect(await hasEnded(pidFile, 'bin/sleep')).toBe(false)
+    expect(await hasEnded(pidFile, 'n/sleep')).toBe(true)
+    other.kill('SIGKILL')
+  })
+
   test('has ended when the number is another program’s', async () => {
     expect(await runningProcess(pidFile, 'guardian.ts')).toBeUndefined()
     expect(await hasEnded(pidFile, 'guardian.ts')).toBe(true)

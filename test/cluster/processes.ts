@@ -21,16 +21,22 @@ const processIn = async (pidFile: string): Promise<Process | undefined> => {
   return { pid, argv: cmdline.split('\0').filter((word) => word !== ''), state, flags: Number(flags) }
 }
 
+/** Whether it runs the program, from whichever tree: clusters are the machine's, and are known in all of them. */
+const runs = ({ argv }: Process, program: string): boolean =>
+  argv.some((word) => word === program || word.endsWith(`/${program}`))
+
 /**
  * The process whose number the file holds, if it still runs `program`: a pid
  * file outlives a reboot, after which its number may be somebody else's.
+ *
+ * @param program its name, or the end of its path
  */
 export const runningProcess = async (
   pidFile: string,
   program: string,
 ): Promise<{ pid: number; argv: string[] } | undefined> => {
   const found = await processIn(pidFile)
-  return found?.argv.includes(program) ? found : undefined
+  return found && runs(found, program) ? found : undefined
 }
 
 /**
@@ -41,5 +47,5 @@ export const hasEnded = async (pidFile: string, program: string): Promise<boolea
   const found = await processIn(pidFile)
   if (found === undefined || found.state === 'Z' || found.state === 'X') return true
   const isEnding = found.argv.length === 0 && (found.flags & kernelThread) === 0
-  return !isEnding && !found.argv.includes(program)
+  return !isEnding && !runs(found, program)
 }
