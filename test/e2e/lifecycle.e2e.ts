@@ -153,7 +153,7 @@ describe('a pod that ends by itself', () => {
   })
 })
 
-describe('idleTimeoutSeconds', () => {
+describe.concurrent('idleTimeoutSeconds', () => {
   test('stops what nobody uses, says why and how to go on, and starts it at a request without touching the spec', async () => {
     const dev = instance('idle', { overlays: ['mine'], idleTimeoutSeconds: 60, podTemplate: promptly })
     await fixture.apply(persistentOverlay('mine'), dev)
