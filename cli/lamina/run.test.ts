@@ -5,7 +5,6 @@ import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
 import { makeSif, makeSquashfs } from '../../test/node/images.ts'
 import { useCliBench } from './testing/bench.ts'
-import { escapeFromChroot } from './testing/escape.ts'
 import { processesWith } from './testing/processes.ts'
 
 const bench = await useCliBench()
@@ -333,83 +332,6 @@ describe('of the host, a container sees', () => {
     expect(bench.lamina(['exec', ...options, dir, 'true'])).toMatchObject({ code: 255 })
     expect(existsSync(join(outside, 'x'))).toBe(false)
   })
-})
-
-test.each([['--containall'], ['--contain'], ['--pid']])(
-  'with %s who is root finds nothing above its root',
-  (option) => {
-    expect(sh(escapeFromChroot, option).stdout).toBe('jail\n')
-  },
-)
-
-test('what an image says of its environment is for its own programs alone', () => {
-  const dir = join(bench.dir, 'with-environment')
-  execFileSync('cp', ['-a', bench.sandbox, dir])
-  mkdirSync(join(dir, '.singularity.d'))
-  const env = ['PATH=/opt/app/bin', 'LD_PRELOAD=/nope.so']
-  writeFileSync(join(dir, '.singularity.d/lamina.json'), JSON.stringify({ env }))
-  const look = ['/bin/busybox', 'sh', '-c', 'echo "$PATH $LD_PRELOAD"']
-  for (const option of ['--contain', '--containall'])
-    expect(bench.lamina(['exec', option, dir, ...look])).toEqual({
-      ...{ code: 0, signal: null, stderr: '' },
-      stdout: '/opt/app/bin /nope.so\n',
-    })
-})
-
-test('a prompt shows the name of the image, and does nothing of what is in it', () => {
-  const image = join(bench.dir, 'i$(touch pwned)`x`.sqfs')
-  symlinkSync(bench.image, image)
-  expect(bench.lamina(['shell', image, '-c', 'echo "$PS1"']).stdout).toBe('Lamina i?(touch pwned)?x?.sqfs:\\w> \n')
-})
-
-test('variables by which lamina begins itself anew are not believed where nobody has begun it', () => {
-  const [LAMINA_OUTSIDE_UID, LAMINA_OUTSIDE_GID, LAMINA_OUTSIDE_CWD] = ['0', '0', '/']
-  const env = { LAMINA_OUTSIDE_UID, LAMINA_OUTSIDE_GID, LAMINA_OUTSIDE_CWD, LAMINA_OUTSIDE_IMAGE: '/nope' }
-  expect(bench.lamina(['exec', bench.image, 'pwd'], { env }).stdout).toBe(`${bench.dir}\n`)
-})
-
-test('no word of a command is one for Node', () => {
-  expect(bench.lamina(['exec', bench.image, 'echo', '--env-file', 'nope']).stdout).toBe('--env-file nope\n')
-})
-
-test.each([
-  ['that nobody reads is no mistake', '--help | true', /^$/],
-  [
-    'that finds no room is told in a line',
-    'exec --help >/dev/full',
-    /^FATAL: {3}ENOSPC: no space left on device, write\n$/,
-  ],
-])('help %s', (_, words, told) => {
-  const { stderr } = spawnSync('sh', ['-c', `"$0" ${words}`, bench.launcher], { env: bench.env, encoding: 'utf8' })
-  expect(stderr).toMatch(told)
-})
-
-test('a directory that has been removed is told', () => {
-  const script = 'mkdir gone; cd gone; rmdir ../gone; exec "$@"'
-  const words = ['-c', script, 'sh', bench.launcher, 'exec', bench.image, 'true']
-  const { stderr } = spawnSync('sh', words, { cwd: bench.dir, env: bench.env, encoding: 'utf8' })
-  expect(stderr).toMatch(/^FATAL: {3}the working directory has been removed: go to another one$/m)
-})
-
-test("with --pid limits, umask and descriptors are the caller's, and the end is the command's", () => {
-  const find = (inside: string): string => {
-    const look = `${inside} sh -c 'ulimit -Sn; umask; cat <&7'`
-    const script = `ulimit -Sn 333; umask 027; exec 7</etc/hostname; ${look}`
-    return spawnSync('sh', ['-c', script], { env: bench.env, encoding: 'utf8' }).stdout
-  }
-  expect(find(`${bench.launcher} exec --pid ${bench.image}`)).toBe(find('busybox'))
-  expect(sh('kill -PIPE $$', '--pid')).toMatchObject({ signal: 'SIGPIPE' })
-})
-
-test('with --pid all ends when lamina is killed', async () => {
-  const work = overlay()
-  const child = spawn(bench.launcher, ['exec', '-p', '-o', work, bench.image, 'sh', '-c', 'echo up; sleep 1000'], {
-    env: bench.env,
-  })
-  await once(child.stdout, 'data')
-  child.kill('SIGKILL')
-  await vi.waitFor(() => expect(processesWith(bench.dir)).toEqual([]), 10_000)
-  expect(sh('true', '-o', work)).toMatchObject({ code: 0 })
 })
 
 test('nothing stays mounted, attached or running', () => {

@@ -2,7 +2,6 @@ import {
   closeSync,
   fstatSync,
   fsyncSync,
-  ftruncateSync,
   linkSync,
   mkdirSync,
   mkdtempSync,
@@ -16,10 +15,10 @@ import { tmpdir } from 'node:os'
 import { dirname, join, posix, resolve } from 'node:path'
 import { mebibytes } from '../../../kube/quantity.ts'
 import { hasCode } from '../../../runtime-shim/mount/error-code.ts'
-import { fallocate } from '../../../runtime-shim/mount/syscalls.ts'
 import { runProgram } from '../../../runtime-shim/node/program.ts'
 import { Refusal } from '../../shared/refusal.ts'
 import { interruptible } from '../image/interrupted.ts'
+import { reserve } from './reserve.ts'
 
 export interface OverlayCreation {
   path: string
@@ -95,17 +94,6 @@ const assertPlace = (path: string, shown: string): void => {
   if (!statSync(directory, { throwIfNoEntry: false })?.isDirectory())
     throw new Refusal(`could not create ${shown}: there is no directory ${directory}: make that first`)
   if (statSync(path, { throwIfNoEntry: false })) throw new Refusal(isThere(shown))
-}
-
-const reserve = (fd: number, { size, sparse }: OverlayCreation): void => {
-  ftruncateSync(fd, size)
-  if (sparse) return
-  try {
-    fallocate(fd, 0, size)
-  } catch (error) {
-    // Without fallocate(2) there, it is as if it were sparse.
-    if (!hasCode(error, 'ENOTSUP', 'ENOSYS')) throw error
-  }
 }
 
 /** A file that is there meanwhile is not replaced. */

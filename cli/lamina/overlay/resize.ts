@@ -1,4 +1,4 @@
-import { fstatSync, fsyncSync, ftruncateSync } from 'node:fs'
+import { fstatSync, fsyncSync } from 'node:fs'
 import { mebibytes } from '../../../kube/quantity.ts'
 import { check } from '../../../runtime-shim/agent/overlay/check.ts'
 import { growthLimit, readGeometry } from '../../../runtime-shim/agent/overlay/geometry.ts'
@@ -6,12 +6,12 @@ import { canGrow, grow } from '../../../runtime-shim/agent/overlay/grow.ts'
 import type { Target } from '../../../runtime-shim/agent/overlay/preparation.ts'
 import { ToolError } from '../../../runtime-shim/agent/overlay/tools.ts'
 import { hasCode } from '../../../runtime-shim/mount/error-code.ts'
-import { fallocate } from '../../../runtime-shim/mount/syscalls.ts'
 import { Refusal } from '../../shared/refusal.ts'
 import type { Layout } from '../layout.ts'
 import { inform } from '../say.ts'
 import { assertRoom } from './create.ts'
 import { withOverlay } from './file.ts'
+import { reserve } from './reserve.ts'
 
 /** @throws Refusal */
 const assertPossible = ({ fd, extent, what }: Target, size: number): void => {
@@ -41,13 +41,7 @@ const isSparse = (fd: number): boolean => {
 const enlarge = ({ fd, directory, extent }: Target, size: number): void => {
   const sparse = isSparse(fd)
   if (!sparse) assertRoom(directory ?? '.', size - extent.size)
-  ftruncateSync(fd, size)
-  if (sparse) return
-  try {
-    fallocate(fd, 0, size)
-  } catch (error) {
-    if (!hasCode(error, 'ENOTSUP', 'ENOSYS')) throw error
-  }
+  reserve(fd, { size, sparse })
 }
 
 const resize = async (target: Target, size: number): Promise<void> => {
