@@ -6,6 +6,7 @@ import type { Clock } from '../kube/clock.ts'
 import type { EventRecorder } from '../kube/events.ts'
 import type { Reflector } from '../kube/reflector.ts'
 import type { DaemonSet, PersistentVolumeClaim, Pod, Service, StorageClass } from '../kube/resources.ts'
+import type { ClaimTroubles } from './overlays/claim-troubles.ts'
 import type { Settings } from './settings.ts'
 
 /** What every reconciler is handed. */
@@ -25,6 +26,9 @@ export interface Context {
   events: EventRecorder
   clock: Clock
   settings: Settings
+  claimTroubles: ClaimTroubles
+  /** Whether many passes wait for their turn: what can wait makes room for them. */
+  isBehind(): boolean
   /** Runs one at a time for each of the claims: whoever decides on attachments sees what the one before wrote. */
   serially<T>(claims: readonly string[], act: () => Promise<T>): Promise<T>
 }

@@ -22,6 +22,7 @@ import { createWorkQueue, type WorkQueueOptions } from '../kube/work-queue.ts'
 import type { Context } from './context.ts'
 import { createImageReconciler } from './images/reconcile.ts'
 import { createInstanceReconciler } from './instances/reconcile.ts'
+import { createClaimTroubles } from './overlays/claim-troubles.ts'
 import { createOverlayReconciler } from './overlays/reconcile.ts'
 import { controllerStatus } from './overlays/status.ts'
 import { createPodReconciler } from './pods/reconcile.ts'
@@ -143,6 +144,8 @@ export const createController = (parts: Parts): Controller => {
     events: createEventRecorder(client, { component: 'lamina-controller', host: settings.identity, log }),
     clock: systemClock,
     settings,
+    claimTroubles: createClaimTroubles({ client, clock: systemClock }),
+    isBehind: () => queues !== undefined && Object.values(queues).some((queue) => queue.isBehind()),
     serially: createJointSerializer(),
   }
   const all = Object.entries(caches)

@@ -32,6 +32,7 @@ const createTriggers = (instance: Instance) => {
   const queued: string[] = []
   const queue = (name: string) => ({
     add: (key: string) => queued.push(`${name} ${key}`),
+    addFirst: (key: string) => queued.push(`${name} ${key} first`),
     addAfter: (key: string, ms: number) => queued.push(`${name} ${key} after ${ms}`),
   })
   const queues = {
@@ -65,6 +66,21 @@ describe("what an instance's own pass has written", () => {
     const { triggers, queued } = createTriggers(content)
     triggers.instance({ type: 'updated', object: content, old: content }, 'watch')
     expect(queued).toEqual([`instances ${content.metadata.namespace}/dev`])
+  })
+})
+
+describe('an instance that comes', () => {
+  test('goes before those that have been looked at', () => {
+    const { triggers, queued } = createTriggers(content)
+    const isNew = genInstance('new', { status: {} })
+    triggers.instance({ type: 'added', object: isNew }, 'watch')
+    expect(queued).toEqual(['instances team/new first'])
+  })
+
+  test('does not when it has been looked at before', () => {
+    const { triggers, queued } = createTriggers(content)
+    triggers.instance({ type: 'added', object: content }, 'watch')
+    expect(queued).toEqual(['instances team/dev'])
   })
 })
 

@@ -77,6 +77,24 @@ describe('a work queue', () => {
     expect(started).toEqual(['crowd/1', 'crowd/2', 'alone/1', 'crowd/3', 'crowd/4'])
   })
 
+  test('lets those go first that are added so', async () => {
+    const { queue, started, end } = createBench({ concurrency: 1 })
+    for (const key of ['a/1', 'a/2', 'a/3']) queue.add(key)
+    queue.addFirst('a/urgent')
+    for (const key of ['a/1', 'a/urgent', 'a/2']) await end(key)
+    expect(started).toEqual(['a/1', 'a/urgent', 'a/2', 'a/3'])
+  })
+
+  test('is behind when more wait than it works on at a time', async () => {
+    const { queue, end } = createBench({ concurrency: 2 })
+    for (const key of ['a', 'b', 'c', 'd']) queue.add(key)
+    expect(queue.isBehind()).toBe(false)
+    queue.add('e')
+    expect(queue.isBehind()).toBe(true)
+    await end('a')
+    expect(queue.isBehind()).toBe(false)
+  })
+
   test('takes keys before it runs', async () => {
     const started: string[] = []
     const queue = createWorkQueue({

@@ -1,6 +1,6 @@
 import { backoffMs } from './backoff.ts'
 import { type Clock, systemClock } from './clock.ts'
-import { createFairLine } from './fair-line.ts'
+import { createFairLine, type Urgency } from './fair-line.ts'
 import type { Logger } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import { parseKey } from './resource.ts'
@@ -12,8 +12,12 @@ import { parseKey } from './resource.ts'
  */
 export interface WorkQueue {
   add(key: string): void
+  /** Adds a key that does not wait yet before those of its namespace that were added otherwise. */
+  addFirst(key: string): void
   /** Adds the key after `ms`; of several such, the earliest counts. A turn that comes before that takes its place. */
   addAfter(key: string, ms: number): void
+  /** Whether more keys wait than are worked on at a time. */
+  isBehind(): boolean
   /** Works until the signal is aborted; resolves when the work going on has ended. What waits then is dropped. */
   run(signal: AbortSignal): Promise<void>
 }
@@ -55,22 +59,23 @@ export const createWorkQueue = (options: WorkQueueOptions): WorkQueue => {
   let state: 'idle' | 'running' | 'stopping' = 'idle'
   let ended = (): void => {}
 
-  const add: WorkQueue['add'] = (key) => {
+  const addWith = (key: string, urgency: Urgency): void => {
     if (state === 'stopping' || waiting.has(key) || again.has(key)) return
     metrics?.queueAdds.inc(labels)
     if (processing.has(key)) {
       again.add(key)
       return
     }
-    enqueue(key)
+    enqueue(key, urgency)
     pump()
   }
+  const add: WorkQueue['add'] = (key) => addWith(key, 'usual')
 
   const labels = { name, controller: name }
   const tellDepth = (): void => metrics?.queueDepth.set(waiting.size(), labels)
 
-  const enqueue = (key: string): void => {
-    waiting.add(key, performance.now())
+  const enqueue = (key: string, urgency: Urgency): void => {
+    waiting.add(key, performance.now(), urgency)
     tellDepth()
   }
 
@@ -123,7 +128,7 @@ export const createWorkQueue = (options: WorkQueueOptions): WorkQueue => {
     if (result === 'error') metrics?.reconcileErrors.inc({ controller: name })
     processing.delete(key)
     metrics?.activeWorkers.set(processing.size, { controller: name })
-    if (again.delete(key) && state === 'running') enqueue(key)
+    if (again.delete(key) && state === 'running') enqueue(key, 'usual')
     if (state === 'stopping' && processing.size === 0) ended()
     pump()
   }
@@ -160,7 +165,9 @@ export const createWorkQueue = (options: WorkQueueOptions): WorkQueue => {
 
   return {
     add,
+    addFirst: (key) => addWith(key, 'urgent'),
     addAfter,
+    isBehind: () => waiting.size() > concurrency,
     run: (signal) =>
       new Promise((resolve) => {
         ended = resolve

@@ -11,14 +11,17 @@ const claim = (given: Parameters<typeof genClaim>[1] = {}) => genClaim('mine', {
 
 /** What a pass finds when the API server has this claim: it can only read. */
 const observed = (there: PersistentVolumeClaim | undefined, of = overlay(), existingClaim = ['team']) => {
-  const client: Pick<KubeClient, 'get' | 'list'> = {
+  const client: Pick<KubeClient, 'get'> = {
     get: async (resource, { name }) =>
       resource.kind === 'PersistentVolumeClaim' && name === 'mine' && there ? resource.parse(there) : undefined,
-    list: async () => [],
   }
   const allowedSources = { file: [], volume: [], existingClaim, ext3Base: [] }
   const caches = { storageClasses: { get: () => undefined } }
-  return observeExistingClaim({ client, caches, clock: systemClock, settings: { allowedSources } }, of)
+  const settings = { allowedSources }
+  return observeExistingClaim(
+    { client, caches, clock: systemClock, settings, claimTroubles: async () => undefined },
+    of,
+  )
 }
 
 describe('a claim that was there before', () => {

@@ -23,7 +23,7 @@ const problemOf = (claim: PersistentVolumeClaim, { spec, status }: PersistentOve
 }
 
 interface ExistingClaimContext extends Provisioning {
-  client: Pick<KubeClient, 'get' | 'list'>
+  client: Pick<KubeClient, 'get'>
   settings: Pick<Settings, 'allowedSources'>
 }
 

@@ -1,14 +1,14 @@
 import type { PersistentOverlay } from '../../crds/persistent-overlay.ts'
-import type { KubeClient } from '../../kube/client.ts'
 import type { Clock } from '../../kube/clock.ts'
 import type { Reflector } from '../../kube/reflector.ts'
-import { events, type PersistentVolumeClaim, type StorageClass } from '../../kube/resources.ts'
+import type { PersistentVolumeClaim, StorageClass } from '../../kube/resources.ts'
+import type { ClaimTroubles } from './claim-troubles.ts'
 
 /** What is needed to tell how a claim without a volume stands. */
 export interface Provisioning {
-  client: Pick<KubeClient, 'list'>
   caches: { storageClasses: Pick<Reflector<StorageClass>, 'get'> }
   clock: Pick<Clock, 'now'>
+  claimTroubles: ClaimTroubles
 }
 
 /** A provisioner that needs no longer has nothing to say. */
@@ -37,22 +37,14 @@ const waitedMs = (
   return Math.max(0, ...ages)
 }
 
-/**
- * The provisioner's last words on a claim that it could not serve, when it has
- * had time for some: to look for them, the API server reads all Events of the namespace.
- */
+/** The provisioner's last words on a claim that it could not serve, when it has had time for some. */
 export const provisioningTrouble = async (
   context: Provisioning,
   claim: PersistentVolumeClaim,
   overlay: PersistentOverlay,
 ): Promise<string | undefined> => {
   if (waitedMs(context, claim, overlay) < patienceMs) return undefined
-  const { namespace, uid } = claim.metadata
-  const about = await context.client.list(events, {
-    namespace,
-    fieldSelector: `involvedObject.uid=${uid},type=Warning`,
-  })
-  return about.toSorted((a, b) => (String(a.lastTimestamp) < String(b.lastTimestamp) ? -1 : 1)).at(-1)?.message
+  return context.claimTroubles(claim)
 }
 
 /** When to look for such words again, for nothing tells of them: the longer it takes, the later. */

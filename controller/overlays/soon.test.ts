@@ -24,13 +24,27 @@ const waiting: ClaimFinding = { kind: 'waitsForConsumer', claim }
 const says = (finding: ClaimFinding, attachments = [attachment], overdue: string[] = []): PersistentOverlayStatus =>
   statusAfter(genOverlay('work'), { finding, attachments, overdue, base: undefined, now: at(0) })
 
+const starting = genInstance('dev', { status: { conditions: [condition('Ready', 'False', 'Starting')] } })
+const started = genInstance('dev', { status: { conditions: [condition('Ready', 'True', 'Running')] } })
+const stuck = genInstance('dev', {
+  status: { conditions: [condition('Ready', 'False', 'PodInvalid'), condition('Stalled', 'True', 'PodInvalid')] },
+})
+const when = (seconds: number, { holder = started, isBehind = false } = {}) => ({ holder, isBehind, now: at(seconds) })
+
 describe('while an instance starts with an overlay', () => {
   test('its volume, and how large that is, may wait', () => {
-    expect(waitsForMore(says(waiting), says(bound), at(5))).toBe(15_000)
+    expect(waitsForMore(says(waiting), says(bound), when(5))).toBe(15_000)
   })
 
-  test('but not for ever', () => {
-    expect(waitsForMore(says(waiting), says(bound), at(20))).toBe(0)
+  test.each([
+    ['no longer when it runs', when(20), 0],
+    ['no longer when it cannot', when(20, { holder: stuck }), 0],
+    ['on while it starts', when(20, { holder: starting }), 20_000],
+    ['on while others have more need of a pass', when(20, { isBehind: true }), 20_000],
+    ['ever longer', when(160, { holder: starting }), 140_000],
+    ['but not for ever', when(300, { holder: starting, isBehind: true }), 0],
+  ])('%s', (_, circumstances, ms) => {
+    expect(waitsForMore(says(waiting), says(bound), circumstances)).toBe(ms)
   })
 
   test.each<[string, PersistentOverlayStatus, PersistentOverlayStatus]>([
@@ -49,12 +63,12 @@ describe('while an instance starts with an overlay', () => {
       says(bound, [attachment, reader]),
     ],
   ])('%s is told at once', (_, before, after) => {
-    expect(waitsForMore(before, after, at(1))).toBe(0)
+    expect(waitsForMore(before, after, when(1, { holder: starting }))).toBe(0)
   })
 })
 
 test('of an overlay that nobody has, all is told at once', () => {
-  expect(waitsForMore(says(waiting, []), says(bound, []), at(1))).toBe(0)
+  expect(waitsForMore(says(waiting, []), says(bound, []), when(1))).toBe(0)
 })
 
 describe('an overlay that nobody has looked at', () => {

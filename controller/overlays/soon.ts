@@ -1,7 +1,7 @@
 import type { Condition } from '../../crds/common.ts'
 import type { Instance } from '../../crds/instance.ts'
 import type { PersistentOverlayStatus } from '../../crds/persistent-overlay.ts'
-import { isUntold } from '../conditions.ts'
+import { conditionOf, isUntold } from '../conditions.ts'
 import { saysTheSame } from '../write-status.ts'
 import { notReleased } from './status.ts'
 
@@ -10,6 +10,8 @@ import { notReleased } from './status.ts'
  * and of what the node finds then, when all of it is known, instead of one for each.
  */
 const patienceMs = 20_000
+/** While the instance has not started by then, or while those who wait for a pass have more need of the API server. */
+const longPatienceMs = 300_000
 
 /** What others act upon; the rest is where and how large the volume is, and in which words. */
 const essence = ({ capacity: _, size: __, conditions = [], ...rest }: PersistentOverlayStatus) => ({
@@ -21,15 +23,30 @@ const essence = ({ capacity: _, size: __, conditions = [], ...rest }: Persistent
   }),
 })
 
-/** How many milliseconds the status may wait for more to tell; 0 when it is to be written now. */
-export const waitsForMore = (before: PersistentOverlayStatus, after: PersistentOverlayStatus, now: Date): number => {
+const isStarting = ({ status: { conditions } }: Instance): boolean =>
+  conditionOf(conditions, 'Ready')?.status !== 'True' && conditionOf(conditions, 'Stalled')?.status !== 'True'
+
+/**
+ * How many milliseconds the status may wait for more to tell; 0 when it is to be written now.
+ *
+ * @param holder the instance that has the overlay
+ * @param isBehind whether many passes wait for their turn
+ */
+export const waitsForMore = (
+  before: PersistentOverlayStatus,
+  after: PersistentOverlayStatus,
+  { holder, isBehind, now }: { holder: Instance | undefined; isBehind: boolean; now: Date },
+): number => {
   const [attachment, ...others] = after.attachments ?? []
   // Of many that come one after the other, each would put it off.
   if (!attachment || others.length > 0) return 0
-  const left = Date.parse(attachment.attachTime) + patienceMs - now.getTime()
-  if (left <= 0 || saysTheSame(before, after)) return 0
   // The API server's clock is not ours.
-  return saysTheSame(essence(before), essence(after)) ? Math.min(left, patienceMs) : 0
+  const ageMs = Math.max(0, now.getTime() - Date.parse(attachment.attachTime))
+  const isLong = isBehind || (holder !== undefined && isStarting(holder))
+  // The longer it has waited, the later it is looked at again.
+  const nextMs = ageMs < patienceMs ? patienceMs - ageMs : isLong ? Math.min(ageMs, longPatienceMs - ageMs) : 0
+  if (nextMs <= 0 || saysTheSame(before, after)) return 0
+  return saysTheSame(essence(before), essence(after)) ? nextMs : 0
 }
 
 /** What the instance has not done by then, the overlay's own pass does. */

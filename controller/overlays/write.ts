@@ -21,14 +21,16 @@ export interface Said {
  * @throws ApiError with reason Conflict when the overlay changed in between
  */
 export const writeOverlay = async (
-  { client, caches, clock, events }: Context,
+  { client, caches, clock, events, isBehind }: Context,
   overlay: PersistentOverlay,
   said: Said,
 ): Promise<number> => {
   const now = clock.now()
   const before = controllerStatus(overlay.status)
   const after = statusAfter(overlay, { ...said, now })
-  const waitMs = waitsForMore(before, after, now)
+  const [attachment] = said.attachments
+  const holder = attachment && caches.instances.get({ ...overlay.metadata, name: attachment.instanceName })
+  const waitMs = waitsForMore(before, after, { holder, isBehind: isBehind(), now })
   if (waitMs > 0) return waitMs
   caches.overlays.note(await writeStatus(client, persistentOverlays, overlay, { before, after }))
   announce(events, { kind: 'PersistentOverlay', metadata: overlay.metadata }, before.conditions, after.conditions)

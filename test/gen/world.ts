@@ -99,6 +99,8 @@ export const genWorld = (there: There, refuses: readonly string[] = []): Context
     events: { event: () => {} },
     clock: systemClock,
     settings: readSettings({ PLACEHOLDER_IMAGE: 'registry.example/lamina:1' }),
+    claimTroubles: async () => undefined,
+    isBehind: () => false,
     serially: createJointSerializer(),
   }
 }
