@@ -27,8 +27,6 @@ export interface Context {
   clock: Clock
   settings: Settings
   claimTroubles: ClaimTroubles
-  /** Whether many passes wait for their turn: what can wait makes room for them. */
-  isBehind(): boolean
   /** Runs one at a time for each of the claims: whoever decides on attachments sees what the one before wrote. */
   serially<T>(claims: readonly string[], act: () => Promise<T>): Promise<T>
 }

@@ -145,7 +145,6 @@ export const createController = (parts: Parts): Controller => {
     clock: systemClock,
     settings,
     claimTroubles: createClaimTroubles({ client, clock: systemClock }),
-    isBehind: () => queues !== undefined && Object.values(queues).some((queue) => queue.isBehind()),
     serially: createJointSerializer(),
   }
   const all = Object.entries(caches)

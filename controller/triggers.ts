@@ -11,6 +11,7 @@ import type { WorkQueue } from '../kube/work-queue.ts'
 import { conditionOf, isUntold } from './conditions.ts'
 import type { Context } from './context.ts'
 import { isAtRest } from './instances/lifecycle/at-rest.ts'
+import { startingIndex } from './instances/starting.ts'
 import { awaitsOverlay, isWaiting } from './instances/waiting.ts'
 import { claimKeyOf } from './overlays/claim.ts'
 import { isUnreleased } from './overlays/holders.ts'
@@ -47,6 +48,7 @@ export const indexes = {
     ],
     overlay: ({ metadata: { namespace }, spec }: Instance): string[] =>
       spec.overlays.map(({ name }) => formatKey({ namespace, name })),
+    starting: startingIndex,
   },
 } as const
 

@@ -85,16 +85,6 @@ describe('a work queue', () => {
     expect(started).toEqual(['a/1', 'a/urgent', 'a/2', 'a/3'])
   })
 
-  test('is behind when more wait than it works on at a time', async () => {
-    const { queue, end } = createBench({ concurrency: 2 })
-    for (const key of ['a', 'b', 'c', 'd']) queue.add(key)
-    expect(queue.isBehind()).toBe(false)
-    queue.add('e')
-    expect(queue.isBehind()).toBe(true)
-    await end('a')
-    expect(queue.isBehind()).toBe(false)
-  })
-
   test('takes keys before it runs', async () => {
     const started: string[] = []
     const queue = createWorkQueue({

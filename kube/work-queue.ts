@@ -16,8 +16,6 @@ export interface WorkQueue {
   addFirst(key: string): void
   /** Adds the key after `ms`; of several such, the earliest counts. A turn that comes before that takes its place. */
   addAfter(key: string, ms: number): void
-  /** Whether more keys wait than are worked on at a time. */
-  isBehind(): boolean
   /** Works until the signal is aborted; resolves when the work going on has ended. What waits then is dropped. */
   run(signal: AbortSignal): Promise<void>
 }
@@ -167,7 +165,6 @@ export const createWorkQueue = (options: WorkQueueOptions): WorkQueue => {
     add,
     addFirst: (key) => addWith(key, 'urgent'),
     addAfter,
-    isBehind: () => waiting.size() > concurrency,
     run: (signal) =>
       new Promise((resolve) => {
         ended = resolve

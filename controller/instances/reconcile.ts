@@ -19,6 +19,7 @@ import { livePod, ownPod, removePod } from './own-pod.ts'
 import { isOwnedBy } from './pod-state.ts'
 import { ensureService, lookAgainMs } from './service/ensure.ts'
 import { waitsForMore } from './soon.ts'
+import { manyStart } from './starting.ts'
 import { type Drift, statusAfter } from './status.ts'
 import { ofStranger } from './stranger.ts'
 import { tend } from './tend.ts'
@@ -95,7 +96,8 @@ export const createInstanceReconciler =
     const service = await ensureService(context, instance)
     const after = statusAfter(instance, { ...outcome, service }, clock.now())
     const before = instance.status
-    const waitMs = waitsForMore(instance, after, caches.pods.get(instance.metadata), clock.now())
+    const circumstances = { pod: caches.pods.get(instance.metadata), isBurst: manyStart(caches), now: clock.now() }
+    const waitMs = waitsForMore(instance, after, circumstances)
     if (waitMs > 0) {
       return soonest(waitMs, requeueAfterMs, reviewAfter(context, instance, decision), lookAgainMs(service))
     }

@@ -9,38 +9,45 @@ const starting = [condition('Ready', 'False', 'Starting')]
 const granted = { uid: 'uid-dev', name: 'dev', templateHash: 'h' }
 const dev = (status: object = {}): Instance => genInstance('dev', { metadata, status })
 const pod = genPod('dev')
+const when = (seconds: number, of?: typeof pod, isBurst = false) => ({ pod: of, isBurst, now: at(seconds) })
 
 test('that somebody else has not looked yet waits for him', () => {
   const { status } = dev({ conditions: [condition('Ready', 'False', 'ClaimPending')] })
-  expect(waitsForMore(dev(), status, undefined, at(1))).toBe(4_000)
+  expect(waitsForMore(dev(), status, when(1))).toBe(4_000)
 })
 
 test('it does not wait for ever', () => {
   const { status } = dev({ conditions: [condition('Ready', 'False', 'ClaimPending')] })
-  expect(waitsForMore(dev(), status, undefined, at(5))).toBe(0)
+  expect(waitsForMore(dev(), status, when(5))).toBe(0)
 })
 
 test('what has been told before is not left standing', () => {
   const { status } = dev({ conditions: [condition('Ready', 'False', 'ClaimPending')] })
-  expect(waitsForMore(dev({ conditions: starting }), status, undefined, at(1))).toBe(0)
+  expect(waitsForMore(dev({ conditions: starting }), status, when(1))).toBe(0)
 })
 
 test('trouble is told at once', () => {
   const { status } = dev({ conditions: [condition('Ready', 'False', 'OverlayNotFound')] })
-  expect(waitsForMore(dev(), status, undefined, at(1))).toBe(0)
+  expect(waitsForMore(dev(), status, when(1))).toBe(0)
 })
 
 test('the node of a pod that starts waits for the start', () => {
   const { status } = dev({ pod: { ...granted, nodeName: 'n' }, conditions: starting })
-  expect(waitsForMore(dev({ pod: granted, conditions: starting }), status, pod, at(2))).toBe(13_000)
+  expect(waitsForMore(dev({ pod: granted, conditions: starting }), status, when(2, pod))).toBe(13_000)
+})
+
+test('and on when many start at once', () => {
+  const { status } = dev({ pod: { ...granted, nodeName: 'n' }, conditions: starting })
+  const before = dev({ pod: granted, conditions: starting })
+  expect([false, true].map((isBurst) => waitsForMore(before, status, when(15, pod, isBurst)))).toEqual([0, 15_000])
 })
 
 test('the pod itself is told at once: its node may not mount anything before', () => {
   const { status } = dev({ pod: granted, conditions: starting })
-  expect(waitsForMore(dev(), status, pod, at(0))).toBe(0)
+  expect(waitsForMore(dev(), status, when(0, pod))).toBe(0)
 })
 
 test('the start is told at once', () => {
   const { status } = dev({ pod: { ...granted, nodeName: 'n' }, conditions: [condition('Ready', 'True', 'Running')] })
-  expect(waitsForMore(dev({ pod: granted, conditions: starting }), status, pod, at(2))).toBe(0)
+  expect(waitsForMore(dev({ pod: granted, conditions: starting }), status, when(2, pod))).toBe(0)
 })

@@ -2,6 +2,7 @@ import type { Instance, InstanceStatus } from '../../crds/instance.ts'
 import type { Metadata } from '../../kube/resource.ts'
 import type { Pod } from '../../kube/resources.ts'
 import { conditionOf, isUntold } from '../conditions.ts'
+import { type Patience, waitsOn } from '../patience.ts'
 import { saysTheSame } from '../write-status.ts'
 
 /**
@@ -10,7 +11,8 @@ import { saysTheSame } from '../write-status.ts'
  */
 
 /** What is not over by then is worth its write. */
-const patienceMs = { firstStep: 5_000, node: 15_000 }
+const firstStepPatience: Patience = { usualMs: 5_000, longMs: 5_000 }
+const nodePatience: Patience = { usualMs: 15_000, longMs: 300_000 }
 
 /** Somebody else's first pass is about to end these. */
 const firstSteps = new Set(['ClaimPending', 'Resolving'])
@@ -27,11 +29,18 @@ const isOnlyNode = ({ status }: Instance, after: InstanceStatus): boolean => {
   return saysTheSame(withNode, after)
 }
 
-/** How many milliseconds the status may wait for more to tell; 0 when it is to be written now. */
-export const waitsForMore = (instance: Instance, after: InstanceStatus, pod: Pod | undefined, now: Date): number => {
-  // The API server's clock may be ahead of ours.
-  const left = ({ creationTimestamp = '' }: Metadata, patience: number): number =>
-    Math.min(patience, Math.max(0, Date.parse(creationTimestamp) + patience - now.getTime())) || 0
-  if (isFirstStep(instance, after)) return left(instance.metadata, patienceMs.firstStep)
-  return pod && isOnlyNode(instance, after) ? left(pod.metadata, patienceMs.node) : 0
+/**
+ * How many milliseconds the status may wait for more to tell; 0 when it is to be written now.
+ *
+ * @param isBurst whether many others start too
+ */
+export const waitsForMore = (
+  instance: Instance,
+  after: InstanceStatus,
+  { pod, isBurst, now }: { pod: Pod | undefined; isBurst: boolean; now: Date },
+): number => {
+  const left = ({ creationTimestamp = '' }: Metadata, patience: Patience): number =>
+    waitsOn(patience, { sinceMs: Date.parse(creationTimestamp), now, isLong: isBurst })
+  if (isFirstStep(instance, after)) return left(instance.metadata, firstStepPatience)
+  return pod && isOnlyNode(instance, after) ? left(pod.metadata, nodePatience) : 0
 }

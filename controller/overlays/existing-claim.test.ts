@@ -16,7 +16,7 @@ const observed = (there: PersistentVolumeClaim | undefined, of = overlay(), exis
       resource.kind === 'PersistentVolumeClaim' && name === 'mine' && there ? resource.parse(there) : undefined,
   }
   const allowedSources = { file: [], volume: [], existingClaim, ext3Base: [] }
-  const caches = { storageClasses: { get: () => undefined } }
+  const caches = { storageClasses: { get: () => undefined }, instances: { by: () => [] } }
   const settings = { allowedSources }
   return observeExistingClaim(
     { client, caches, clock: systemClock, settings, claimTroubles: async () => undefined },

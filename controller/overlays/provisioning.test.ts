@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { StorageClass } from '../../kube/resources.ts'
-import { genClaim, genOverlay } from '../../test/gen/objects.ts'
+import { genClaim, genInstance, genOverlay } from '../../test/gen/objects.ts'
 import { lookForTroubleMs, provisioningTrouble, waitsForConsumer } from './provisioning.ts'
 
 const created = '2026-01-01T00:00:00Z'
@@ -15,7 +15,7 @@ const wanted = genOverlay('work', {
 })
 
 /** What has been said of the claim, and how often that has been asked for. */
-const world = (seconds: number, words?: string) => {
+const world = (seconds: number, { words, starting = 1 }: { words?: string; starting?: number } = {}) => {
   const asked: string[] = []
   const classOf = (name: string, volumeBindingMode: string): StorageClass => ({
     ...{ metadata: genClaim(name).metadata, provisioner: 'p' },
@@ -33,6 +33,7 @@ const world = (seconds: number, words?: string) => {
         storageClasses: {
           get: ({ name }: { name: string }) => classes.find(({ metadata }) => metadata.name === name),
         },
+        instances: { by: () => Array.from({ length: starting }, (_, index) => genInstance(`dev-${index}`)) },
       },
       clock: { now: () => later(seconds) },
     },
@@ -49,7 +50,7 @@ test.each([
 
 describe('what keeps a volume from being made', () => {
   test('is asked for when the provisioner has had time', async () => {
-    const { context, asked } = world(10, 'no space')
+    const { context, asked } = world(10, { words: 'no space' })
     expect(await provisioningTrouble(context, claimOfClass('eager'), free)).toBe('no space')
     expect(asked).toEqual(['lamina-work'])
   })
@@ -59,9 +60,15 @@ describe('what keeps a volume from being made', () => {
     ['while nobody wants the volume yet', 600, 'lazy', free],
     ['a moment after somebody wants it', 9, 'lazy', wanted],
   ])('is not asked for %s', async (_, seconds, name, overlay) => {
-    const { context, asked } = world(seconds, 'words')
+    const { context, asked } = world(seconds, { words: 'words' })
     expect(await provisioningTrouble(context, claimOfClass(name), overlay)).toBeUndefined()
     expect(asked).toEqual([])
+  })
+
+  test('is asked for later while many start', async () => {
+    const askedAfter = (seconds: number) =>
+      provisioningTrouble(world(seconds, { words: 'no space', starting: 51 }).context, claimOfClass('eager'), free)
+    expect([await askedAfter(59), await askedAfter(60)]).toEqual([undefined, 'no space'])
   })
 
   test.each([

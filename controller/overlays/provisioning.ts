@@ -1,23 +1,29 @@
+import type { Instance } from '../../crds/instance.ts'
 import type { PersistentOverlay } from '../../crds/persistent-overlay.ts'
 import type { Clock } from '../../kube/clock.ts'
 import type { Reflector } from '../../kube/reflector.ts'
 import type { PersistentVolumeClaim, StorageClass } from '../../kube/resources.ts'
+import { manyStart } from '../instances/starting.ts'
 import type { ClaimTroubles } from './claim-troubles.ts'
 
 /** What is needed to tell how a claim without a volume stands. */
 export interface Provisioning {
-  caches: { storageClasses: Pick<Reflector<StorageClass>, 'get'> }
+  caches: { storageClasses: Pick<Reflector<StorageClass>, 'get'>; instances: Pick<Reflector<Instance>, 'by'> }
   clock: Pick<Clock, 'now'>
   claimTroubles: ClaimTroubles
 }
 
 /** A provisioner that needs no longer has nothing to say. */
-const patienceMs = 10_000
+const usualPatienceMs = 10_000
 const seldomMs = 60_000
+
+/** With many to serve, it needs longer. */
+const patienceMs = ({ caches }: Pick<Provisioning, 'caches'>): number =>
+  manyStart(caches) ? seldomMs : usualPatienceMs
 
 /** Whether a volume is made for the claim only when a pod asks for it. */
 export const waitsForConsumer = (
-  { caches }: Pick<Provisioning, 'caches'>,
+  { caches }: { caches: Pick<Provisioning['caches'], 'storageClasses'> },
   { spec: { storageClassName: name } = {} }: PersistentVolumeClaim,
 ): boolean => {
   const storageClass = name ? caches.storageClasses.get({ namespace: '', name }) : undefined
@@ -43,7 +49,7 @@ export const provisioningTrouble = async (
   claim: PersistentVolumeClaim,
   overlay: PersistentOverlay,
 ): Promise<string | undefined> => {
-  if (waitedMs(context, claim, overlay) < patienceMs) return undefined
+  if (waitedMs(context, claim, overlay) < patienceMs(context)) return undefined
   return context.claimTroubles(claim)
 }
 
@@ -52,4 +58,4 @@ export const lookForTroubleMs = (
   context: Pick<Provisioning, 'caches' | 'clock'>,
   claim: PersistentVolumeClaim,
   overlay: PersistentOverlay,
-): number => Math.min(Math.max(waitedMs(context, claim, overlay), patienceMs), seldomMs)
+): number => Math.min(Math.max(waitedMs(context, claim, overlay), patienceMs(context)), seldomMs)

@@ -24,25 +24,17 @@ const waiting: ClaimFinding = { kind: 'waitsForConsumer', claim }
 const says = (finding: ClaimFinding, attachments = [attachment], overdue: string[] = []): PersistentOverlayStatus =>
   statusAfter(genOverlay('work'), { finding, attachments, overdue, base: undefined, now: at(0) })
 
-const starting = genInstance('dev', { status: { conditions: [condition('Ready', 'False', 'Starting')] } })
-const started = genInstance('dev', { status: { conditions: [condition('Ready', 'True', 'Running')] } })
-const stuck = genInstance('dev', {
-  status: { conditions: [condition('Ready', 'False', 'PodInvalid'), condition('Stalled', 'True', 'PodInvalid')] },
-})
-const when = (seconds: number, { holder = started, isBehind = false } = {}) => ({ holder, isBehind, now: at(seconds) })
+const when = (seconds: number, isStart = true) => ({ isStart, now: at(seconds) })
 
 describe('while an instance starts with an overlay', () => {
   test('its volume, and how large that is, may wait', () => {
-    expect(waitsForMore(says(waiting), says(bound), when(5))).toBe(15_000)
+    expect(waitsForMore(says(waiting), says(bound), when(5, false))).toBe(15_000)
   })
 
   test.each([
-    ['no longer when it runs', when(20), 0],
-    ['no longer when it cannot', when(20, { holder: stuck }), 0],
-    ['on while it starts', when(20, { holder: starting }), 20_000],
-    ['on while others have more need of a pass', when(20, { isBehind: true }), 20_000],
-    ['ever longer', when(160, { holder: starting }), 140_000],
-    ['but not for ever', when(300, { holder: starting, isBehind: true }), 0],
+    ['no longer when it runs by then', when(20, false), 0],
+    ['on while it does not', when(20), 20_000],
+    ['but not for ever', when(300), 0],
   ])('%s', (_, circumstances, ms) => {
     expect(waitsForMore(says(waiting), says(bound), circumstances)).toBe(ms)
   })
@@ -63,7 +55,7 @@ describe('while an instance starts with an overlay', () => {
       says(bound, [attachment, reader]),
     ],
   ])('%s is told at once', (_, before, after) => {
-    expect(waitsForMore(before, after, when(1, { holder: starting }))).toBe(0)
+    expect(waitsForMore(before, after, when(1))).toBe(0)
   })
 })
 

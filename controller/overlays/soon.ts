@@ -1,7 +1,8 @@
 import type { Condition } from '../../crds/common.ts'
 import type { Instance } from '../../crds/instance.ts'
 import type { PersistentOverlayStatus } from '../../crds/persistent-overlay.ts'
-import { conditionOf, isUntold } from '../conditions.ts'
+import { isUntold } from '../conditions.ts'
+import { type Patience, waitsOn } from '../patience.ts'
 import { saysTheSame } from '../write-status.ts'
 import { notReleased } from './status.ts'
 
@@ -9,9 +10,7 @@ import { notReleased } from './status.ts'
  * While an instance starts with an overlay, its volume is made: one word of that
  * and of what the node finds then, when all of it is known, instead of one for each.
  */
-const patienceMs = 20_000
-/** While the instance has not started by then, or while those who wait for a pass have more need of the API server. */
-const longPatienceMs = 300_000
+const patience: Patience = { usualMs: 20_000, longMs: 300_000 }
 
 /** What others act upon; the rest is where and how large the volume is, and in which words. */
 const essence = ({ capacity: _, size: __, conditions = [], ...rest }: PersistentOverlayStatus) => ({
@@ -23,30 +22,22 @@ const essence = ({ capacity: _, size: __, conditions = [], ...rest }: Persistent
   }),
 })
 
-const isStarting = ({ status: { conditions } }: Instance): boolean =>
-  conditionOf(conditions, 'Ready')?.status !== 'True' && conditionOf(conditions, 'Stalled')?.status !== 'True'
-
 /**
  * How many milliseconds the status may wait for more to tell; 0 when it is to be written now.
  *
- * @param holder the instance that has the overlay
- * @param isBehind whether many passes wait for their turn
+ * @param isStart whether the instance that has it, or many others, are still to run
  */
 export const waitsForMore = (
   before: PersistentOverlayStatus,
   after: PersistentOverlayStatus,
-  { holder, isBehind, now }: { holder: Instance | undefined; isBehind: boolean; now: Date },
+  { isStart, now }: { isStart: boolean; now: Date },
 ): number => {
   const [attachment, ...others] = after.attachments ?? []
   // Of many that come one after the other, each would put it off.
   if (!attachment || others.length > 0) return 0
-  // The API server's clock is not ours.
-  const ageMs = Math.max(0, now.getTime() - Date.parse(attachment.attachTime))
-  const isLong = isBehind || (holder !== undefined && isStarting(holder))
-  // The longer it has waited, the later it is looked at again.
-  const nextMs = ageMs < patienceMs ? patienceMs - ageMs : isLong ? Math.min(ageMs, longPatienceMs - ageMs) : 0
-  if (nextMs <= 0 || saysTheSame(before, after)) return 0
-  return saysTheSame(essence(before), essence(after)) ? nextMs : 0
+  const waitMs = waitsOn(patience, { sinceMs: Date.parse(attachment.attachTime), now, isLong: isStart })
+  if (waitMs === 0 || saysTheSame(before, after)) return 0
+  return saysTheSame(essence(before), essence(after)) ? waitMs : 0
 }
 
 /** What the instance has not done by then, the overlay's own pass does. */

@@ -2,6 +2,7 @@ import type { Attachment, PersistentOverlay, PersistentOverlayStatus } from '../
 import { persistentOverlays } from '../../kube/resources.ts'
 import { announce } from '../announce.ts'
 import type { Context } from '../context.ts'
+import { isStarting, manyStart } from '../instances/starting.ts'
 import { writeStatus } from '../write-status.ts'
 import type { ClaimFinding } from './observe-claim.ts'
 import { waitsForMore } from './soon.ts'
@@ -21,7 +22,7 @@ export interface Said {
  * @throws ApiError with reason Conflict when the overlay changed in between
  */
 export const writeOverlay = async (
-  { client, caches, clock, events, isBehind }: Context,
+  { client, caches, clock, events }: Context,
   overlay: PersistentOverlay,
   said: Said,
 ): Promise<number> => {
@@ -30,7 +31,8 @@ export const writeOverlay = async (
   const after = statusAfter(overlay, { ...said, now })
   const [attachment] = said.attachments
   const holder = attachment && caches.instances.get({ ...overlay.metadata, name: attachment.instanceName })
-  const waitMs = waitsForMore(before, after, { holder, isBehind: isBehind(), now })
+  const isStart = manyStart(caches) || (holder !== undefined && isStarting(holder))
+  const waitMs = waitsForMore(before, after, { isStart, now })
   if (waitMs > 0) return waitMs
   caches.overlays.note(await writeStatus(client, persistentOverlays, overlay, { before, after }))
   announce(events, { kind: 'PersistentOverlay', metadata: overlay.metadata }, before.conditions, after.conditions)

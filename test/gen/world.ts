@@ -100,7 +100,6 @@ export const genWorld = (there: There, refuses: readonly string[] = []): Context
     clock: systemClock,
     settings: readSettings({ PLACEHOLDER_IMAGE: 'registry.example/lamina:1' }),
     claimTroubles: async () => undefined,
-    isBehind: () => false,
     serially: createJointSerializer(),
   }
 }

@@ -26,11 +26,12 @@ const burstIn = async (world: World, namespace: string, subject: Subject, count:
     const started = performance.now()
     const all = seen.until(count, longestSeconds)
     await Promise.all([all, createAll(client, namespace, numbered('it', count), (name) => bodies(name, image))])
+    const costs = await cost()
     const times = [...seen.at.values()].map((at) => at - started)
-    await controller.quiet()
-    return { rate: count / (Math.max(...times) / 1000), times, cost: await cost() }
+    return { rate: count / (Math.max(...times) / 1000), times, cost: costs }
   } finally {
     seen.stop()
+    await controller.quiet()
   }
 }
 
