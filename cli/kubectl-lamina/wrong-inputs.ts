@@ -6,6 +6,8 @@ export const wrongInputs: readonly WrongInputs[] = [
     about: 'The words',
     inputs: [
       ['rnu debian', 2, "unknown command 'rnu'\n(Did you mean run?)\nSee: kubectl lamina --help"],
+      ['help nope', 2, "unknown command 'nope'\nSee: kubectl lamina --help"],
+      ['help overlay nope', 2, "unknown command 'nope'\nSee: kubectl lamina overlay --help"],
       [
         'overlay',
         2,

@@ -2,6 +2,7 @@ import { writeSync } from 'node:fs'
 import { constants } from 'node:os'
 import { hasCode } from '../../runtime-shim/mount/error-code.ts'
 import { resetSignal } from '../../runtime-shim/mount/syscalls.ts'
+import { printable, shortened } from '../shared/printable.ts'
 
 /**
  * Messages as Apptainer prints them. Only `writeSync`: a stream would leave
@@ -9,7 +10,7 @@ import { resetSignal } from '../../runtime-shim/mount/syscalls.ts'
  */
 
 const told = (kind: string, text: string): void => {
-  writeSync(2, `${`${kind}:`.padEnd(8)} ${text}\n`)
+  writeSync(2, `${`${kind}:`.padEnd(8)} ${shortened(printable(text))}\n`)
 }
 
 export const inform = (text: string): void => told('INFO', text)

@@ -9,6 +9,32 @@ export const wrongInputs: readonly WrongInputs[] = [
       ['exec', 1, "missing required argument 'image'\nSee: lamina exec --help"],
       ['exec --nope busybox.sqfs true', 1, "unknown option '--nope'\nSee: lamina exec --help"],
       ['overlay create', 1, "missing required argument 'file'\nSee: lamina overlay create --help"],
+      ['help nope', 1, "unknown command 'nope'\nSee: lamina --help"],
+      [
+        'pull docker://debian',
+        255,
+        '"pull" is not to be had: lamina build IMAGE.sqfs docker://IMAGE makes a file of an image; docker://IMAGE itself can stand wherever an image is asked for',
+      ],
+      [
+        'inspect --json busybox.sqfs',
+        255,
+        '"inspect" is not to be had: lamina exec IMAGE ls /.singularity.d shows what an image says of itself; lamina instance list --json tells of instances',
+      ],
+      [
+        'run -d busybox.sqfs',
+        255,
+        '--detach is not to be had: lamina instance start IMAGE NAME runs it in the background',
+      ],
+      [
+        'exec --nv busybox.sqfs true',
+        255,
+        "--nv is not to be had: the driver's files are not brought along: give each that `nvidia-container-cli list` names by -B; the devices are there",
+      ],
+      [
+        'exec -v /a:/b busybox.sqfs true',
+        255,
+        '--volume is not to be had: give directories of the host by -B SRC[:DEST[:ro]]',
+      ],
       ['exec busybox.sqfs', 255, 'exec needs a command: lamina exec IMAGE COMMAND [ARGUMENT...]'],
       ['completion tcsh', 255, 'no completion for "tcsh": there are bash, zsh, fish'],
     ],
@@ -16,6 +42,21 @@ export const wrongInputs: readonly WrongInputs[] = [
   {
     about: 'The image',
     inputs: [
+      [
+        'exec debian:12 true',
+        255,
+        'could not open image debian:12: no such file or directory; an image of a registry is docker://debian:12',
+      ],
+      [
+        'run -e A=1 busybox.sqfs',
+        255,
+        'could not open image A=1: no such file or directory. A variable is set by --env A=1; -e is --cleanenv',
+      ],
+      [
+        'run -p 8080:80 busybox.sqfs',
+        255,
+        "could not open image 8080:80: no such file or directory. Ports need no -p, which is --pid: the network is the host's",
+      ],
       ['exec nope.sif true', 255, 'could not open image nope.sif: no such file or directory'],
       [
         'exec text.txt true',
@@ -124,7 +165,7 @@ export const wrongInputs: readonly WrongInputs[] = [
       [
         'exec --writable busybox.sqfs true',
         255,
-        'the image itself is never written: lay an overlay over it with --overlay',
+        '--writable is not to be had: the image itself is never written: lay an overlay over it with --overlay; --pwd sets the working directory',
       ],
       [
         'overlay create a.img',

@@ -1,8 +1,9 @@
 import { Command, Option } from 'commander'
+import { addHelpVerb } from '../../shared/help-command.ts'
 import type { Verbs } from './verbs.ts'
 
 export const addHelpVerbs = ({ root, context, behind = [], does, runs }: Verbs): void => {
-  root.addHelpCommand(new Command('help').argument('[command]').description('what a verb takes').helpGroup('Help:'))
+  addHelpVerb(root, new Command('help').description('what a verb takes').helpGroup('Help:'))
   root
     .command('doctor')
     .description('what is wrong with an object, a node or the installation, and what to do next')

@@ -6,14 +6,18 @@ import { hasCode } from '../../../runtime-shim/mount/error-code.ts'
 import { LockHeldError } from '../../../runtime-shim/mount/lock.ts'
 import { type OpenBase, OverlayError } from '../../../runtime-shim/mount/parts.ts'
 import { Refusal } from '../../shared/refusal.ts'
+import { meantBy } from '../habits.ts'
 
-/** @throws Refusal */
-export const realPathOf = (path: string, what: string): string => {
+/**
+ * @param hint said where there is no such file
+ * @throws Refusal
+ */
+export const realPathOf = (path: string, what: string, hint = ''): string => {
   try {
     return realpathSync(path)
   } catch (error) {
     if (hasCode(error, 'ENOENT', 'ENOTDIR'))
-      throw new Refusal(`could not open ${what} ${path}: no such file or directory`)
+      throw new Refusal(`could not open ${what} ${path}: no such file or directory${hint}`)
     if (hasCode(error, 'EACCES')) throw new Refusal(`could not open ${what} ${path}: permission denied`)
     if (hasCode(error, 'ELOOP'))
       throw new Refusal(`could not open ${what} ${path}: its symbolic links lead in a circle`)
@@ -42,7 +46,7 @@ const explain = (path: string, error: unknown): unknown => {
  * @throws Refusal
  */
 export const openImage = (path: string): OpenBase => {
-  const real = realPathOf(path, 'image')
+  const real = realPathOf(path, 'image', meantBy(path))
   try {
     const source = { kind: 'below', directory: dirname(real), path: basename(real) || '.', shown: path } as const
     // Whoever may mount anyway can be trusted with what he mounts.

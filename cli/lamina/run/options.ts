@@ -13,6 +13,7 @@ import {
   type UsualMount,
 } from '../arguments.ts'
 import type { Action } from '../command/choose.ts'
+import { addOtherOptions } from '../habits.ts'
 import type { RunRequest } from './request.ts'
 
 /** The options of all commands that make a container. */
@@ -50,18 +51,6 @@ const readVariables = (file: string): [string, string][] => {
   return parseVariables(text, file)
 }
 
-/** Accepted for the sake of scripts: it is so without them. */
-const needless = ['--writable-tmpfs', '--no-nv', '--no-init', '--no-eval', '--disable-cache', '--silent', '--quiet']
-
-const refuse = (reason: string) => (): never => {
-  throw new Refusal(reason)
-}
-
-const hidden = (command: Command, flags: string, parse?: () => never): void => {
-  const option = command.createOption(flags).hideHelp()
-  command.addOption(parse ? option.argParser(parse) : option)
-}
-
 /** commander would take it for the opposite of an option "mount". */
 const noMount = (command: Command): Option => {
   const option = command
@@ -92,8 +81,7 @@ export const addRunOptions = (command: Command): Command => {
     .option('-C, --containall', '--contain, --cleanenv and --pid')
     .option('-p, --pid', 'an own process namespace')
     .option('-f, --fakeroot', 'be root in the container, as an ordinary user')
-  for (const flags of needless) hidden(command, flags)
-  hidden(command, '-w, --writable', refuse('the image itself is never written: lay an overlay over it with --overlay'))
+  addOtherOptions(command)
   return command
 }
 

@@ -1,0 +1,87 @@
+import type { Command } from 'commander'
+import { Refusal } from '../shared/refusal.ts'
+import { newCommand } from './new-command.ts'
+
+/** What users of Apptainer, Docker and Podman type that is called otherwise here, or is not to be had: each with what to do. */
+
+const otherVerbs: Readonly<Record<string, string>> = {
+  pull: 'lamina build IMAGE.sqfs docker://IMAGE makes a file of an image; docker://IMAGE itself can stand wherever an image is asked for',
+  push: 'an image is a file here: copy it, or push it with apptainer push',
+  images: 'an image is a file here; what was made of docker:// lies in ~/.cache/lamina/images',
+  rmi: 'an image is a file here, removed by rm; what was made of docker:// lies in ~/.cache/lamina/images',
+  rm: 'a container ends with its command and leaves nothing; lamina instance stop NAME ends an instance, rm removes an overlay',
+  kill: 'lamina instance stop --force NAME, or --signal SIGNAL',
+  create: 'lamina overlay create makes an overlay, lamina instance start a container in the background',
+  attach: 'lamina shell instance://NAME goes into an instance, lamina logs --follow NAME shows what it prints',
+  inspect:
+    'lamina exec IMAGE ls /.singularity.d shows what an image says of itself; lamina instance list --json tells of instances',
+  search: 'look for images at the registry itself',
+  login: 'skopeo login REGISTRY, or podman login: lamina uses their credentials',
+  sign: 'sign and verify a SIF with apptainer',
+  verify: 'sign and verify a SIF with apptainer',
+  cache: 'what was made of docker:// lies in ~/.cache/lamina/images: remove what you do not use',
+  commit: 'what a container changes is kept in its overlay: lamina run --overlay FILE',
+}
+
+const otherOptions: Readonly<Record<string, string>> = {
+  '-w, --writable':
+    'the image itself is never written: lay an overlay over it with --overlay; --pwd sets the working directory',
+  '-d, --detach': 'lamina instance start IMAGE NAME runs it in the background',
+  '--name <name>': 'lamina instance start IMAGE NAME gives a container a name',
+  '-v, --volume <volume>': 'give directories of the host by -B SRC[:DEST[:ro]]',
+  '--mount <mount>': 'give directories of the host by -B SRC[:DEST[:ro]]',
+  '--volumes-from <name>': 'give directories of the host by -B SRC[:DEST[:ro]]',
+  '--publish <ports>': "the network is the host's: what listens in a container can be reached at once",
+  '--network <network>': "the network is the host's; containers with others are for the cluster",
+  '--nv':
+    "the driver's files are not brought along: give each that `nvidia-container-cli list` names by -B; the devices are there",
+  '--nvccli':
+    "the driver's files are not brought along: give each that `nvidia-container-cli list` names by -B; the devices are there",
+  '--rocm': 'the files of ROCm are not brought along: give its directory by -B /opt/rocm; the devices are there',
+  '-u, --user <user>': 'the command runs as you; with --fakeroot as root of a container',
+  '--memory <size>': 'run lamina below systemd-run --scope -p MemoryMax=SIZE',
+  '--cpus <count>': 'run lamina below systemd-run --scope -p CPUQuota=PERCENT',
+}
+
+/** So it is without them, too. */
+const needless = [
+  ...['-i, --interactive', '-t, --tty', '--rm'],
+  ...['--writable-tmpfs', '--no-nv', '--no-init', '--no-eval', '--disable-cache', '--silent', '--quiet'],
+]
+
+const refuse = (word: string, advice: string): never => {
+  throw new Refusal(`${word} is not to be had: ${advice}`)
+}
+
+export const addOtherVerbs = (program: Command): void => {
+  for (const [word, advice] of Object.entries(otherVerbs)) {
+    const verb = newCommand(word).argument('[words...]').allowUnknownOption().helpOption(false)
+    program.addCommand(
+      verb.action(() => refuse(`"${word}"`, advice)),
+      { hidden: true },
+    )
+  }
+}
+
+/** Of a command that makes a container. */
+export const addOtherOptions = (command: Command): void => {
+  for (const flags of needless) command.addOption(command.createOption(flags).hideHelp())
+  for (const [flags, advice] of Object.entries(otherOptions)) {
+    const option = command.createOption(flags).hideHelp()
+    command.addOption(option)
+    command.on(`option:${option.name()}`, () => refuse(`--${option.name()}`, advice))
+  }
+}
+
+/** What somebody may have meant by an image that is no file: words that Docker has before it, or its names. */
+export const meantBy = (image: string): string => {
+  if (/^[A-Za-z_][A-Za-z0-9_]*=/.test(image)) return `. A variable is set by --env ${image}; -e is --cleanenv`
+  if (/^(?:[\d.]+:)*\d+:\d+(?:\/\w+)?$/.test(image))
+    return ". Ports need no -p, which is --pid: the network is the host's"
+  if (
+    /^[a-z0-9][\w.-]*(?:\/[\w.-]+)*(?::[\w.-]+)?(?:@sha256:[0-9a-f]{64})?$/.test(image) &&
+    !/\.[a-z]{3,8}$/.test(image)
+  )
+    return `; an image of a registry is docker://${image}`
+  return ''
+}
