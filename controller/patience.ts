@@ -5,9 +5,11 @@ export interface Patience {
   longMs: number
 }
 
+const seldomMs = 60_000
+
 /**
  * How many milliseconds it may wait on; 0 when it is to be told now. After the
- * usual time it is looked at again, the later the longer it has waited.
+ * usual time it is looked at again, the later the longer it has waited, but once a minute.
  *
  * @param sinceMs when it began to wait, as the API server has it, whose clock is not ours
  */
@@ -17,5 +19,5 @@ export const waitsOn = (
 ): number => {
   const ageMs = Math.max(0, now.getTime() - sinceMs)
   if (ageMs < usualMs) return usualMs - ageMs
-  return isLong ? Math.max(0, Math.min(ageMs, longMs - ageMs)) : 0
+  return isLong ? Math.max(0, Math.min(ageMs, seldomMs, longMs - ageMs)) : 0
 }
