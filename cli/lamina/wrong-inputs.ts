@@ -188,7 +188,7 @@ export const wrongInputs: readonly WrongInputs[] = [
       [
         'overlay check text.txt',
         255,
-        'text.txt is no ext3 overlay: it is neither squashfs nor SIF nor ext3 (bad magic number); make one with lamina overlay create',
+        'text.txt is no ext3 overlay: it is neither squashfs nor SIF nor ext3 (bad magic number). If it was one, restore it from a copy',
       ],
       [
         'overlay check layer.sqfs',

@@ -1,17 +1,22 @@
 import { check, isFinding } from '../../../runtime-shim/agent/overlay/check.ts'
 import type { Target } from '../../../runtime-shim/agent/overlay/preparation.ts'
+import { hasSuperblock } from '../../../runtime-shim/agent/overlay/superblock-copy.ts'
 import { runTool, ToolError } from '../../../runtime-shim/agent/overlay/tools.ts'
+import { namesInRoot } from '../../../runtime-shim/mount/ext3-root.ts'
+import { overlayRecordName } from '../../../runtime-shim/mount/names.ts'
 import { readSuperblock } from '../../../runtime-shim/mount/superblock.ts'
 import { Refusal } from '../../shared/refusal.ts'
 import type { Layout } from '../layout.ts'
-import { inform } from '../say.ts'
+import { inform, warn } from '../say.ts'
 import { withOverlay } from './file.ts'
 
 /** Of e2fsck(8)'s exit codes: errors are there, and it was not to correct them. */
 const uncorrected = 4
 
+/** Of the questions that e2fsck asks, what it found; the answer is always the same one. */
 const tell = (line: string): void => {
-  if (isFinding(line)) inform(line)
+  const finding = line.replace(/\s*(?:Fix|Clear|Connect to \/lost\+found|Salvage|Recreate|Relocate|Truncate)\? no$/, '')
+  if (finding !== '' && isFinding(finding)) inform(finding)
 }
 
 /** The tool's own failure, in the words of this command line. */
@@ -20,8 +25,25 @@ const toolRefusal = (error: unknown): unknown => {
   return error
 }
 
+/**
+ * An overlay whose `upper/` is gone lacks all that was written, though its file system is whole.
+ *
+ * @throws Refusal
+ */
+const assertUpper = ({ fd, extent, what }: Pick<Target, 'fd' | 'extent' | 'what'>): void => {
+  const names = namesInRoot(fd, extent.offset)
+  if (names.includes('upper') || !names.includes(overlayRecordName)) return
+  throw new Refusal(
+    `${what}: its file system is whole, but has no upper/, where its files were: look for that in its lost+found (mount -o ro,loop ${what} DIRECTORY), or restore a copy`,
+  )
+}
+
 const report = async ({ fd, extent, what, undertaking }: Target): Promise<boolean> => {
   const cutOff = undertaking.read() !== undefined
+  if (!hasSuperblock(fd, extent.offset)) {
+    inform(`${what}: its superblock is lost, of which there is a copy`)
+    return false
+  }
   const { needsRecovery } = readSuperblock(fd, extent.offset)
   if (cutOff) inform(`${what}: making it larger was cut off`)
   if (needsRecovery) inform(`${what}: was not cleanly unmounted: what is in its journal is not looked at`)
@@ -29,7 +51,9 @@ const report = async ({ fd, extent, what, undertaking }: Target): Promise<boolea
     { fd },
     { tool: 'e2fsck', options: ['-f', '-n'], offset: extent.offset, accepted: [0, uncorrected], onLine: tell },
   )
-  return exitCode === 0 && !cutOff
+  if (exitCode !== 0 || cutOff) return false
+  assertUpper({ fd, extent, what })
+  return true
 }
 
 const repair = async (target: Target): Promise<boolean> => {
@@ -41,7 +65,9 @@ const repair = async (target: Target): Promise<boolean> => {
   )
   if (damaged !== undefined) return false
   await target.undertaking.clear()
+  if (repaired.some((line) => /cleared/i.test(line))) warn(`${target.what}: what was cleared is lost`)
   if (repaired.length > 0) inform(`${target.what}: mended`)
+  assertUpper(target)
   return true
 }
 

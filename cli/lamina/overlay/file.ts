@@ -1,11 +1,13 @@
 import { closeSync, constants, fstatSync, openSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import type { Target } from '../../../runtime-shim/agent/overlay/preparation.ts'
+import { superblockCopy } from '../../../runtime-shim/agent/overlay/superblock-copy.ts'
 import { noteInDirectory } from '../../../runtime-shim/agent/overlay/undertaking.ts'
 import { BadImageError } from '../../../runtime-shim/mount/bad-image.ts'
 import { hasCode } from '../../../runtime-shim/mount/error-code.ts'
 import { overlayLayer } from '../../../runtime-shim/mount/image-file.ts'
 import { LockHeldError, lockImage } from '../../../runtime-shim/mount/lock.ts'
+import type { Extent } from '../../../runtime-shim/mount/parts.ts'
 import { NotExt3Error } from '../../../runtime-shim/mount/superblock.ts'
 import { Refusal } from '../../shared/refusal.ts'
 import type { Layout } from '../layout.ts'
@@ -42,20 +44,28 @@ const lock = (
   }
 }
 
-const targetOf = (fd: number, shown: string, path: string, dirfd: number): Target => {
+/** Of a file whose superblock is lost, all of it, where there is a copy of that: e2fsck begins with it. */
+const extentOf = (fd: number, shown: string): Extent => {
+  const { size } = fstatSync(fd)
   try {
-    const { size } = fstatSync(fd)
     const { kind, extent } = overlayLayer(fd, size)
-    if (kind !== 'ext3')
-      throw new Refusal(`${shown} is a squashfs, which is never written: there is nothing to check or to make larger`)
-    const undertaking = noteInDirectory(dirfd, growthNote(basename(path)), basename(path))
-    return { fd, extent, what: shown, directory: dirname(path), growsTo: undefined, undertaking }
+    if (kind === 'ext3') return extent
   } catch (error) {
-    if (error instanceof BadImageError || error instanceof NotExt3Error)
-      throw new Refusal(`${shown} is no ext3 overlay: ${error.message}; make one with lamina overlay create`)
-    throw error
+    if (!(error instanceof BadImageError || error instanceof NotExt3Error)) throw error
+    if (error instanceof BadImageError && superblockCopy(fd)) return { offset: 0, size }
+    throw new Refusal(`${shown} is no ext3 overlay: ${error.message}. If it was one, restore it from a copy`)
   }
+  throw new Refusal(`${shown} is a squashfs, which is never written: there is nothing to check or to make larger`)
 }
+
+const targetOf = (fd: number, shown: string, path: string, dirfd: number): Target => ({
+  fd,
+  extent: extentOf(fd, shown),
+  what: shown,
+  directory: dirname(path),
+  growsTo: undefined,
+  undertaking: noteInDirectory(dirfd, growthNote(basename(path)), basename(path)),
+})
 
 /**
  * Runs `act` with the overlay while nobody else has it: nobody who writes, for `read`.

@@ -21,7 +21,7 @@ const killed = 255
 
 /** Whether a line of e2fsck tells what is not as it should be. */
 export const isFinding = (line: string): boolean =>
-  !/: recovering journal$|^recovering journal$|\d+\/\d+ files \(|check forced\.?$|^e2fsck \d|^Pass \d|MODIFIED \*+$/.test(
+  !/: recovering journal$|^recovering journal$|\d+\/\d+ files \(|check forced\.?$|^e2fsck \d|^Pass \d|^\*+ .*(?:MODIFIED|still has errors) \*+$|UNEXPECTED INCONSISTENCY|^\(i\.e\., without/.test(
     line,
   )
 
