@@ -1,4 +1,4 @@
-import { chmod, copyFile, mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { build } from 'esbuild'
 import { withoutUndici } from '../../../runtime-shim/runtime/bundle-options.ts'
@@ -21,6 +21,10 @@ const manifest = {
   bin: programs,
   files: ['*.mjs', 'THIRD-PARTY-LICENSES.txt'],
 }
+
+/** A page without its pictures and links to others, which are not in the package. */
+const alone = (page: string): string =>
+  page.replaceAll(/^!\[.*\]\((?!https?:).*\)\n\n?/gm, '').replaceAll(/\[([^\]]+)\]\((?!https?:|#)[^)]*\)/g, '$1')
 
 /** ESM has no `require`, which CommonJS packages in the bundle call for Node's own modules. */
 const requireBanner =
@@ -54,7 +58,8 @@ export const packagePlugin = async (root: string, dir: string): Promise<void> =>
   for (const [name, target] of Object.entries(programs)) await symlink(target, join(dir, name))
   await writeFile(join(dir, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`)
   await copyFile(join(root, 'LICENSE'), join(dir, 'LICENSE'))
-  await copyFile(join(root, 'docs/kubectl-lamina.md'), join(dir, 'README.md'))
+  const page = await readFile(join(root, 'docs/kubectl-lamina.md'), 'utf8')
+  await writeFile(join(dir, 'README.md'), alone(page))
   await writeFile(join(dir, 'THIRD-PARTY-LICENSES.txt'), await thirdPartyNotes(root, packagesOf(metafile)))
 }
 

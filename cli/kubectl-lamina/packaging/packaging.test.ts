@@ -31,6 +31,13 @@ describe('the npm package', () => {
     expect(completed.stdout).toBe('resize\tmake an overlay larger\n:4')
   })
 
+  test('its page stands alone: what it links to is on the web', async () => {
+    const page = await readFile(join(dir, 'package/README.md'), 'utf8')
+    expect(page).toContain('kubectl lamina run')
+    const links = [...page.matchAll(/\]\(([^)]*)\)/g)].map(([, target]) => target)
+    expect(links.filter((target) => !/^(?:https?:|#)/.test(target ?? ''))).toEqual([])
+  })
+
   test('help is there without the parts that talk to a cluster', async () => {
     const trace = { NODE_DEBUG: 'esm' }
     const { stderr } = await execa(join(dir, 'package/kubectl-lamina'), ['run', '--help'], { env: trace })

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { makeMountPoints } from '../../../runtime-shim/mount/mount-points.ts'
 import { overlayRecordName } from '../../../runtime-shim/mount/names.ts'
@@ -73,7 +73,19 @@ const topOf = async (mounting: Mounting, { source, fd, content, path }: OpenOver
 
 const lowerOf = (top: string): string[] => [existsSync(join(top, 'upper')) ? join(top, 'upper') : top]
 
-const upperOf = (top: string, { source: { name } }: OpenOverlay): { upper: string; work: string } => {
+/** In the namespace there is no other id that could write it: fuse-overlayfs would fail, and some of it only later. */
+const assertOwn = (upper: string, { source: { name } }: OpenOverlay): void => {
+  const id = process.getuid?.() ?? 0
+  if (statSync(upper).uid === id) return
+  throw new Refusal(
+    id === 0
+      ? `overlay ${name} was made without --fakeroot, and cannot be written with it: leave --fakeroot out, or make another with lamina overlay create --fakeroot`
+      : `overlay ${name} was made with --fakeroot, or by root: give --fakeroot, or make another with lamina overlay create`,
+  )
+}
+
+const upperOf = (top: string, overlay: OpenOverlay): { upper: string; work: string } => {
+  const { name } = overlay.source
   try {
     for (const each of ['upper', 'work']) mkdirSync(join(top, each), { recursive: true, mode: 0o755 })
     if (existsSync(join(top, overlayRecordName))) {
@@ -86,7 +98,9 @@ const upperOf = (top: string, { source: { name } }: OpenOverlay): { upper: strin
       `overlay ${name} cannot be written by you (${error instanceof Error ? error.message : error}): make one of your own with lamina overlay create, for --fakeroot with its --fakeroot`,
     )
   }
-  return { upper: join(top, 'upper'), work: join(top, 'work') }
+  const upper = join(top, 'upper')
+  assertOwn(upper, overlay)
+  return { upper, work: join(top, 'work') }
 }
 
 const throwAway = (mounting: Mounting): { upper: string; work: string } => {

@@ -57,6 +57,26 @@ describe('as an ordinary user', () => {
     expect(found.stderr).toMatch(/marks of deleted files rewritten as the kernel knows them/)
   })
 
+  test('an overlay is his as himself or as root, and it is said how', () => {
+    bench.asUser(['overlay', 'create', 'as-me.img'])
+    bench.asUser(['overlay', 'create', '--fakeroot', 'as-root.img'])
+    const write = (...options: string[]) => bench.asUser(['exec', ...options, bench.image, 'touch', '/foo'])
+    expect(write('--fakeroot', '-o', 'as-me.img')).toMatchObject({
+      code: 255,
+      stderr:
+        'FATAL:   overlay as-me.img was made without --fakeroot, and cannot be written with it: leave --fakeroot out, or make another with lamina overlay create --fakeroot\n',
+    })
+    expect(write('-o', 'as-root.img')).toMatchObject({
+      code: 255,
+      stderr:
+        'FATAL:   overlay as-root.img was made with --fakeroot, or by root: give --fakeroot, or make another with lamina overlay create\n',
+    })
+    expect([write('-o', 'as-me.img'), write('--fakeroot', '-o', 'as-root.img')]).toMatchObject([
+      { code: 0 },
+      { code: 0 },
+    ])
+  })
+
   test('with --fakeroot he is root in the container', () => {
     expect(bench.asUser(['overlay', 'create', '--fakeroot', 'fake.img'])).toMatchObject({ code: 0 })
     expect(sh('id -u; touch /etc/new; stat -c %u /etc/new', '-f', '-o', 'fake.img').stdout).toBe('0\n0\n')
