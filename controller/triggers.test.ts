@@ -32,7 +32,7 @@ const createTriggers = (instance: Instance) => {
   const queued: string[] = []
   const queue = (name: string) => ({
     add: (key: string) => queued.push(`${name} ${key}`),
-    addFirst: (key: string) => queued.push(`${name} ${key} first`),
+    addUrgent: (key: string) => queued.push(`${name} ${key} urgently`),
     addAfter: (key: string, ms: number) => queued.push(`${name} ${key} after ${ms}`),
   })
   const queues = {
@@ -70,14 +70,14 @@ describe("what an instance's own pass has written", () => {
 })
 
 describe('an instance that comes', () => {
-  test('goes before those that have been looked at', () => {
+  test('is urgent: whoever has asked for a pod waits for it', () => {
     const { triggers, queued } = createTriggers(content)
     const isNew = genInstance('new', { status: {} })
     triggers.instance({ type: 'added', object: isNew }, 'watch')
-    expect(queued).toEqual(['instances team/new first'])
+    expect(queued).toEqual(['instances team/new urgently'])
   })
 
-  test('does not when it has been looked at before', () => {
+  test('is not when it has been looked at before', () => {
     const { triggers, queued } = createTriggers(content)
     triggers.instance({ type: 'added', object: content }, 'watch')
     expect(queued).toEqual(['instances team/dev'])

@@ -20,7 +20,7 @@ export type Queues = Record<'images' | 'overlays' | 'instances' | 'pods', WorkQu
 
 interface Current {
   caches: { [Kind in 'instances' | 'overlays']: Pick<Context['caches'][Kind], 'by'> }
-  queues: Record<keyof Queues, Pick<WorkQueue, 'add' | 'addFirst' | 'addAfter'>> | undefined
+  queues: Record<keyof Queues, Pick<WorkQueue, 'add' | 'addUrgent' | 'addAfter'>> | undefined
 }
 
 const prefetchedImage = ({ metadata: { namespace, labels: labelled } }: KubeObject): string[] => {
@@ -148,7 +148,7 @@ export const triggersOf = (current: () => Current) => {
     instance: (change: Change<Instance>, origin: Origin): void => {
       const { type, object: instance, old } = change
       // Whoever has just asked for a pod waits for it; of those who have one, there is news to tell.
-      if (type === 'added' && isUntold(instance)) current().queues?.instances.addFirst(keyOf(instance))
+      if (type === 'added' && isUntold(instance)) current().queues?.instances.addUrgent(keyOf(instance))
       else if (origin === 'watch') add('instances', keyOf(instance))
       if (mayLetGo(change)) addOverlaysHeldBy(keyOf(instance))
       const asksAnew = old !== undefined && old.metadata.generation !== instance.metadata.generation

@@ -24,12 +24,11 @@ test('a namespace’s ten thousand keep another’s waiting for one turn', () =>
   expect([line.next()?.key, line.next()?.key]).toEqual(['crowd/1', 'alone/1'])
 })
 
-test('what is urgent goes before the rest of its own namespace, and of no other', () => {
+test('what is urgent has every other turn of its own namespace, and none of another', () => {
   const line = lineOf('a/1', 'a/2', 'b/1')
-  line.add('a/urgent-1', 0, 'urgent')
-  line.add('a/urgent-2', 0, 'urgent')
+  for (const key of ['a/urgent-1', 'a/urgent-2', 'a/urgent-3']) line.add(key, 0, 'urgent')
   expect(line.has('a/urgent-1')).toBe(true)
-  expect(drain(line)).toEqual(['a/urgent-1', 'b/1', 'a/urgent-2', 'a/1', 'a/2'])
+  expect(drain(line)).toEqual(['a/urgent-1', 'b/1', 'a/1', 'a/urgent-2', 'a/2', 'a/urgent-3'])
 })
 
 test('objects of the cluster have a turn too', () => {

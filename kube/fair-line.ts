@@ -3,7 +3,8 @@ import { parseKey } from './resource.ts'
 /**
  * Keys that wait, each with the time of its arrival. Namespaces take turns: ten
  * thousand keys of one namespace keep another's waiting for one turn. Within
- * one, the first come is the first served, those that are urgent before the others.
+ * one, those that are urgent have every other turn, and of each sort the first
+ * come is the first served.
  */
 export interface FairLine {
   has(key: string): boolean
@@ -17,8 +18,8 @@ export interface FairLine {
 
 export type Urgency = 'urgent' | 'usual'
 
-/** Those of one namespace. */
-type Line = Record<Urgency, Map<string, number>>
+/** Those of one namespace, and whose turn was the last. */
+type Line = Record<Urgency, Map<string, number>> & { last: Urgency }
 
 export const createFairLine = (): FairLine => {
   /** By namespace, in the order of their turns; none is empty. */
@@ -31,21 +32,22 @@ export const createFairLine = (): FairLine => {
     },
     add: (key, since, urgency = 'usual') => {
       const { namespace } = parseKey(key)
-      const line = lines.get(namespace) ?? { urgent: new Map(), usual: new Map() }
+      const line = lines.get(namespace) ?? { urgent: new Map(), usual: new Map(), last: 'usual' }
       line[urgency].set(key, since)
       lines.set(namespace, line)
       size++
     },
     next: () => {
-      const [turn] = lines
-      if (!turn) return undefined
-      const [namespace, line] = turn
-      const from = line.urgent.size > 0 ? line.urgent : line.usual
-      const [first] = from
+      const [foremost] = lines
+      if (!foremost) return undefined
+      const [namespace, line] = foremost
+      const turn = line.usual.size === 0 || (line.urgent.size > 0 && line.last === 'usual') ? 'urgent' : 'usual'
+      const [first] = line[turn]
       lines.delete(namespace)
       if (!first) return undefined
       const [key, since] = first
-      from.delete(key)
+      line[turn].delete(key)
+      line.last = turn
       size--
       // Its next turn comes after all others'.
       if (line.urgent.size + line.usual.size > 0) lines.set(namespace, line)

@@ -77,10 +77,10 @@ describe('a work queue', () => {
     expect(started).toEqual(['crowd/1', 'crowd/2', 'alone/1', 'crowd/3', 'crowd/4'])
   })
 
-  test('lets those go first that are added so', async () => {
+  test('has a turn for what is urgent before those that came earlier', async () => {
     const { queue, started, end } = createBench({ concurrency: 1 })
     for (const key of ['a/1', 'a/2', 'a/3']) queue.add(key)
-    queue.addFirst('a/urgent')
+    queue.addUrgent('a/urgent')
     for (const key of ['a/1', 'a/urgent', 'a/2']) await end(key)
     expect(started).toEqual(['a/1', 'a/urgent', 'a/2', 'a/3'])
   })

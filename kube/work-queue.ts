@@ -12,8 +12,8 @@ import { parseKey } from './resource.ts'
  */
 export interface WorkQueue {
   add(key: string): void
-  /** Adds a key that does not wait yet before those of its namespace that were added otherwise. */
-  addFirst(key: string): void
+  /** Adds a key that does not wait yet: such have every other turn of their namespace. */
+  addUrgent(key: string): void
   /** Adds the key after `ms`; of several such, the earliest counts. A turn that comes before that takes its place. */
   addAfter(key: string, ms: number): void
   /** Works until the signal is aborted; resolves when the work going on has ended. What waits then is dropped. */
@@ -163,7 +163,7 @@ export const createWorkQueue = (options: WorkQueueOptions): WorkQueue => {
 
   return {
     add,
-    addFirst: (key) => addWith(key, 'urgent'),
+    addUrgent: (key) => addWith(key, 'urgent'),
     addAfter,
     run: (signal) =>
       new Promise((resolve) => {

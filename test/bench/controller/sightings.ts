@@ -4,7 +4,12 @@ import { formatKey, type KubeObject, type Resource } from '../../../kube/resourc
 
 /** What decides, and no more: thousands of these come in a burst, on the cores that are measured. */
 const seenSchema = z.object({
-  metadata: z.object({ namespace: z.string().default(''), name: z.string(), generation: z.number().optional() }),
+  metadata: z.object({
+    namespace: z.string().default(''),
+    name: z.string(),
+    generation: z.number().optional(),
+    resourceVersion: z.string(),
+  }),
   status: z
     .object({ conditions: z.array(z.object({ type: z.string(), status: z.string() })).default(() => []) })
     .optional(),
@@ -35,19 +40,24 @@ export const sightings = async (
   const at = new Map<string, number>()
   const ended = new AbortController()
   let seen = (): void => {}
-  const { resourceVersion } = await client.listPage(resource, { namespace, limit: 1 })
+  let { resourceVersion } = await client.listPage(resource, { namespace, limit: 1 })
 
+  const see = (object: unknown): void => {
+    const parsed = seenSchema.parse(object)
+    resourceVersion = parsed.metadata.resourceVersion
+    const key = formatKey(parsed.metadata)
+    if (at.has(key) || !is(parsed)) return
+    at.set(key, performance.now())
+    seen()
+  }
   const follow = async (): Promise<void> => {
-    const options = { namespace, resourceVersion, timeoutSeconds: 3_600 }
-    for await (const { type, object } of client.watch(resource, options, ended.signal)) {
-      if (type === 'BOOKMARK' || type === 'DELETED') continue
-      const parsed = seenSchema.parse(object)
-      const key = formatKey(parsed.metadata)
-      if (at.has(key) || !is(parsed)) continue
-      at.set(key, performance.now())
-      seen()
+    // The API server ends the watch of whoever does not keep up, and he goes on from there.
+    while (!ended.signal.aborted) {
+      const options = { namespace, resourceVersion, timeoutSeconds: 3_600 }
+      for await (const { type, object } of client.watch(resource, options, ended.signal)) {
+        if (type !== 'BOOKMARK' && type !== 'DELETED') see(object)
+      }
     }
-    throw new Error(`the watch on ${resource.plural} ended`)
   }
   const followed = follow().catch((error: unknown) => {
     if (!ended.signal.aborted) throw error
