@@ -5,6 +5,7 @@ import { instances } from '../kube/resources.ts'
 import { createManualClock } from '../kube/testing/manual-clock.ts'
 import { condition, genInstance } from '../test/gen/objects.ts'
 import { tellingFailures } from './tell-failure.ts'
+import { ObjectGoneError, writeStatus } from './write-status.ts'
 
 const running = [condition('Ready', 'True', 'Running'), condition('Running', 'True', 'Started')]
 const before = genInstance('dev', {
@@ -17,10 +18,13 @@ const createTries = () => {
   const clock = createManualClock()
   const events: string[] = []
   const tries = {
-    ...{ clock, events, object: before, writes: 0 },
+    ...{ clock, events, object: before, writes: 0, failed: 0 },
     pass: async (): Promise<object> => ({}),
     async run(times: number): Promise<void> {
-      for (let count = 0; count < times; count++) await reconcile('team/dev').catch(() => undefined)
+      const fail = (): void => {
+        tries.failed++
+      }
+      for (let count = 0; count < times; count++) await reconcile('team/dev').catch(fail)
     },
     told: () => tries.object.status.conditions?.map(({ type, status, reason }) => `${type} ${status} ${reason}`),
   }
@@ -92,4 +96,16 @@ test('a conflict is no failure: somebody else wrote', async () => {
   tries.pass = () => Promise.reject(new ApiError('conflict', { status: 409, reason: 'Conflict' }))
   await tries.run(50)
   expect(tries.writes).toBe(0)
+})
+
+test('that the object has been deleted meanwhile is the end of the pass', async () => {
+  const tries = createTries()
+  const gone = new ApiError('not found', { status: 404, reason: 'NotFound', subject: 'dev' })
+  const client = { apply: () => Promise.reject(gone) }
+  await expect(writeStatus(client, instances, before, { before: before.status, after: {} })).rejects.toBeInstanceOf(
+    ObjectGoneError,
+  )
+  tries.pass = () => writeStatus(client, instances, before, { before: before.status, after: {} })
+  await tries.run(20)
+  expect({ failed: tries.failed, writes: tries.writes }).toEqual({ failed: 0, writes: 0 })
 })

@@ -8,7 +8,7 @@ import { type KubeObject, parseKey, type Resource } from '../kube/resource.ts'
 import { announce } from './announce.ts'
 import { conditionOf, mergeConditions, standingConditions } from './conditions.ts'
 import type { Result } from './context.ts'
-import { writeStatus } from './write-status.ts'
+import { ObjectGoneError, writeStatus } from './write-status.ts'
 
 /** Reason of an object whose passes fail for what nobody has words for: an API server that refuses, a fault of ours. */
 const reconcileError = 'ReconcileError'
@@ -56,7 +56,7 @@ export const statusAfterFailure = (
 /**
  * The same reconciler, which tells of failures in the object's conditions when
  * they last: or it would say for ever what was true before. A conflict is none:
- * somebody else has written, and the next pass sees it.
+ * somebody else has written, and the next pass sees it. Nor is it one that the object is gone.
  */
 export const tellingFailures = <T extends KubeObject>(
   {
@@ -88,6 +88,7 @@ export const tellingFailures = <T extends KubeObject>(
       told.forget(key)
       return result
     } catch (error) {
+      if (error instanceof ObjectGoneError) return {}
       if (hasReason(error, 'Conflict')) throw error
       const count = (failures.get(key) ?? 0) + 1
       failures.set(key, count)

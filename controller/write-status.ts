@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Condition } from '../crds/common.ts'
+import { isAbsent } from '../kube/api-error.ts'
 import type { KubeClient } from '../kube/client.ts'
 import type { KubeObject, Resource } from '../kube/resource.ts'
 
@@ -18,6 +19,11 @@ const normalized = ({ conditions = [], ...rest }: Status): unknown =>
 export const saysTheSame = (before: Status, after: Status): boolean =>
   isDeepStrictEqual(normalized(before), normalized(after))
 
+/** The object was deleted while a pass went over it: what comes of that is for the pass that its deletion calls for. */
+export class ObjectGoneError extends Error {
+  override readonly name = 'ObjectGoneError'
+}
+
 /**
  * Writes the status that a pass came to, unless it says nothing new. The
  * object's resourceVersion is the precondition: a stale pass changes nothing.
@@ -25,6 +31,7 @@ export const saysTheSame = (before: Status, after: Status): boolean =>
  * @param before what the object has of the fields that are the controller's
  * @returns the object as it is then
  * @throws ApiError with reason Conflict when somebody wrote in between
+ * @throws ObjectGoneError
  */
 export const writeStatus = async <T extends KubeObject>(
   client: Pick<KubeClient, 'apply'>,
@@ -35,5 +42,10 @@ export const writeStatus = async <T extends KubeObject>(
   if (saysTheSame(before, after)) return object
   const { name, namespace, resourceVersion } = object.metadata
   const body = { metadata: { name, namespace, resourceVersion }, status: after }
-  return client.apply(resource, body, { fieldManager, subresource: 'status' })
+  try {
+    return await client.apply(resource, body, { fieldManager, subresource: 'status' })
+  } catch (cause) {
+    if (!isAbsent(cause)) throw cause
+    throw new ObjectGoneError(`${resource.kind} ${namespace}/${name} is gone`, { cause })
+  }
 }
