@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander'
 import { usageError } from '../shared/cli-error.ts'
 import type { Connection } from './connection.ts'
 import type { CommandContext } from './context.ts'
+import { addForeignVerbs } from './habits.ts'
 import type { ClusterFlags } from './kubeconfig.ts'
 import { addHelpVerbs } from './program/help-verbs.ts'
 import { addImageVerbs } from './program/image-verbs.ts'
@@ -49,6 +50,7 @@ export const createProgram = (
   addOverlayVerbs(verbs)
   root.commandsGroup('Help:')
   addHelpVerbs(verbs)
+  addForeignVerbs(root)
 
   return { root, exitCode: () => exit }
 }

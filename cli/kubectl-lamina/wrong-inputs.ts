@@ -6,6 +6,22 @@ export const wrongInputs: readonly WrongInputs[] = [
     about: 'The words',
     inputs: [
       ['rnu debian', 2, "unknown command 'rnu'\n(Did you mean run?)\nSee: kubectl lamina --help"],
+      [
+        'pull debian:12',
+        2,
+        '"pull" is not to be had: kubectl lamina image add IMAGE, with --prefetch to bring it to all nodes at once; or name the image where one is asked for',
+      ],
+      ['rm dev', 2, '"rm" is not to be had: kubectl delete instance NAME; what it wrote stays in its overlay'],
+      [
+        'run -d debian:12',
+        2,
+        '--detach is not to be had: kubectl lamina start IMAGE NAME runs it in the background. What belongs to the command stands behind --',
+      ],
+      [
+        'run -p 8080:80 debian:12',
+        2,
+        '--publish is not to be had: kubectl port-forward NAME PORT, with the name of the instance; or spec.ports and spec.service of an Instance. What belongs to the command stands behind --',
+      ],
       ['help nope', 2, "unknown command 'nope'\nSee: kubectl lamina --help"],
       ['help overlay nope', 2, "unknown command 'nope'\nSee: kubectl lamina overlay --help"],
       [

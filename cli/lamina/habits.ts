@@ -1,10 +1,11 @@
 import type { Command } from 'commander'
+import { addOtherOptions, addOtherVerbs, type OtherWords } from '../shared/other-words.ts'
 import { Refusal } from '../shared/refusal.ts'
 import { newCommand } from './new-command.ts'
 
 /** What users of Apptainer, Docker and Podman type that is called otherwise here, or is not to be had: each with what to do. */
 
-const otherVerbs: Readonly<Record<string, string>> = {
+const otherVerbs: OtherWords = {
   pull: 'lamina build IMAGE.sqfs docker://IMAGE makes a file of an image; docker://IMAGE itself can stand wherever an image is asked for',
   push: 'an image is a file here: copy it, or push it with apptainer push',
   images: 'an image is a file here; what was made of docker:// lies in ~/.cache/lamina/images',
@@ -23,7 +24,7 @@ const otherVerbs: Readonly<Record<string, string>> = {
   commit: 'what a container changes is kept in its overlay: lamina run --overlay FILE',
 }
 
-const otherOptions: Readonly<Record<string, string>> = {
+const otherOptions: OtherWords = {
   '-w, --writable':
     'the image itself is never written: lay an overlay over it with --overlay; --pwd sets the working directory',
   '-d, --detach': 'lamina instance start IMAGE NAME runs it in the background',
@@ -49,28 +50,15 @@ const needless = [
   ...['--writable-tmpfs', '--no-nv', '--no-init', '--no-eval', '--disable-cache', '--silent', '--quiet'],
 ]
 
-const refuse = (word: string, advice: string): never => {
-  throw new Refusal(`${word} is not to be had: ${advice}`)
-}
+const refuse = (message: string): Refusal => new Refusal(message)
 
-export const addOtherVerbs = (program: Command): void => {
-  for (const [word, advice] of Object.entries(otherVerbs)) {
-    const verb = newCommand(word).argument('[words...]').allowUnknownOption().helpOption(false)
-    program.addCommand(
-      verb.action(() => refuse(`"${word}"`, advice)),
-      { hidden: true },
-    )
-  }
-}
+export const addForeignVerbs = (program: Command): void =>
+  addOtherVerbs(program, otherVerbs, { make: newCommand, refuse })
 
 /** Of a command that makes a container. */
-export const addOtherOptions = (command: Command): void => {
+export const addForeignOptions = (command: Command): void => {
   for (const flags of needless) command.addOption(command.createOption(flags).hideHelp())
-  for (const [flags, advice] of Object.entries(otherOptions)) {
-    const option = command.createOption(flags).hideHelp()
-    command.addOption(option)
-    command.on(`option:${option.name()}`, () => refuse(`--${option.name()}`, advice))
-  }
+  addOtherOptions(command, otherOptions, refuse)
 }
 
 /** What somebody may have meant by an image that is no file: words that Docker has before it, or its names. */

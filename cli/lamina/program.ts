@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { addHelpVerb } from '../shared/help-command.ts'
 import type { Action } from './command/choose.ts'
-import { addOtherVerbs } from './habits.ts'
+import { addForeignVerbs } from './habits.ts'
 import { addInstanceCommands } from './instance/commands.ts'
 import { newCommand } from './new-command.ts'
 import { addOverlayCommands } from './overlay/commands.ts'
@@ -72,7 +72,7 @@ export const createProgram = (version: string, caller: () => Caller): Command =>
   addInstanceCommands(program, caller)
   addCompletion(program, caller)
   addHelpVerb(program, newCommand('help').description('what a command takes'))
-  addOtherVerbs(program)
+  addForeignVerbs(program)
   pointToHelp(program, 'lamina')
   return program
 }

@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander'
 import { envFlag, listFlag, objectName, overlayFlag, sizeFlag, workdirFlag } from '../flags.ts'
+import { addForeignOptions } from '../habits.ts'
 
 /** Flags that several verbs have. */
 
@@ -30,11 +31,13 @@ export const withTerminal = (command: Command): Command =>
     .option('--no-tty', 'no terminal')
     .addOption(new Option('-i, --stdin', 'standard input is always passed on').hideHelp())
 
-export const withThrowAway = (command: Command): Command =>
-  withTerminal(withOverlays(command))
+export const withThrowAway = (command: Command): Command => {
+  addForeignOptions(command)
+  return withTerminal(withOverlays(command))
     .option(
       '--name <instance>',
       'name of the instance, which then stays; else it is thrown away at the end',
       objectName(),
     )
     .option('--rm', 'throw it away although it has a name')
+}

@@ -13,7 +13,7 @@ import {
   type UsualMount,
 } from '../arguments.ts'
 import type { Action } from '../command/choose.ts'
-import { addOtherOptions } from '../habits.ts'
+import { addForeignOptions } from '../habits.ts'
 import type { RunRequest } from './request.ts'
 
 /** The options of all commands that make a container. */
@@ -81,7 +81,7 @@ export const addRunOptions = (command: Command): Command => {
     .option('-C, --containall', '--contain, --cleanenv and --pid')
     .option('-p, --pid', 'an own process namespace')
     .option('-f, --fakeroot', 'be root in the container, as an ordinary user')
-  addOtherOptions(command)
+  addForeignOptions(command)
   return command
 }
 

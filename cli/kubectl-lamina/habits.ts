@@ -1,0 +1,46 @@
+import { Command } from 'commander'
+import { usageError } from '../shared/cli-error.ts'
+import { addOtherOptions, addOtherVerbs, type OtherWords } from '../shared/other-words.ts'
+
+/** What users of Docker, Apptainer and kubectl type that is called otherwise here. */
+
+const otherVerbs: OtherWords = {
+  pull: 'kubectl lamina image add IMAGE, with --prefetch to bring it to all nodes at once; or name the image where one is asked for',
+  push: 'push images to a registry from where they are made',
+  build: 'images are built elsewhere, and come from a registry: kubectl lamina image add IMAGE',
+  images: 'kubectl lamina image ls',
+  rmi: 'kubectl delete containerimage NAME',
+  rm: 'kubectl delete instance NAME; what it wrote stays in its overlay',
+  delete:
+    'kubectl delete instance NAME, or persistentoverlay, containerimage; what an instance wrote stays in its overlay',
+  get: 'kubectl lamina ps, image ls, overlay ls; or kubectl get lamina',
+  describe: 'kubectl describe instance NAME; kubectl lamina doctor says what is wrong, and what to do next',
+  inspect: 'kubectl describe instance NAME; kubectl lamina doctor says what is wrong, and what to do next',
+  create: 'kubectl lamina overlay create makes an overlay, start IMAGE NAME an instance',
+  restart: 'kubectl lamina stop NAME, and then start NAME',
+  kill: 'kubectl lamina stop NAME',
+  attach: 'kubectl lamina shell NAME goes into an instance, logs --follow NAME shows what it prints',
+  cp: 'kubectl cp, with the name of the instance: its pod has the same',
+  top: 'kubectl lamina stats',
+}
+
+const otherOptions: OtherWords = {
+  '-d, --detach': 'kubectl lamina start IMAGE NAME runs it in the background',
+  '-v, --volume <volume>':
+    'what is to be kept lies in an overlay: --overlay NAME; other volumes are for spec.podTemplate of an Instance',
+  '-B, --bind <path>':
+    'what is to be kept lies in an overlay: --overlay NAME; other volumes are for spec.podTemplate of an Instance',
+  '-p, --publish <ports>':
+    'kubectl port-forward NAME PORT, with the name of the instance; or spec.ports and spec.service of an Instance',
+  '--nv': 'GPUs are asked for in spec.podTemplate of an Instance',
+  '--gpus <count>': 'GPUs are asked for in spec.podTemplate of an Instance',
+}
+
+export const addForeignVerbs = (root: Command): void =>
+  addOtherVerbs(root, otherVerbs, { make: (name) => new Command(name), refuse: usageError })
+
+/** Of a command that makes an instance. */
+export const addForeignOptions = (command: Command): void =>
+  addOtherOptions(command, otherOptions, (message) =>
+    usageError(`${message}. What belongs to the command stands behind --`),
+  )
