@@ -7,8 +7,9 @@ import { auditFrom, countRequests, isWrite } from './audit.ts'
 let dir = ''
 let log = ''
 
+const received = '2026-01-01T00:00:00.500000Z'
 const line = (verb: string, resource: string, more: object = {}): string =>
-  `${JSON.stringify({ stage: 'ResponseComplete', verb, objectRef: { resource, ...more }, responseStatus: { code: 200 } })}\n`
+  `${JSON.stringify({ stage: 'ResponseComplete', verb, objectRef: { resource, ...more }, responseStatus: { code: 200 }, requestReceivedTimestamp: received })}\n`
 
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), 'lamina-audit-'))
@@ -22,6 +23,14 @@ test('what came before is not counted', async () => {
   expect(await since()).toEqual([])
   await appendFile(log, line('patch', 'instances', { subresource: 'status' }) + line('get', 'pods'))
   expect(countRequests(await since())).toEqual({ 'get pods': 1, 'patch instances/status': 1 })
+})
+
+test('a request tells about which object it was, and when', async () => {
+  const since = await auditFrom(log)
+  await appendFile(log, line('patch', 'instances', { subresource: 'status', name: 'dev' }))
+  expect(await since()).toEqual([
+    { verb: 'patch', resource: 'instances/status', name: 'dev', code: 200, at: Date.parse(received) },
+  ])
 })
 
 test('a watch counts when it begins, and not again when it ends', async () => {
@@ -41,6 +50,6 @@ test('refused requests are told apart', () => {
 
 test('reads are no writes', () => {
   const verbs = ['get', 'list', 'watch', 'create', 'patch', 'update', 'delete']
-  const writes = verbs.filter((verb) => isWrite({ verb, resource: 'pods', code: 200 }))
+  const writes = verbs.filter((verb) => isWrite({ verb }))
   expect(writes).toEqual(['create', 'patch', 'update', 'delete'])
 })

@@ -10,21 +10,33 @@ export interface AuditedRequest {
   resource: string
   /** HTTP status. */
   code: number
+  /** Of the object; undefined when it is about many. */
+  name: string | undefined
+  /** When it was received, in ms since 1970. */
+  at: number
 }
 
 const lineSchema = z.object({
   stage: z.string(),
   verb: z.string(),
-  objectRef: z.object({ resource: z.string().default(''), subresource: z.string().optional() }).optional(),
+  objectRef: z
+    .object({
+      resource: z.string().default(''),
+      subresource: z.string().optional(),
+      name: z.string().optional(),
+    })
+    .optional(),
+  requestReceivedTimestamp: z.string(),
   responseStatus: z.object({ code: z.number().default(0) }).optional(),
 })
 
 const requestOf = (line: string): AuditedRequest[] => {
-  const { stage, verb, objectRef, responseStatus } = lineSchema.parse(JSON.parse(line))
+  const { stage, verb, objectRef, responseStatus, requestReceivedTimestamp } = lineSchema.parse(JSON.parse(line))
   // A watch is noted when it begins and when it ends.
   if (stage !== (verb === 'watch' ? 'ResponseStarted' : 'ResponseComplete')) return []
-  const { resource = '', subresource } = objectRef ?? {}
-  return [{ verb, resource: subresource ? `${resource}/${subresource}` : resource, code: responseStatus?.code ?? 0 }]
+  const { resource = '', subresource, name } = objectRef ?? {}
+  const what = { verb, resource: subresource ? `${resource}/${subresource}` : resource, name }
+  return [{ ...what, code: responseStatus?.code ?? 0, at: Date.parse(requestReceivedTimestamp) }]
 }
 
 /** Begins to count; the function gives what has been asked since. */
@@ -43,10 +55,12 @@ export const auditFrom = async (log: string): Promise<() => Promise<AuditedReque
 
 const reading = new Set(['get', 'list', 'watch'])
 
-export const isWrite = ({ verb }: AuditedRequest): boolean => !reading.has(verb)
+export const isWrite = ({ verb }: Pick<AuditedRequest, 'verb'>): boolean => !reading.has(verb)
 
 /** How many there were of each sort: `create pods`, `patch instances/status`; refused ones apart, with their code. */
-export const countRequests = (requests: readonly AuditedRequest[]): Record<string, number> => {
+export const countRequests = (
+  requests: readonly Pick<AuditedRequest, 'verb' | 'resource' | 'code'>[],
+): Record<string, number> => {
   const counts: Record<string, number> = {}
   for (const { verb, resource, code } of requests) {
     const name = `${verb} ${resource}${code >= 400 ? ` (${code})` : ''}`

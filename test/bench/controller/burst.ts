@@ -1,5 +1,6 @@
+import { formatKey } from '../../../kube/resource.ts'
 import { median, quantiles, ratio } from '../statistics.ts'
-import { countRequests, isWrite } from './audit.ts'
+import { type AuditedRequest, countRequests, isWrite } from './audit.ts'
 import { createAll, numbered, type Subject, subjectNames, subjects } from './objects.ts'
 import type { Burst } from './results.ts'
 import { ready, sightings } from './sightings.ts'
@@ -26,9 +27,16 @@ const burstIn = async (world: World, namespace: string, subject: Subject, count:
     const started = performance.now()
     const all = seen.until(count, longestSeconds)
     await Promise.all([all, createAll(client, namespace, numbered('it', count), (name) => bodies(name, image))])
-    const costs = await cost()
+    const { requests, ...costs } = await cost()
     const times = [...seen.at.values()].map((at) => at - started)
-    return { rate: count / (Math.max(...times) / 1000), times, cost: costs }
+    // What is told of one that is Ready, while others are not, is no longer a start's.
+    const isOfStart = ({ name = '', at }: AuditedRequest): boolean =>
+      at <= performance.timeOrigin + (seen.at.get(formatKey({ namespace, name })) ?? Number.POSITIVE_INFINITY)
+    return {
+      rate: count / (Math.max(...times) / 1000),
+      times,
+      cost: { ...costs, requests: requests.filter(isOfStart) },
+    }
   } finally {
     seen.stop()
     await controller.quiet()
