@@ -2,6 +2,8 @@
  * The command `lamina`: containers with persistent overlays on this machine,
  * without a cluster. See the launcher beside this file.
  */
+import { isUtf8 } from 'node:buffer'
+import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { CommanderError } from 'commander'
 import packageJson from '../../package.json' with { type: 'json' }
@@ -54,8 +56,16 @@ const exitCodeOf = (error: unknown): number => {
   return refused
 }
 
+/** Node puts U+FFFD for what it cannot read, and a command would be run with that. */
+const assertReadable = (words: readonly string[]): void => {
+  const unread = words.find((word) => word.includes('\uFFFD'))
+  if (unread === undefined || isUtf8(readFileSync('/proc/self/cmdline'))) return
+  throw new Refusal(`"${unread}" is not in UTF-8, and cannot be passed on as it is: give a name in UTF-8`)
+}
+
 const main = async (): Promise<void> => {
   try {
+    assertReadable(process.argv)
     await createProgram(packageJson.version, caller).parseAsync()
   } catch (error) {
     process.exit(exitCodeOf(error))

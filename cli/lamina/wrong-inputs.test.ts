@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
@@ -33,4 +33,14 @@ test.each(wrongInputs.flatMap(({ inputs }) => inputs))('lamina %s', (typed, exit
   const { stderr, ...outcome } = bench.lamina(typed.split(' '), { cwd: bench.dir })
   expect(stderr.replaceAll(bench.dir, home)).toBe(`FATAL:   ${told}\n`)
   expect(outcome).toEqual({ code: exitCode, signal: null, stdout: '' })
+})
+
+test('a word that is not UTF-8 is refused: the command would get another', () => {
+  const line = `exec "$0" exec busybox.sqfs echo "$(printf 'caf\\351')"`
+  const outcome = spawnSync('sh', ['-c', line, bench.launcher], { cwd: bench.dir, env: bench.env, encoding: 'utf8' })
+  expect(outcome.stderr).toBe(
+    'FATAL:   "caf\uFFFD" is not in UTF-8, and cannot be passed on as it is: give a name in UTF-8\n',
+  )
+  expect(outcome.status).toBe(255)
+  expect(bench.lamina(['exec', bench.image, 'echo', 'caf\uFFFD'])).toMatchObject({ code: 0, stdout: 'caf\uFFFD\n' })
 })
