@@ -22,9 +22,9 @@ test.each([
   expect(isStarting(instance)).toBe(starts)
 })
 
-test('there are many when more than fifty do', () => {
+test('there are many when more than ten do', () => {
   const instances = createCache<Instance>(indexes.instances)
-  for (let index = 0; index < 50; index++) instances.put(genInstance(`dev-${index}`))
+  for (let index = 0; index < 10; index++) instances.put(genInstance(`dev-${index}`))
   expect(manyStart({ instances })).toBe(false)
   instances.put(genInstance('one-more'))
   expect(manyStart({ instances })).toBe(true)

@@ -12,7 +12,7 @@ export const isStarting = ({ metadata, spec, status: { conditions } }: Instance)
 const everywhere = 'everywhere'
 export const startingIndex = (instance: Instance): string[] => (isStarting(instance) ? [everywhere] : [])
 
-const many = 50
+const many = 10
 
 /** Whether so many are on their way that what can wait makes room for them: each has more need of the API server. */
 export const manyStart = ({ instances }: { instances: Pick<Reflector<Instance>, 'by'> }): boolean =>

@@ -67,7 +67,7 @@ describe('what keeps a volume from being made', () => {
 
   test('is asked for later while many start', async () => {
     const askedAfter = (seconds: number) =>
-      provisioningTrouble(world(seconds, { words: 'no space', starting: 51 }).context, claimOfClass('eager'), free)
+      provisioningTrouble(world(seconds, { words: 'no space', starting: 11 }).context, claimOfClass('eager'), free)
     expect([await askedAfter(59), await askedAfter(60)]).toEqual([undefined, 'no space'])
   })
 
