@@ -11,6 +11,7 @@ const administrator = 'ask who runs the cluster'
 const recover =
   'copy what can be read (kubectl lamina run IMAGE --overlay OVERLAY:ro -- tar c /home > home.tar), then docs/overlays.md, "Recover a damaged overlay"'
 const storage = 'kubectl -n NAMESPACE describe pvc lamina-OVERLAY, and make room in its storage'
+const provisioner = 'kubectl -n NAMESPACE describe pvc lamina-OVERLAY, then correct the StorageClass or make room'
 const cache = `make room on the node's disk for images (/var/lib/lamina), or ${administrator}`
 const otherPlatform = 'name an image for the processor of your nodes, or set spec.platform of the ContainerImage'
 const secret =
@@ -27,7 +28,7 @@ const ofNodes: Record<NodeReason, string> = {
   ImageGone: 'kubectl -n NAMESPACE get cimg IMAGE: make it again, or correct spec.imageRef',
   ImageNoSpace: cache,
   ImageNotConverted: 'the image cannot be made a squashfs: the message says what of it; build it anew, or take another',
-  ImageNotFound: reference,
+  ImageNotFound: `${reference}, or make one: kubectl lamina image add REFERENCE --name IMAGE`,
   ImageNotResolved: waits,
   ImageOnVolume: 'put a squashfs, SIF, .simg or a directory where spec.source.volume.path says',
   ImagePending: waits,
@@ -106,7 +107,8 @@ const ofController = {
   PodRefused:
     'the message says which quota or pod security level: ask for less, or label the namespace (packages are installed as root: baseline)',
   Provisioning: waits,
-  ProvisioningFailed: 'kubectl -n NAMESPACE describe pvc lamina-OVERLAY, then correct the StorageClass or make room',
+  OverlayNotProvisioned: provisioner,
+  ProvisioningFailed: provisioner,
   PullSecretInvalid: secret,
   ReconcileError: 'kubectl lamina doctor looks at the controller; its log says more',
   RegistryUnreachable: registry,
@@ -121,7 +123,7 @@ const ofController = {
   StartFailed:
     'the message is the runtime’s: correct command, workingDir or user; kubectl -n NAMESPACE describe pod NAME says more',
   Starting: 'nothing, if it lasts seconds; else kubectl -n NAMESPACE describe pod NAME',
-  Restarting: 'nothing, if it lasts seconds; else kubectl logs NAME --previous says why its process ended',
+  Restarting: 'nothing, if it lasts seconds; else kubectl lamina logs NAME --previous says why its process ended',
   Stopped: 'kubectl lamina start NAME',
   Stopping: waits,
   Unschedulable:
@@ -152,7 +154,12 @@ const fill = (text: string, { name, namespace, overlay, image }: Subject): strin
 
 /** Of a reason that nobody has written of: the kubelet's, say. */
 const elsewhere = 'kubectl -n NAMESPACE describe pod NAME says more'
+/** Reasons that the kubelet's Events have, too, and for something else. */
+const kubelets = new Set(['Failed'])
 
 export const adviceFor = (reason: string, subject: Subject): string => fill(all.get(reason) ?? elsewhere, subject)
+
+export const adviceForEvent = (reason: string, subject: Subject): string =>
+  kubelets.has(reason) ? fill(elsewhere, subject) : adviceFor(reason, subject)
 
 export const isAdvised = (reason: string): boolean => all.has(reason)

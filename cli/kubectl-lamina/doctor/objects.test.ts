@@ -74,6 +74,28 @@ describe('an instance', () => {
     expect(more.map(({ what }) => what)).toEqual(['Event of late: FailedMount: the kubelet says'])
   })
 
+  test('is told of once, although Events repeat it in other words', () => {
+    const scheduler = '0/1 nodes are available: 1 Insufficient memory.'
+    const findings = findingsOfInstance(
+      instance([
+        ['Ready', 'False', 'Unschedulable', scheduler],
+        ['Running', 'False', 'Unschedulable'],
+      ]),
+      [
+        warning('FailedScheduling', scheduler),
+        warning('Failed', `Error: ${scheduler}`),
+        warning('BackOff', 'the same'),
+        warning('Again', 'the same'),
+        warning('Failed', 'the kubelet says'),
+      ],
+    )
+    expect(findings.map(({ what, next }) => `${what} → ${next}`)).toEqual([
+      expect.stringContaining(`Unschedulable: ${scheduler}`),
+      expect.stringContaining('Failed: the kubelet says → kubectl -n team describe pod dev says more'),
+      expect.stringContaining('Again: the same'),
+    ])
+  })
+
   test('that is stopped is as it should be', () => {
     const stopped: Told[] = [
       ['Ready', 'True', 'Stopped'],

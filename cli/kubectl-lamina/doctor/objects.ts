@@ -7,7 +7,7 @@ import { conditionOf } from '../../../kube/conditions.ts'
 import { standingOf, stateWord } from '../../../kube/instance-standing.ts'
 import type { Event } from '../../../kube/resources.ts'
 import { throwAwayLabel } from '../run/make.ts'
-import { adviceFor, type Subject } from './advice.ts'
+import { adviceFor, adviceForEvent, type Subject } from './advice.ts'
 import type { Finding } from './finding.ts'
 
 /** What is wrong with one object, from its status and its Events alone. */
@@ -40,16 +40,29 @@ const unobserved = (subject: string, { metadata, status }: Observed): Finding[] 
         },
       ]
 
-const warnings = (subject: string, events: readonly Event[], about: Subject, told: ReadonlySet<string>): Finding[] => {
+/** What is said before and behind the reason. */
+const partsOf = (what: string): { reason: string; message: string } => {
+  const [reason = '', ...message] = what.split(': ')
+  return { reason, message: message.join(': ') }
+}
+
+const isTold = (told: readonly Finding[], { reason = '', message = '' }: Event): boolean =>
+  told
+    .map(({ what }) => partsOf(what))
+    .some((each) => each.reason === reason || (each.message !== '' && message.includes(each.message)))
+
+/** The newest of each reason that says something else than the findings do, and than each other. */
+const warnings = (subject: string, events: readonly Event[], about: Subject, told: readonly Finding[]): Finding[] => {
   const newest = new Map<string, Event>()
   for (const event of events) if (event.type === 'Warning') newest.set(event.reason ?? '', event)
-  return [...newest.values()]
-    .filter(({ reason = '' }) => !told.has(reason))
+  const byMessage = new Map([...newest.values()].map((event) => [event.message ?? '', event]))
+  return [...byMessage.values()]
+    .filter((event) => !isTold(told, event))
     .map(({ reason = '', message = '', lastTimestamp }) => ({
       subject,
       level: 'note',
       what: `Event of ${lastTimestamp ? String(lastTimestamp) : 'late'}: ${words({ reason, message })}`,
-      next: adviceFor(reason, about),
+      next: adviceForEvent(reason, about),
     }))
 }
 
@@ -86,8 +99,7 @@ export const findingsOfInstance = (instance: Instance, events: readonly Event[])
           },
         ]
       : []
-  const told = new Set([main, ...beside].map(({ what }) => what.split(':', 1)[0] ?? ''))
-  const past = main.level === 'ok' ? [] : warnings(subject, events, about, told)
+  const past = main.level === 'ok' ? [] : warnings(subject, events, about, [main, ...beside])
   return [main, ...beside, ...forgotten, ...past]
 }
 
@@ -130,11 +142,10 @@ export const findingsOfOverlay = (overlay: PersistentOverlay, events: readonly E
     ...fullness(subject, overlay),
     ...(allocated?.status === 'False' ? [of(subject, 'note', allocated, about)] : []),
   ] satisfies Finding[]
-  const told = new Set(troubles.map(({ what }) => what.split(':', 1)[0] ?? ''))
   const isSound = !troubles.some(({ level }) => level === 'wrong')
   return isSound
     ? [sound(subject, healthy ? `whole (${healthy.reason})` : 'nothing written to it yet'), ...troubles]
-    : [...troubles, ...warnings(subject, events, about, told)]
+    : [...troubles, ...warnings(subject, events, about, troubles)]
 }
 
 export const findingsOfImage = (image: ContainerImage, events: readonly Event[]): Finding[] => {
@@ -152,5 +163,5 @@ export const findingsOfImage = (image: ContainerImage, events: readonly Event[])
   })
   if (ready?.status === 'True') return [sound(subject, ready.message || ready.reason), ...beside]
   const main = of(subject, 'wrong', ready ?? { reason: 'Resolving', message: '' }, about)
-  return [main, ...beside, ...warnings(subject, events, about, new Set([ready?.reason ?? '']))]
+  return [main, ...beside, ...warnings(subject, events, about, [main])]
 }

@@ -45,14 +45,17 @@ export const waitUntilResolved = (
       signal: interrupts.signal,
       judge: (image) =>
         untilResolved(image, ({ reason, message }) => {
-          status.show(`image ${name}: ${message || reason}`, { isNews: true })
           const isLate = performance.now() - begun > patienceMs
           if (reason !== 'Resolving' && (hopelessLooks.has(reason) || isLate))
-            throw new CliError(`image ${name}: ${reason}: ${message}`)
+            throw new CliError(`image ${name}: ${reason}: ${message}${flagFor[reason] ?? ''}`)
+          status.show(`image ${name}: ${message || reason}`, { isNews: true })
         }),
     },
   )
 }
+
+/** What the message says of a spec, as a flag. */
+const flagFor: Readonly<Record<string, string>> = { ImageUnauthorized: '; here: --pull-secret NAME' }
 
 /** The controller goes on trying, for these may mend; who sits before a terminal has most likely mistyped. */
 const hopelessLooks = new Set(['ImageNotFound', 'ImageUnauthorized', 'PlatformNotFound', 'PullSecretInvalid'])

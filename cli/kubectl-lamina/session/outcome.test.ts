@@ -27,5 +27,13 @@ test('a program that is not there, or may not be run, has the exit codes of shel
 })
 
 test('all else was not started for another reason', () => {
-  expect(outcomeOf(failure('container not found ("main")'))).toMatchObject({ exitCode: 125, isProgramMissing: false })
+  expect(outcomeOf(failure('the node is away'))).toMatchObject({ exitCode: 125, isProgramMissing: false })
+})
+
+test.each([
+  'container not found ("main")',
+  'Internal error occurred: error executing command in container: failed to exec in container: failed to create exec "d683": task fb86 not found',
+  runc('cannot exec in a stopped container'),
+])('a container that has ended meanwhile is told from that: %s', (message) => {
+  expect(outcomeOf(failure(message))).toEqual({ kind: 'late' })
 })

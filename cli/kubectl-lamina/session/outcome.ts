@@ -6,12 +6,17 @@ export type Outcome =
   | { kind: 'exited'; exitCode: number }
   /** It was never started. */
   | { kind: 'notStarted'; exitCode: number; message: string; isProgramMissing: boolean }
+  /** Nor could it be: the process of the container had ended. */
+  | { kind: 'late' }
 
 const missing = /executable file not found|no such file or directory/i
 
 /** The runtime's own words, without those of all who passed them on. */
 const innermost = (message: string): string =>
   (/unable to start container process: (.*)$/s.exec(message)?.[1] ?? message).trim()
+
+/** What containerd and the kubelet say of a container whose process has ended meanwhile. */
+const ended = /task \w+ not found|container not (?:found|running)|cannot exec in a stopped|init process is not running/i
 
 const exitCodeIn = ({ details }: V1Status): number | undefined => {
   const told = details?.causes?.find(({ reason }) => reason === 'ExitCode')?.message
@@ -23,6 +28,7 @@ export const outcomeOf = (status: V1Status): Outcome => {
   const exitCode = exitCodeIn(status)
   if (exitCode !== undefined) return { kind: 'exited', exitCode }
   const message = innermost(status.message ?? 'the cluster did not say why')
+  if (ended.test(message)) return { kind: 'late' }
   const isProgramMissing = missing.test(message)
   const code = isProgramMissing
     ? exitCodes.notFound

@@ -150,6 +150,11 @@ export const runRemote = async (
       return signalExitCode(ending.signal)
     case 'broken':
       throw new CliError(`the connection to ${remote.pod} broke off; what runs there may still run`)
+    case 'late':
+      throw new CliError(
+        `instance ${remote.pod} has ended before ${remote.command[0]} could be run in it: kubectl lamina logs ${remote.pod}`,
+        { exitCode: exitCodes.notStarted },
+      )
     case 'notStarted':
       throw new CliError(`${remote.command[0]}: ${ending.message}`, { exitCode: ending.exitCode })
   }
