@@ -158,9 +158,19 @@ const lookAtAll = async (connection: Connection): Promise<Finding[]> => {
     ...byName(overlays ?? []).flatMap((each) => findingsOfOverlay(each, [])),
     ...byName(images ?? []).flatMap((each) => findingsOfImage(each, [])),
   ]
+  const unseen = Object.entries({ instances: allInstances, overlays, images })
+    .filter(([, listed]) => listed === undefined)
+    .map(([kind]): Finding => {
+      return {
+        subject: `namespace/${namespace}`,
+        level: 'note',
+        what: `you may not list ${kind}: they are not looked at`,
+      }
+    })
   const troubled = objects.filter(({ level }) => level !== 'ok')
   return [
     ...installation,
+    ...unseen,
     ...troubled,
     ...(troubled.length < objects.length
       ? [

@@ -25,7 +25,7 @@ export interface Controller {
 }
 
 const subject = 'installation'
-const install = 'install Lamina by its chart: README.md, "Install it on a cluster"'
+const install = 'install Lamina by its chart: docs/install.md'
 
 const unseen = (what: string): Finding => ({
   subject,

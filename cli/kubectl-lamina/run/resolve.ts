@@ -6,6 +6,7 @@ import { CliError } from '../../shared/cli-error.ts'
 import type { Connection } from '../connection.ts'
 import type { CommandContext } from '../context.ts'
 import { followUntil } from '../follow.ts'
+import { tellUnnoticed } from './unnoticed.ts'
 
 /** Of an image that is not resolved: what it says, and when that is not to be waited for. */
 const untilResolved = (
@@ -31,27 +32,27 @@ const patienceMs = 20_000
  *
  * @throws CliError when it cannot be found
  */
-export const waitUntilResolved = (
+export const waitUntilResolved = async (
   { client, namespace }: Connection,
   { status, interrupts }: Pick<CommandContext, 'status' | 'interrupts'>,
   name: string,
 ): Promise<ContainerImage> => {
   const begun = performance.now()
-  return followUntil(
-    client,
-    containerImages,
-    { namespace, name },
-    {
-      signal: interrupts.signal,
-      judge: (image) =>
-        untilResolved(image, ({ reason, message }) => {
-          const isLate = performance.now() - begun > patienceMs
-          if (reason !== 'Resolving' && (hopelessLooks.has(reason) || isLate))
-            throw new CliError(`image ${name}: ${reason}: ${message}${flagFor[reason] ?? ''}`)
-          status.show(`image ${name}: ${message || reason}`, { isNews: true })
-        }),
-    },
-  )
+  const show = (line: string): void => status.show(`image ${name}: ${line}`, { isNews: true })
+  const noticed = tellUnnoticed(show)
+  const judge = (image: ContainerImage | undefined): ContainerImage | undefined =>
+    untilResolved(image, ({ reason, message }) => {
+      noticed()
+      const isLate = performance.now() - begun > patienceMs
+      if (reason !== 'Resolving' && (hopelessLooks.has(reason) || isLate))
+        throw new CliError(`image ${name}: ${reason}: ${message}${flagFor[reason] ?? ''}`)
+      show(message || reason)
+    })
+  try {
+    return await followUntil(client, containerImages, { namespace, name }, { signal: interrupts.signal, judge })
+  } finally {
+    noticed()
+  }
 }
 
 /** What the message says of a spec, as a flag. */

@@ -1,4 +1,4 @@
-import { standingOf } from '../../../kube/instance-standing.ts'
+import { type Standing, standingOf } from '../../../kube/instance-standing.ts'
 import { containers } from '../../../kube/names.ts'
 import { instances } from '../../../kube/resources.ts'
 import { CliError, exitCodes } from '../../shared/cli-error.ts'
@@ -7,6 +7,7 @@ import type { CommandContext } from '../context.ts'
 import { followUntil } from '../follow.ts'
 import { getRaw, linesOf, logPath } from '../raw.ts'
 import { createProgress } from './progress.ts'
+import { tellUnnoticed } from './unnoticed.ts'
 
 const notStarted = (message: string): CliError => new CliError(message, { exitCode: exitCodes.notStarted })
 
@@ -36,6 +37,8 @@ const tellPreparation = async (
   }
 }
 
+const isUnnoticed = (standing: Standing): boolean => standing.kind === 'waiting' && standing.reason === 'Asked'
+
 /**
  * Waits until an instance runs, and tells how far it is.
  *
@@ -52,6 +55,7 @@ export const waitUntilRunning = async (
   const show = (line: string, isNews: boolean): void => {
     if (!done.signal.aborted) status.show(`${name}: ${progress.words(line, performance.now())}`, { isNews })
   }
+  const noticed = tellUnnoticed((line) => show(line, true))
   const preparation = tellPreparation(connection, name, (line) => show(line, false), done.signal).catch(() => {})
   try {
     await followUntil(
@@ -63,11 +67,12 @@ export const waitUntilRunning = async (
         judge: (instance) => {
           if (!instance) throw notStarted(`instance ${name} has been deleted meanwhile`)
           const standing = standingOf(instance)
+          if (!isUnnoticed(standing)) noticed()
           switch (standing.kind) {
             case 'running':
               return true
             case 'waiting':
-              if (standing.reason !== 'Asked') show(standing.message || standing.reason, true)
+              if (!isUnnoticed(standing)) show(standing.message || standing.reason, true)
               return undefined
             case 'hopeless':
               throw notStarted(`instance ${name} cannot start: ${standing.reason}: ${standing.message}`)
@@ -80,6 +85,7 @@ export const waitUntilRunning = async (
       },
     )
   } finally {
+    noticed()
     done.abort()
     await preparation
     status.clear()
