@@ -28,11 +28,11 @@ const when = (seconds: number, isStart = true) => ({ isStart, now: at(seconds) }
 
 describe('while an instance starts with an overlay', () => {
   test('its volume, and how large that is, may wait', () => {
-    expect(waitsForMore(says(waiting), says(bound), when(5, false))).toBe(15_000)
+    expect(waitsForMore(says(waiting), says(bound), when(5))).toBe(15_000)
   })
 
   test.each([
-    ['no longer when it runs by then', when(20, false), 0],
+    ['no longer when it runs', when(5, false), 0],
     ['on while it does not', when(20), 20_000],
     ['but not for ever', when(300), 0],
   ])('%s', (_, circumstances, ms) => {

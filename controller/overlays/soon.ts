@@ -35,9 +35,8 @@ export const waitsForMore = (
   const [attachment, ...others] = after.attachments ?? []
   // Of many that come one after the other, each would put it off.
   if (!attachment || others.length > 0) return 0
-  const waitMs = waitsOn(patience, { sinceMs: Date.parse(attachment.attachTime), now, isLong: isStart })
-  if (waitMs === 0 || saysTheSame(before, after)) return 0
-  return saysTheSame(essence(before), essence(after)) ? waitMs : 0
+  if (!isStart || saysTheSame(before, after) || !saysTheSame(essence(before), essence(after))) return 0
+  return waitsOn(patience, { sinceMs: Date.parse(attachment.attachTime), now, isLong: true })
 }
 
 /** What the instance has not done by then, the overlay's own pass does. */
