@@ -21,7 +21,11 @@ interface Volume {
   path: string
   /** Power off, and on again: log recovery included. */
   cut(): void
-  restore(): void
+  restore(): Promise<void>
+}
+
+const untilDetached = async (file: string): Promise<void> => {
+  while (attachedFiles().some(({ path }) => path === file)) await sleep(5)
 }
 
 const makeVolume = (bench: RootBench, mkfs: readonly string[]): Volume => {
@@ -37,8 +41,10 @@ const makeVolume = (bench: RootBench, mkfs: readonly string[]): Volume => {
   return {
     path,
     cut: () => execFileSync('xfs_io', ['-x', '-c', 'shutdown', path]),
-    restore: () => {
+    restore: async () => {
       umount()
+      // Whoever took a copy of the host's mounts meanwhile has it too: mounted again, it would still be the one without power.
+      await untilDetached(disk)
       mount()
     },
   }
@@ -51,10 +57,6 @@ const makeImage = (directory: string): string => {
   execFileSync('mkfs.ext3', ['-F', '-q', '-b', '4096', '-E', 'nodiscard', file])
   execFileSync('sync', ['--file-system', directory])
   return file
-}
-
-const untilDetached = async (file: string): Promise<void> => {
-  while (attachedFiles().some(({ path }) => path === file)) await sleep(5)
 }
 
 const acknowledgedIn = (file: string): number[] =>
@@ -83,7 +85,7 @@ const cutWhileWriting = async ({ before = '', afterRecords }: { before?: string;
   volume.cut()
   await ended
   await untilDetached(image)
-  volume.restore()
+  await volume.restore()
 
   const acknowledged = acknowledgedIn(acks)
   const files = join(bench.dir, 'found')
