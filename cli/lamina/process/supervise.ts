@@ -44,16 +44,25 @@ export const endAs = ({ code, signal }: Ended): never => {
   process.exit(code ?? 255)
 }
 
+interface Supervision {
+  env: Readonly<Record<string, string>>
+  cwd?: string
+  inherited: Inherited
+  /** Is told its number. */
+  started?: ((pid: number) => void) | undefined
+}
+
 /** Runs it with our own terminal, to its end. @throws the system's error when it cannot be started */
 export const supervise = async (
   program: string,
   args: readonly string[],
-  { inherited, ...options }: { env: Readonly<Record<string, string>>; cwd?: string; inherited: Inherited },
+  { inherited, started, ...options }: Supervision,
 ): Promise<Ended> => {
   const restoreTerminal = rememberTerminal()
   const child = withOpenFileLimit(inherited, () =>
     spawn(program, args, { ...options, stdio: descriptorsFor(inherited) }),
   )
+  if (child.pid !== undefined) started?.(child.pid)
   passOn(child)
   stopWith(child)
   const [code, signal] = await once(child, 'exit')

@@ -3,6 +3,7 @@ import { locateImage } from '../image/locate.ts'
 import { keepCode } from '../kept-code.ts'
 import { runApart } from '../process/apart.ts'
 import { runBeside } from '../process/beside.ts'
+import { startGuard } from '../process/guard.ts'
 import { type Ended, endAs } from '../process/supervise.ts'
 import { becomeRoot, giveUpAmbientCapabilities, syncFileSystem } from '../process/syscalls.ts'
 import { openParts, plan } from '../run/make-root.ts'
@@ -19,11 +20,16 @@ const runIn = async (
   { inherited }: Caller,
 ): Promise<Ended> => {
   if (ownProcesses) return runApart(command, root, inherited)
-  // What serves it stays in ours.
-  unshare(CLONE_NEWNS)
-  becomeRoot(root)
-  giveUpAmbientCapabilities()
-  return runBeside(command, inherited)
+  const guard = startGuard()
+  try {
+    // What serves it stays in ours.
+    unshare(CLONE_NEWNS)
+    becomeRoot(root)
+    giveUpAmbientCapabilities()
+    return await runBeside(command, inherited, guard.watch)
+  } finally {
+    guard.dismiss()
+  }
 }
 
 const inUserRoot = async (

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, chownSync, copyFileSync, mkdirSync } from 'node:fs'
+import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { account, useCliBench } from '../testing/bench.ts'
 import { escapeFromChroot } from '../testing/escape.ts'
 import { processesWith } from '../testing/processes.ts'
@@ -30,6 +30,16 @@ describe('as an ordinary user', () => {
     const { stdout, code } = sh('sleep 1000 & grep CapEff /proc/self/status; exit 4', '--pid')
     expect({ stdout, code }).toEqual({ stdout: 'CapEff:\t0000000000000000\n', code: 4 })
     nobodyServes()
+  })
+
+  test('when lamina is killed, the command ends too, and its overlay is free', async () => {
+    expect(bench.asUser(['overlay', 'create', 'killed.img'])).toMatchObject({ code: 0 })
+    const script = 'echo >~/up; exec sleep 1000'
+    const lamina = bench.spawnAsUser(['exec', '-o', 'killed.img', bench.image, 'sh', '-c', script])
+    await vi.waitFor(() => expect(existsSync(join(bench.userHome, 'up'))).toBe(true), 10_000)
+    lamina.kill('SIGKILL')
+    await vi.waitFor(nobodyServes, 10_000)
+    expect(sh('true', '-o', 'killed.img')).toMatchObject({ code: 0 })
   })
 
   test.each(['--contain', '--containall'])('with --fakeroot and %s he finds nothing above his root', (option) => {
