@@ -32,6 +32,7 @@ const otherOptions: OtherWords = {
     'what is to be kept lies in an overlay: --overlay NAME; other volumes are for spec.podTemplate of an Instance',
   '-p, --publish <ports>':
     'kubectl port-forward NAME PORT, with the name of the instance; or spec.ports and spec.service of an Instance',
+  '--env-file <file>': 'give each variable by --env NAME=VALUE',
   '--nv': 'GPUs are asked for in spec.podTemplate of an Instance',
   '--gpus <count>': 'GPUs are asked for in spec.podTemplate of an Instance',
 }

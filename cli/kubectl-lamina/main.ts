@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { basename } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { CliError } from '../shared/cli-error.ts'

@@ -22,6 +22,11 @@ export const wrongInputs: readonly WrongInputs[] = [
         2,
         '--publish is not to be had: kubectl port-forward NAME PORT, with the name of the instance; or spec.ports and spec.service of an Instance. What belongs to the command stands behind --',
       ],
+      [
+        'run --env-file nope debian:12',
+        2,
+        '--env-file is not to be had: give each variable by --env NAME=VALUE. What belongs to the command stands behind --',
+      ],
       ['help nope', 2, "unknown command 'nope'\nSee: kubectl lamina --help"],
       ['help overlay nope', 2, "unknown command 'nope'\nSee: kubectl lamina overlay --help"],
       [

@@ -26,6 +26,14 @@ const manifest = {
 const alone = (page: string): string =>
   page.replaceAll(/^!\[.*\]\((?!https?:).*\)\n\n?/gm, '').replaceAll(/\[([^\]]+)\]\((?!https?:|#)[^)]*\)/g, '$1')
 
+/**
+ * The shell's, which starts Node on the same file; for Node the second line is a text and a comment. Behind `--` Node takes no
+ * word for its own: it would find `--env-file` anywhere. Not every env(1) could pass it on: busybox has no `-S`.
+ */
+const launchLines = `#!/bin/sh
+':' //; exec node -- "$0" "$@"
+`
+
 /** ESM has no `require`, which CommonJS packages in the bundle call for Node's own modules. */
 const requireBanner =
   "import { createRequire as lamina_createRequire } from 'node:module'; const require = lamina_createRequire(import.meta.url);"
@@ -54,7 +62,9 @@ export const packagePlugin = async (root: string, dir: string): Promise<void> =>
     plugins: [withoutUndici, littleOfClientNode],
     logLevel: 'warning',
   })
-  await chmod(join(dir, main), 0o755)
+  const program = join(dir, main)
+  await writeFile(program, `${launchLines}${await readFile(program, 'utf8')}`)
+  await chmod(program, 0o755)
   for (const [name, target] of Object.entries(programs)) await symlink(target, join(dir, name))
   await writeFile(join(dir, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`)
   await copyFile(join(root, 'LICENSE'), join(dir, 'LICENSE'))
