@@ -1,21 +1,18 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { createProgram } from '../cli/kubectl-lamina/program.ts'
+import { createProgram, shownVerbs } from '../cli/kubectl-lamina/program.ts'
 import { silentContext } from '../cli/kubectl-lamina/testing/context.ts'
 
 const page = readFileSync(join(import.meta.dirname, 'kubectl-lamina.md'), 'utf8')
 
 const { root } = createProgram(silentContext, () => Promise.reject(new Error('no cluster is asked')), undefined)
 
-const shown = root
-  .createHelp()
-  .visibleCommands(root)
-  .filter((command) => command.name() !== 'help')
+const shown = shownVerbs(root).filter((command) => command.name() !== 'help')
 
 test('the page has every verb, and the verbs of verbs', () => {
   const missing = shown
-    .flatMap((command) => [command.name(), ...command.commands.map((each) => each.name())])
+    .flatMap((command) => [command.name(), ...shownVerbs(command).map((each) => each.name())])
     .filter((verb) => !new RegExp(`[\`|\\s\\\\]${verb}\\b`).test(page))
   expect(missing).toEqual([])
 })

@@ -34,9 +34,9 @@ export const overlayFlag = (text: string, before: OverlayFlag[] = []): OverlayFl
   return [...before, flag]
 }
 
-const quantity = /^([0-9]+(?:\.[0-9]+)?)(Ki|Mi|Gi|Ti|Pi|Ei|k|M|G|T|P|E)?$/
+const quantity = /^([0-9]+(?:\.[0-9]+)?)(Ki|Mi|Gi|Ti|Pi|Ei|k|M|G|T|P|E)$/
 
-/** A Kubernetes quantity of bytes; Singularity's bare numbers were MiB, so these are refused below 16Mi by the API. */
+/** A Kubernetes quantity of bytes. A bare number is none here: to Kubernetes it means bytes, to Singularity MiB. */
 export const sizeFlag = (text: string): string => {
   if (quantity.test(text)) return text
   throw new InvalidArgumentError('A size is a number and a unit: 512Mi, 10Gi.')

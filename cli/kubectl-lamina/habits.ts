@@ -37,8 +37,23 @@ const otherOptions: OtherWords = {
   '--gpus <count>': 'GPUs are asked for in spec.podTemplate of an Instance',
 }
 
-export const addForeignVerbs = (root: Command): void =>
-  addOtherVerbs(root, otherVerbs, { make: (name) => new Command(name), refuse: usageError })
+const removal = (kind: string, left: string): OtherWords => {
+  const advice = `kubectl delete ${kind} NAME${left}`
+  return { rm: advice, delete: advice }
+}
+
+/** Those of verbs that have verbs of their own. */
+const below: Readonly<Record<string, OtherWords>> = {
+  overlay: removal('persistentoverlay', '; its volume stays, for an overlay of that name to take up again'),
+  image: removal('containerimage', ''),
+  instance: removal('instance', '; what it wrote stays in its overlay'),
+}
+
+export const addForeignVerbs = (root: Command): void => {
+  const manner = { make: (name: string) => new Command(name), refuse: usageError }
+  addOtherVerbs(root, otherVerbs, manner)
+  for (const command of root.commands) addOtherVerbs(command, below[command.name()] ?? {}, manner)
+}
 
 /** Of a command that makes an instance. */
 export const addForeignOptions = (command: Command): void =>

@@ -55,6 +55,12 @@ export const createProgram = (
   return { root, exitCode: () => exit }
 }
 
+/** Those that help shows; words of other programs are none. */
+export const shownVerbs = (command: Command): Command[] => {
+  const shown = command.createHelp().visibleCommands(command)
+  return command.commands.filter((each) => shown.includes(each))
+}
+
 const eachOf = (command: Command): Command[] => [command, ...command.commands.flatMap(eachOf)]
 
 /** Whose words would else be taken for ours. */
@@ -101,7 +107,9 @@ export const runProgram = async (
     if (error.exitCode === 0) return 0
     const path = pathOf(called)
     if (error.code === 'commander.help') {
-      const more = called.commands.map((each) => each.name()).join(', ')
+      const more = shownVerbs(called)
+        .map((each) => each.name())
+        .join(', ')
       throw usageError(`${path} needs a word more: ${more}\nSee: ${path} --help`)
     }
     throw usageError(wordsOf(error, path))

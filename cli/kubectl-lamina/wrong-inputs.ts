@@ -27,6 +27,11 @@ export const wrongInputs: readonly WrongInputs[] = [
         2,
         '--env-file is not to be had: give each variable by --env NAME=VALUE. What belongs to the command stands behind --',
       ],
+      [
+        'overlay rm dev',
+        2,
+        '"rm" is not to be had: kubectl delete persistentoverlay NAME; its volume stays, for an overlay of that name to take up again',
+      ],
       ['help nope', 2, "unknown command 'nope'\nSee: kubectl lamina --help"],
       ['help overlay nope', 2, "unknown command 'nope'\nSee: kubectl lamina overlay --help"],
       [

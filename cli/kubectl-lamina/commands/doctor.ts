@@ -177,7 +177,7 @@ const lookAtAll = async (connection: Connection): Promise<Finding[]> => {
           {
             subject: `namespace/${namespace}`,
             level: 'ok',
-            what: `nothing is wrong with ${objects.length - troubled.length} instances, overlays and images`,
+            what: `nothing is wrong with ${troubled.length === 0 ? 'its' : 'the other'} ${objects.length - troubled.length} instances, overlays and images`,
           } as const,
         ]
       : []),

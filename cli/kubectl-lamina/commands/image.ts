@@ -12,7 +12,7 @@ import { type Columns, type ListOptions, printList } from '../listing.ts'
 import { differenceOf, otherSum } from '../run/find.ts'
 import { createImage } from '../run/make.ts'
 import { imageNameOf } from '../run/names.ts'
-import { waitUntilResolved } from '../run/resolve.ts'
+import { discardUnresolved, waitUntilResolved } from '../run/resolve.ts'
 import { type ImageSource, sourceOf } from '../run/target.ts'
 
 const originOf = ({ registry, file, volume }: ContainerImage['spec']['source']): string =>
@@ -69,6 +69,7 @@ export const add = async (context: CommandContext, reference: string, options: A
   const connection = await context.connect()
   const name = options.name ?? imageNameOf(source)
   const asked = { pullSecrets: options.pullSecret, refreshSeconds: options.refresh, prefetch: options.prefetch }
+  let isNew = true
   try {
     await createImage(connection, name, source, asked)
     context.status.say(`image ${name} created`)
@@ -76,10 +77,15 @@ export const add = async (context: CommandContext, reference: string, options: A
     if (!hasReason(error, 'AlreadyExists')) throw error
     const image = await connection.client.get(containerImages, { namespace: connection.namespace, name })
     assertSame(image, name, source)
+    isNew = false
     context.status.say(`image ${name} is there already, and stays as it is`)
   }
   if (!options.wait) return
-  const image = await waitUntilResolved(connection, context, name)
+  const image = await waitUntilResolved(connection, context, name).catch(async (error: unknown) => {
+    // Who stops waiting by Ctrl-C keeps it.
+    if (isNew && !context.interrupts.signal.aborted) await discardUnresolved(connection, context, name)
+    throw error
+  })
   context.print(`${name}: ${image.status.resolved?.reference}\n`)
 }
 

@@ -1,7 +1,8 @@
 import type { Instance } from '../../../crds/instance.ts'
 import { hasReason } from '../../../kube/client.ts'
 import { conditionOf } from '../../../kube/conditions.ts'
-import { pods } from '../../../kube/resources.ts'
+import { containers } from '../../../kube/names.ts'
+import { type Pod, pods } from '../../../kube/resources.ts'
 import { CliError } from '../../shared/cli-error.ts'
 import type { CommandContext } from '../context.ts'
 import { getRaw, logPath } from '../raw.ts'
@@ -16,6 +17,17 @@ export interface LogOptions {
   container: string
 }
 
+const containersOf = ({ spec }: Pod): string[] =>
+  [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])].map(({ name }) => name)
+
+const withoutContainer = (pod: Pod, container: string): CliError => {
+  const names = containersOf(pod)
+  const why = container === containers.prepare ? ': there was nothing to prepare' : ''
+  return new CliError(
+    `the pod of instance ${pod.metadata.name} has no container ${container}${why}; it has: ${names.join(', ')}`,
+  )
+}
+
 const withoutLog = (instance: Instance, container: string): CliError => {
   const { name } = instance.metadata
   const ready = conditionOf(instance.status.conditions, 'Ready')
@@ -28,7 +40,9 @@ export const logs = async (context: CommandContext, name: string, options: LogOp
   const connection = await context.connect()
   const { client, namespace } = connection
   const instance = await existingInstance(connection, name)
-  if (!(await client.get(pods, { namespace, name }))) throw withoutLog(instance, options.container)
+  const pod = await client.get(pods, { namespace, name })
+  if (!pod) throw withoutLog(instance, options.container)
+  if (!containersOf(pod).includes(options.container)) throw withoutContainer(pod, options.container)
   const path = logPath(
     { namespace, name },
     {

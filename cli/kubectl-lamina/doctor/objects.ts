@@ -100,7 +100,8 @@ export const findingsOfInstance = (instance: Instance, events: readonly Event[])
         ]
       : []
   const past = main.level === 'ok' ? [] : warnings(subject, events, about, [main, ...beside])
-  return [main, ...beside, ...forgotten, ...past]
+  // One that was left behind is not to be started.
+  return [...(forgotten.length > 0 ? forgotten : [main]), ...beside, ...past]
 }
 
 const nearlyFull = 0.85

@@ -18,6 +18,7 @@ export const addImageVerbs = ({ root, context, does }: Verbs): void => {
     .action(does(async (reference: string, options) => (await images()).add(context, reference, options)))
   image
     .command('ls')
+    .alias('list')
     .description('list images')
     .option('-A, --all-namespaces', 'of all namespaces')
     .addOption(outputOption())

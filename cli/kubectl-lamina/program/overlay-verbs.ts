@@ -26,6 +26,7 @@ export const addOverlayVerbs = ({ root, context, does }: Verbs): void => {
     .action(does(async (name: string, options) => (await overlays()).create(context, name, options)))
   overlay
     .command('ls')
+    .alias('list')
     .description('list overlays')
     .option('-A, --all-namespaces', 'of all namespaces')
     .addOption(outputOption())

@@ -3,7 +3,7 @@ import type { Instance } from '../../../crds/instance.ts'
 import { hasReason } from '../../../kube/client.ts'
 import { wakeOf } from '../../../kube/instance-standing.ts'
 import { annotations } from '../../../kube/names.ts'
-import { containerImages, instances, persistentOverlays } from '../../../kube/resources.ts'
+import { instances, persistentOverlays } from '../../../kube/resources.ts'
 import { CliError, usageError } from '../../shared/cli-error.ts'
 import type { Connection } from '../connection.ts'
 import type { CommandContext } from '../context.ts'
@@ -11,7 +11,7 @@ import type { OverlayFlag } from '../flags.ts'
 import { type Found, find } from './find.ts'
 import { createImage, createInstance, createOverlay, randomWord } from './make.ts'
 import { throwAwayName } from './names.ts'
-import { waitUntilResolved } from './resolve.ts'
+import { discardUnresolved, waitUntilResolved } from './resolve.ts'
 import type { Target } from './target.ts'
 import { waitUntilRunning } from './wait.ts'
 
@@ -71,19 +71,13 @@ const ensureImage = async (
   { pullSecrets }: Wanted,
   undo: Undo,
 ): Promise<void> => {
-  const { client, namespace } = connection
   if (found.kind === 'source') {
     const { source, name } = found
     const origin = source.kind === 'registry' ? source.image : source.url
-    context.status.say(`making ContainerImage ${name} of ${origin}`)
+    const isName = origin === name ? ', for no instance and no image here has that name' : ''
+    context.status.say(`making ContainerImage ${name} of ${origin}${isName}`)
     await createImage(connection, name, source, { pullSecrets })
-    undo(async () => {
-      const image = await client.get(containerImages, { namespace, name })
-      if (image && !image.status.resolved) {
-        await client.delete(containerImages, { namespace, name }, { uid: image.metadata.uid })
-        context.status.say(`ContainerImage ${name} deleted: it came to nothing`)
-      }
-    })
+    undo(() => discardUnresolved(connection, context, name))
   }
   await waitUntilResolved(connection, context, found.name)
 }

@@ -37,20 +37,36 @@ export const waitUntilResolved = async (
   { status, interrupts }: Pick<CommandContext, 'status' | 'interrupts'>,
   name: string,
 ): Promise<ContainerImage> => {
-  const begun = performance.now()
   const show = (line: string): void => status.show(`image ${name}: ${line}`, { isNews: true })
   const noticed = tellUnnoticed(show)
+  const late = new AbortController()
+  let last: Condition | undefined
+  let isLate = false
+  const refuseIfHopeless = ({ reason, message }: Condition): void => {
+    if (reason === 'Resolving' || !(isLate || hopelessLooks.has(reason))) return
+    throw new CliError(`image ${name}: ${reason}: ${message}${flagFor[reason] ?? ''}`)
+  }
   const judge = (image: ContainerImage | undefined): ContainerImage | undefined =>
-    untilResolved(image, ({ reason, message }) => {
+    untilResolved(image, (ready) => {
       noticed()
-      const isLate = performance.now() - begun > patienceMs
-      if (reason !== 'Resolving' && (hopelessLooks.has(reason) || isLate))
-        throw new CliError(`image ${name}: ${reason}: ${message}${flagFor[reason] ?? ''}`)
-      show(message || reason)
+      last = ready
+      refuseIfHopeless(ready)
+      show(ready.message || ready.reason)
     })
+  // The same failure is not told again, so that nothing would call for the judge.
+  const timer = setTimeout(() => {
+    isLate = true
+    try {
+      if (last) refuseIfHopeless(last)
+    } catch (error) {
+      late.abort(error)
+    }
+  }, patienceMs)
   try {
-    return await followUntil(client, containerImages, { namespace, name }, { signal: interrupts.signal, judge })
+    const signal = AbortSignal.any([interrupts.signal, late.signal])
+    return await followUntil(client, containerImages, { namespace, name }, { signal, judge })
   } finally {
+    clearTimeout(timer)
     noticed()
   }
 }
@@ -60,3 +76,15 @@ const flagFor: Readonly<Record<string, string>> = { ImageUnauthorized: '; here: 
 
 /** The controller goes on trying, for these may mend; who sits before a terminal has most likely mistyped. */
 const hopelessLooks = new Set(['ImageNotFound', 'ImageUnauthorized', 'PlatformNotFound', 'PullSecretInvalid'])
+
+/** Deletes an image that was made a moment ago, and could not be found. */
+export const discardUnresolved = async (
+  { client, namespace }: Pick<Connection, 'client' | 'namespace'>,
+  { status }: Pick<CommandContext, 'status'>,
+  name: string,
+): Promise<void> => {
+  const image = await client.get(containerImages, { namespace, name })
+  if (!image || image.status.resolved) return
+  await client.delete(containerImages, { namespace, name }, { uid: image.metadata.uid })
+  status.say(`ContainerImage ${name} deleted: it came to nothing`)
+}
