@@ -1,6 +1,6 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test, vi } from 'vitest'
 import { useCliBench } from './testing/bench.ts'
@@ -20,18 +20,53 @@ test.each([['--containall'], ['--contain'], ['--pid']])(
   },
 )
 
-test('what an image says of its environment is for its own programs alone', () => {
-  const dir = join(bench.dir, 'with-environment')
+/** A sandbox of an image that means no good. */
+const slyImage = (name: string, make: (dir: string) => void): string => {
+  const dir = join(bench.dir, name)
   execFileSync('cp', ['-a', bench.sandbox, dir])
   mkdirSync(join(dir, '.singularity.d'))
+  make(dir)
+  return dir
+}
+
+test('what an image says of its environment is for its own programs alone', () => {
   const env = ['PATH=/opt/app/bin', 'LD_PRELOAD=/nope.so']
-  writeFileSync(join(dir, '.singularity.d/lamina.json'), JSON.stringify({ env }))
+  const image = slyImage('with-environment', (dir) =>
+    writeFileSync(join(dir, '.singularity.d/lamina.json'), JSON.stringify({ env })),
+  )
   const look = ['/bin/busybox', 'sh', '-c', 'echo "$PATH $LD_PRELOAD"']
   for (const option of ['--contain', '--containall'])
-    expect(bench.lamina(['exec', option, dir, ...look])).toEqual({
+    expect(bench.lamina(['exec', option, image, ...look])).toEqual({
       ...{ code: 0, signal: null, stderr: '' },
       stdout: '/opt/app/bin /nope.so\n',
     })
+})
+
+test("a link of the image's that leads nowhere in it empties and makes no file of the host", () => {
+  const [there, made] = [join(bench.dir, 'there'), join(bench.dir, 'made')]
+  writeFileSync(there, 'precious\n')
+  const image = slyImage('leading-out', (dir) => {
+    symlinkSync(there, join(dir, 'etc/resolv.conf'))
+    symlinkSync(made, join(dir, 'etc/hosts'))
+  })
+  const { code, stderr } = bench.lamina(['exec', '--no-mount', 'tmp,cwd,home', image, 'true'])
+  expect(code).toBe(0)
+  expect(stderr).toContain(
+    'WARNING: /etc/resolv.conf of the container cannot be mounted upon (it is a symbolic link that leads nowhere): it is left as the image has it\n',
+  )
+  expect(readFileSync(there, 'utf8')).toBe('precious\n')
+  expect(existsSync(made)).toBe(false)
+})
+
+test.each([
+  [
+    'whose configuration would be waited for',
+    (dir: string) => execFileSync('mkfifo', [join(dir, '.singularity.d/lamina.json')]),
+  ],
+  ['whose shell leads out of it', (dir: string) => symlinkSync('/proc/self/exe', join(dir, 'bin/bash'))],
+])('an image is run %s', (name, make) => {
+  const image = slyImage(name, make)
+  expect(bench.lamina(['exec', image, 'echo', 'up'])).toMatchObject({ code: 0, stdout: 'up\n', stderr: '' })
 })
 
 test('a prompt shows the name of the image, and does nothing of what is in it', () => {

@@ -15,7 +15,8 @@ const at = <T>(root: number, path: string, act: (path: string) => T): T | undefi
   try {
     fd = openat2(root, path, O_PATH, resolve.inRoot)
   } catch (error) {
-    if (hasCode(error, 'ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES')) return undefined
+    // EXDEV: a link of /proc leads out of the root.
+    if (hasCode(error, 'ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES', 'EXDEV')) return undefined
     throw error
   }
   try {
@@ -59,8 +60,9 @@ const parseConfig = (text: string): RunConfig | undefined => {
 
 const readConfig = (root: number): RunConfig | undefined =>
   at(root, configPath, (found) => {
-    const { size } = statSync(found)
-    return size > longestConfig ? undefined : parseConfig(readFileSync(found, 'utf8'))
+    const stats = statSync(found)
+    // A FIFO would be waited for, and a device of the machine would act.
+    return stats.isFile() && stats.size <= longestConfig ? parseConfig(readFileSync(found, 'utf8')) : undefined
   })
 
 const environment = (root: number): RootFacts['environment'] => {

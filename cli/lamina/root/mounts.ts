@@ -23,6 +23,17 @@ const inRoot = <T>(root: number, path: string, act: (path: string) => T): T => {
   }
 }
 
+/** A symbolic link that leads nowhere in the root leads somewhere on the host: nothing is made by way of it. */
+const makeNew = (place: string, isDirectory: boolean): void => {
+  try {
+    if (isDirectory) mkdirSync(place, 0o755)
+    else writeFileSync(place, '', { mode: 0o644, flag: 'wx' })
+  } catch (error) {
+    if (!hasCode(error, 'EEXIST')) throw error
+    throw new Error('it is a symbolic link that leads nowhere', { cause: error })
+  }
+}
+
 /** A layer of the overlay may have taken away what the lowest one has: then it gets it back. */
 const makePlace = (root: number, path: string, isDirectory: boolean): void => {
   try {
@@ -30,11 +41,7 @@ const makePlace = (root: number, path: string, isDirectory: boolean): void => {
   } catch (error) {
     if (!hasCode(error, 'ENOENT')) throw error
     if (dirname(path) !== '/') makePlace(root, dirname(path), true)
-    inRoot(root, dirname(path), (parent) => {
-      const place = join(parent, basename(path))
-      if (isDirectory) mkdirSync(place, 0o755)
-      else writeFileSync(place, '', { mode: 0o644 })
-    })
+    inRoot(root, dirname(path), (parent) => makeNew(join(parent, basename(path)), isDirectory))
   }
 }
 
