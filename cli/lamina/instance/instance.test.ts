@@ -55,15 +55,16 @@ test('whose start is cut off is none', async () => {
   expect(start('one', '-o', work)).toMatchObject({ code: 0 })
 })
 
-test('has its environment only in its root, and that is the root of all who enter', async () => {
+test('has its environment only in its root, where nothing is made for it, and that is the root of all who enter', async () => {
   const dir = join(bench.dir, 'with-environment')
   execFileSync('cp', ['-a', bench.sandbox, dir])
   mkdirSync(join(dir, '.singularity.d'))
   writeFileSync(join(dir, '.singularity.d/lamina.json'), JSON.stringify({ env: ['PATH=/bin', 'LD_PRELOAD=/nope.so'] }))
   const script = '#!/bin/busybox sh\necho "$PATH $LD_PRELOAD"\nexec sleep 1000\n'
   writeFileSync(join(dir, '.singularity.d/startscript'), script, { mode: 0o755 })
-  expect(bench.lamina(['start', dir, 'one'])).toMatchObject({ code: 0 })
+  expect(bench.lamina(['start', '--no-mount', 'dev', dir, 'one'])).toMatchObject({ code: 0 })
   await vi.waitFor(() => expect(bench.lamina(['logs', 'one'])).toMatchObject({ stdout: '/bin /nope.so\n', stderr: '' }))
+  expect(inside('one', 'ls /dev').stdout).toBe('')
   expect(inside('one', escapeFromChroot).stdout).toBe('jail\n')
 })
 

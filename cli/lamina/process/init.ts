@@ -28,23 +28,28 @@ export const findInit = (): string => {
 /** What runs under the init; undefined: nothing, others are to enter. */
 export type UnderInit = Command
 
+/** The environment of the host's programs before the init: names that none of them heeds, each with one `NAME=VALUE`. */
+const keptVariables = ({ env = {} }: Partial<Command>): Record<string, string> =>
+  Object.fromEntries(Object.entries(env).map(([name, value], index) => [`_lamina_${index}`, `${name}=${value}`]))
+
 /**
  * Waits, in the host's root, for a word, by when its root is the container's. Only there its environment is the container's:
- * no program of the host's heeds what an image says.
+ * no program of the host's heeds what an image says. Descriptor 4 is the host's /dev/null: in the container anything may
+ * have that name.
  */
-const hold = `echo >&3; exec 3>&-
+const hold = `exec 4<>/dev/null
+echo >&3; exec 3>&-
 read -r go || exit
 cd "$1"; shift
-while [ "$1" != -- ]; do command export "$1" 2>/dev/null || :; shift; done
+while [ "$1" != -- ]; do eval 'command export "$'"$1"'"' 2>&4 || :; unset "$1"; shift; done
 shift
-exec "$@" </dev/null`
+exec "$@" <&4 4>&-`
 
-/** Words of what becomes the init. */
+/** Words of what becomes the init. None is a variable's value: all users of the machine may read words. */
 const held = (under: UnderInit | undefined): string[] => {
-  const { env = {}, directory = '/' } = under ?? {}
-  const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`)
+  const { directory = '/' } = under ?? {}
   const words = under ? [initPath, '--', under.program, ...under.args.slice(1)] : [initPath, '-P']
-  return [shell, '-c', hold, 'sh', directory, ...variables, '--', ...words]
+  return [shell, '-c', hold, 'sh', directory, ...Object.keys(keptVariables(under ?? {})), '--', ...words]
 }
 
 /** unshare(1) mounts /proc, which only a process of the namespace can. */
@@ -89,12 +94,13 @@ const readyDescriptor = 3
 
 const start = async (
   [program, ...args]: [string, ...string[]],
+  env: Record<string, string>,
   { output }: InitStart,
   find: (child: number) => number | undefined,
 ): Promise<Init | undefined> => {
   // Its directory is to be its root: another one would stay where it is.
   const stdio: StdioOptions = ['pipe', ...output, 'pipe']
-  const child = spawn(program, args, { env: {}, cwd: '/', stdio, detached: true })
+  const child = spawn(program, args, { env, cwd: '/', stdio, detached: true })
   const { stdin, pid: first } = child
   const ready = child.stdio[readyDescriptor]
   if (!stdin || !ready || first === undefined) return undefined
@@ -121,9 +127,9 @@ export const startInit = (
 ): Promise<Init | undefined> => {
   const words = wordsFor(under, how.root)
   unshare(CLONE_NEWPID)
-  return start(isTied ? tied('KILL', words) : words, how, (child) => child)
+  return start(isTied ? tied('KILL', words) : words, keptVariables(under ?? {}), how, (child) => child)
 }
 
 /** The same for an ordinary user who is himself, for others to enter by way of the process before it. */
 export const startUserInit = (under: UnderInit | undefined, how: InitStart): Promise<Init | undefined> =>
-  start(wordsForUser(under, how.root), how, onlyChildOf)
+  start(wordsForUser(under, how.root), keptVariables(under ?? {}), how, onlyChildOf)

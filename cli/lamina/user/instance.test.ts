@@ -81,13 +81,20 @@ describe("an ordinary user's instance", () => {
     const dir = join(bench.dir, 'started')
     execFileSync('cp', ['-a', bench.sandbox, dir])
     mkdirSync(join(dir, '.singularity.d'))
-    const script = '#!/bin/sh\ntrap "echo bye; exit" TERM\necho "started $1"\nwhile :; do sleep 0.1; done\n'
+    const script = '#!/bin/sh\ntrap "echo bye; exit" TERM\necho "started $1 $TOKEN"\nwhile :; do sleep 0.1; done\n'
     writeFileSync(join(dir, '.singularity.d/startscript'), script, { mode: 0o755 })
-    expect(bench.asUser(['instance', 'start', dir, 'service', 'me'])).toMatchObject({ code: 0 })
+    const env = { TOKEN: `secret-${account}` }
+    expect(bench.asUser(['instance', 'start', dir, 'service', 'me'], { env })).toMatchObject({ code: 0 })
     const log = join(bench.userHome, 'state/instances/service.out')
-    await vi.waitFor(() => expect(readFileSync(log, 'utf8')).toBe('started me\n'))
+    await vi.waitFor(() => expect(readFileSync(log, 'utf8')).toBe(`started me ${env.TOKEN}\n`))
+    // What stands there, all users of the machine may read.
+    expect(
+      processes()
+        .map((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8'))
+        .join('\n'),
+    ).not.toContain(env.TOKEN)
     expect(bench.asUser(['stop', 'service'])).toMatchObject({ code: 0 })
-    expect(bench.asUser(['logs', 'service'])).toMatchObject({ code: 0, stdout: 'started me\nbye\n' })
+    expect(bench.asUser(['logs', 'service'])).toMatchObject({ code: 0, stdout: `started me ${env.TOKEN}\nbye\n` })
     await nothingRuns()
   })
 
