@@ -97,6 +97,37 @@ test.each([
   expect(stderr).toMatch(told)
 })
 
+test.each(['2>/dev/full', '2>&1 >/dev/null | true'])(
+  'a mistake that nobody can be told of (%s) has its exit code',
+  (words) => {
+    const script = `{ "$0" overlay ls /nope; echo "ended with $?" >&3; } ${words}`
+    const { output } = spawnSync('sh', ['-c', script, bench.launcher], {
+      env: bench.env,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+    })
+    expect(output[3]).toBe('ended with 255\n')
+  },
+)
+
+test('all is printed into a full pipe that another program has made non-blocking', () => {
+  const instances = join(bench.dir, 'state/instances')
+  mkdirSync(instances, { recursive: true })
+  for (const [name, text] of [
+    ['many.out', 'x'.repeat(300_000)],
+    ['many.err', ''],
+  ] as const)
+    writeFileSync(join(instances, name), text)
+  // A Node that is killed does not make it as it was.
+  const makeNonBlocking = `"$1" -e 'process.stdout.write("."); process.kill(process.pid, "SIGKILL")'`
+  const script = `{ ${makeNonBlocking}; "$0" logs many; } | { sleep 0.5; wc -c; }`
+  const { stdout } = spawnSync('sh', ['-c', script, bench.launcher, process.execPath], {
+    env: bench.env,
+    encoding: 'utf8',
+  })
+  expect(stdout).toBe('300001\n')
+})
+
 test('a directory that has been removed is told', () => {
   const script = 'mkdir gone; cd gone; rmdir ../gone; exec "$@"'
   const words = ['-c', script, 'sh', bench.launcher, 'exec', bench.image, 'true']

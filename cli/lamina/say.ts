@@ -2,6 +2,7 @@ import { writeSync } from 'node:fs'
 import { constants } from 'node:os'
 import { hasCode } from '../../runtime-shim/mount/error-code.ts'
 import { resetSignal } from '../../runtime-shim/mount/syscalls.ts'
+import { sleepSync } from '../../runtime-shim/mount/wait.ts'
 import { printable, shortened } from '../shared/printable.ts'
 
 /**
@@ -9,8 +10,26 @@ import { printable, shortened } from '../shared/printable.ts'
  * O_NONBLOCK on what the container inherits.
  */
 
+const fullMs = 10
+
+/** All of it. A pipe that somebody else has made non-blocking, and that is full, is waited for, as by any other program. */
+const writeAll = (fd: 1 | 2, text: string | Uint8Array): void => {
+  for (let bytes = Buffer.from(text); bytes.length > 0; ) {
+    try {
+      bytes = bytes.subarray(writeSync(fd, bytes))
+    } catch (error) {
+      if (!hasCode(error, 'EAGAIN')) throw error
+      sleepSync(fullMs)
+    }
+  }
+}
+
 const told = (kind: string, text: string): void => {
-  writeSync(2, `${`${kind}:`.padEnd(8)} ${shortened(printable(text))}\n`)
+  try {
+    writeAll(2, `${`${kind}:`.padEnd(8)} ${shortened(printable(text))}\n`)
+  } catch {
+    // Nobody can be told; what is under way is not to fail of it.
+  }
 }
 
 export const inform = (text: string): void => told('INFO', text)
@@ -20,7 +39,7 @@ export const fatal = (text: string): void => told('FATAL', text)
 /** What is asked for. As other programs do, it ends by SIGPIPE when nobody reads it. */
 export const print = (text: string | Uint8Array, fd: 1 | 2 = 1): void => {
   try {
-    for (let bytes = Buffer.from(text); bytes.length > 0; ) bytes = bytes.subarray(writeSync(fd, bytes))
+    writeAll(fd, text)
   } catch (error) {
     if (!hasCode(error, 'EPIPE')) throw error
     resetSignal(constants.signals.SIGPIPE)
