@@ -1,6 +1,7 @@
 import {
   closeSync,
   constants,
+  fchownSync,
   fstatSync,
   fsyncSync,
   openSync,
@@ -80,6 +81,9 @@ export const writeOverlayRecord = (top: number, record: OverlayRecord): void => 
   const fd = openBelow(top, stagingName, flags, stagingName, 0o644)
   try {
     writeFileSync(fd, `${JSON.stringify(record)}\n`)
+    // An ordinary user's overlay stays his: in a namespace of one id he could not take away what is another's.
+    const { uid, gid } = fstatSync(top)
+    fchownSync(fd, uid, gid)
     fsyncSync(fd)
     renameSync(staging, `${descriptorPath(top)}/${overlayRecordName}`)
     syncDirectory(top)

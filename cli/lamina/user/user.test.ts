@@ -67,6 +67,18 @@ describe('as an ordinary user', () => {
     expect(found.stderr).toMatch(/marks of deleted files rewritten as the kernel knows them/)
   })
 
+  test('he goes on where root has left it: what root has made he reads', () => {
+    const shared = join(bench.userHome, 'shared.img')
+    expect(bench.asUser(['overlay', 'create', 'shared.img'])).toMatchObject({ code: 0 })
+    expect(sh('echo mine > /mine', '-o', 'shared.img')).toMatchObject({ code: 0 })
+    const asRoot = (script: string) => bench.lamina(['exec', '-o', shared, bench.image, 'sh', '-c', script])
+    expect(asRoot('echo of root > /roots; echo more >> /mine')).toMatchObject({ code: 0 })
+    const { code, stdout, stderr } = sh('cat /mine /roots; echo again >> /mine', '-o', 'shared.img')
+    expect({ code, stdout }).toEqual({ code: 0, stdout: 'mine\nmore\nof root\n' })
+    expect(stderr).toMatch(/^WARNING: shared\.img was written by root: of directories that were deleted and made again/)
+    expect(asRoot('cat /mine').stdout).toBe('mine\nmore\nagain\n')
+  })
+
   test('an overlay is his as himself or as root, and it is said how', () => {
     bench.asUser(['overlay', 'create', 'as-me.img'])
     bench.asUser(['overlay', 'create', '--fakeroot', 'as-root.img'])
