@@ -5,13 +5,15 @@
  * usage: build.ts [--arch x64 | arm64]    for nodes of that architecture; this machine's own without it
  *                 [--release-url URL]     archive and manifest for Krew, too; URL of the folder where the archive will lie
  */
+import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { chmod, copyFile, mkdir, rm, writeFile } from 'node:fs/promises'
+import { appendFile, chmod, copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { build as bundle } from 'esbuild'
 import { packageForKrew } from '../cli/kubectl-lamina/packaging/krew.ts'
 import { packagePlugin } from '../cli/kubectl-lamina/packaging/package.ts'
+import { markOf } from '../cli/lamina/build-mark.ts'
 import { buildPage } from '../console/build.ts'
 import { bundleOptions, nativeKoffi } from '../runtime-shim/runtime/bundle-options.ts'
 import { makeSkeleton } from '../runtime-shim/runtime/skeleton.ts'
@@ -48,6 +50,13 @@ interface Target {
   modules?: string
 }
 
+const markBuild = async (program: string): Promise<void> => {
+  const digest = createHash('sha256')
+    .update(await readFile(program))
+    .digest('hex')
+  await appendFile(program, markOf(digest))
+}
+
 /**
  * Writes the bundles to `dir`, with koffi's native part, the launchers, the skeleton,
  * the page of the console, and the licences of what was bundled.
@@ -64,6 +73,7 @@ export const build = async (
       bundle({ ...bundleOptions(join(root, programs[name]), join(dir, name)), absWorkingDir: root }),
     ),
   )
+  if (bundles.includes('lamina-program.cjs')) await markBuild(join(dir, 'lamina-program.cjs'))
   for (const [name, source] of Object.entries(launchers)) {
     await copyFile(join(root, source), join(dir, name))
     await chmod(join(dir, name), 0o755)

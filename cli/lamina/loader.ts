@@ -9,28 +9,32 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { createRequire, wrap } from 'node:module'
 import { dirname, join } from 'node:path'
 import { Script } from 'node:vm'
+import { markLength } from './build-mark.ts'
 import { offerToKeep } from './kept-code.ts'
 
 const program = join(dirname(process.argv[1] ?? ''), 'lamina-program.cjs')
 const { LAMINA_CODE: keptAt } = process.env
 
+const text = readFileSync(program, 'utf8')
+const mark = Buffer.from(text.slice(-markLength))
+
 const readKept = (): Buffer | undefined => {
   if (keptAt === undefined) return undefined
   try {
-    return readFileSync(keptAt)
+    const kept = readFileSync(keptAt)
+    return kept.subarray(0, markLength).equals(mark) ? kept.subarray(markLength) : undefined
   } catch {
     return undefined
   }
 }
 
 const cachedData = readKept()
-const source = wrap(readFileSync(program, 'utf8'))
-const script = new Script(source, { filename: program, ...(cachedData ? { cachedData } : {}) })
+const script = new Script(wrap(text), { filename: program, ...(cachedData ? { cachedData } : {}) })
 
 const keep = (path: string): void => {
   const staging = `${path}.${process.pid}`
   mkdirSync(dirname(path), { recursive: true, mode: 0o755 })
-  writeFileSync(staging, script.createCachedData(), { mode: 0o644 })
+  writeFileSync(staging, Buffer.concat([mark, script.createCachedData()]), { mode: 0o644 })
   renameSync(staging, path)
 }
 
