@@ -15,13 +15,18 @@ export interface Layout {
   cacheDir: string
 }
 
+/** By the XDG Base Directory Specification: one that is empty or no absolute path says nothing. */
+const baseDirectory = (path: string | undefined): string | undefined => (path?.startsWith('/') ? path : undefined)
+
 /** In /tmp, where others can take away nothing of his. */
-const userStateDir = ({ XDG_RUNTIME_DIR }: NodeJS.ProcessEnv, uid: number): string =>
-  XDG_RUNTIME_DIR === undefined ? `/tmp/lamina-${uid}` : join(XDG_RUNTIME_DIR, 'lamina')
+const userStateDir = ({ XDG_RUNTIME_DIR }: NodeJS.ProcessEnv, uid: number): string => {
+  const runtimeDir = baseDirectory(XDG_RUNTIME_DIR)
+  return runtimeDir === undefined ? `/tmp/lamina-${uid}` : join(runtimeDir, 'lamina')
+}
 
 export const layoutOf = (env: NodeJS.ProcessEnv, uid: number): Layout => {
   const stateDir = env.LAMINA_STATE_DIR ?? (uid === 0 ? join(defaultLayout.stateDir, 'local') : userStateDir(env, uid))
-  const cacheHome = env.XDG_CACHE_HOME ?? join(env.HOME ?? homedir(), '.cache')
+  const cacheHome = baseDirectory(env.XDG_CACHE_HOME) ?? join(env.HOME ?? homedir(), '.cache')
   return {
     stateDir,
     lockDir: uid === 0 && env.LAMINA_STATE_DIR === undefined ? lockDir(defaultLayout) : join(stateDir, 'locks'),

@@ -15,14 +15,16 @@ type LocalTransport = (typeof localTransports)[number]
 
 const isLocalTransport = (word: string): word is LocalTransport => localTransports.some((each) => each === word)
 
-const noLonger: Readonly<Record<string, string>> = {
-  shub: 'Singularity Hub no longer exists: take the image from a registry, docker://ubuntu for example',
-  library: 'pull it with apptainer or singularity, and give the file; or take docker://IMAGE',
-  oras: 'pull it with apptainer or oras, and give the file',
-  http: 'download the file, and give its path',
-  https: 'download the file, and give its path',
-  'docker-daemon': 'save it with `docker save -o image.tar IMAGE`, and give docker-archive:image.tar',
-}
+const noLonger = new Map(
+  Object.entries({
+    shub: 'Singularity Hub no longer exists: take the image from a registry, docker://ubuntu for example',
+    library: 'pull it with apptainer or singularity, and give the file; or take docker://IMAGE',
+    oras: 'pull it with apptainer or oras, and give the file',
+    http: 'download the file, and give its path',
+    https: 'download the file, and give its path',
+    'docker-daemon': 'save it with `docker save -o image.tar IMAGE`, and give docker-archive:image.tar',
+  }),
+)
 
 const required = (text: string, rest: string): string => {
   if (rest === '') throw new Refusal(`"${text}" names no image: docker://debian:12 does, for example`)
@@ -38,7 +40,7 @@ export const parseSource = (text: string): ImageSource => {
   if (scheme === 'docker') return { kind: 'registry', reference: required(text, name) }
   if (scheme === 'instance') return { kind: 'instance', name: required(text, name) }
   if (isLocalTransport(scheme)) return { kind: 'local', transport: scheme, name: required(text, rest) }
-  const advice = noLonger[scheme]
+  const advice = noLonger.get(scheme)
   if (advice !== undefined) throw new Refusal(`${text}: ${advice}`)
   return { kind: 'path', path: text }
 }

@@ -25,6 +25,8 @@ const pageSize = 4096
 /** What the processes of one's process namespace use. */
 export const useOf = (init: number): Use => {
   const namespace = namespaceOf(init)
+  // It has ended: those of all others that cannot be looked at are not its.
+  if (namespace === undefined) return { processes: 0, cpuSeconds: 0, memory: 0 }
   const stats = allProcesses()
     .filter((pid) => namespaceOf(pid) === namespace)
     .flatMap((pid) => statOf(pid) ?? [])

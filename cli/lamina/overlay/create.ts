@@ -32,17 +32,21 @@ export interface OverlayCreation {
   fakeroot: boolean
 }
 
-/** A tree that mkfs.ext3 copies, owners and all. */
-const makeTree = (directories: readonly string[]): string => {
-  const tree = mkdtempSync(join(tmpdir(), 'lamina-overlay-'))
+/** Makes the tree that mkfs.ext3 copies, owners and all. */
+const makeTree = (tree: string, directories: readonly string[]): void => {
   // They are the container's, where others are to find their way too.
   const umask = process.umask(0o022)
   for (const name of ['upper', 'work']) mkdirSync(join(tree, name), 0o755)
   // A path is the container's: it cannot lead out of it.
-  for (const path of directories)
-    mkdirSync(join(tree, 'upper', posix.join('/', path)), { recursive: true, mode: 0o755 })
+  for (const path of directories) {
+    try {
+      mkdirSync(join(tree, 'upper', posix.join('/', path)), { recursive: true, mode: 0o755 })
+    } catch (error) {
+      if (!hasCode(error, 'ENAMETOOLONG')) throw error
+      throw new Refusal(`--create-dir ${path}: a name in it is too long: give a shorter one`)
+    }
+  }
   process.umask(umask)
-  return tree
 }
 
 const ids = (): string => `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`
@@ -59,11 +63,12 @@ const format = async (
   { sparse, directories, fakeroot }: OverlayCreation,
   signal: AbortSignal,
 ): Promise<void> => {
-  const tree = makeTree(directories)
+  const tree = mkdtempSync(join(tmpdir(), 'lamina-overlay-'))
   const extended = `${sparse ? 'discard' : 'nodiscard'},root_owner=${fakeroot ? '0:0' : ids()}`
   const args = ['mkfs.ext3', '-F', '-q', '-b', '4096', '-m', '0', '-E', extended, '-d', tree, file]
   const [program = '', ...words] = fakeroot && process.getuid?.() !== 0 ? [...asFakeroot, ...args] : args
   try {
+    makeTree(tree, directories)
     const PATH = `${process.env.PATH ?? ''}:/usr/sbin:/sbin`
     const env = { PATH, LC_ALL: 'C', UNIX_IO_NOZEROOUT: '1' }
     const { exitCode, stderr } = await runProgram(program, words, { env, signal })

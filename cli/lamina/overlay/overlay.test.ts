@@ -1,6 +1,17 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, existsSync, openSync, readFileSync, statSync, writeFileSync, writeSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import * as z from 'zod'
@@ -50,6 +61,22 @@ describe.each<Who>(['root', 'an ordinary user'])('as %s', (who) => {
     lamina('overlay', 'create', '--sparse', 'sparse.img')
     expect(lamina('overlay', 'resize', 'sparse.img', '1G')).toMatchObject({ code: 0 })
     expect(statSync(join(home, 'sparse.img')).blocks * 512).toBeLessThan(100 * 2 ** 20)
+  })
+
+  test('one that cannot be made leaves nothing, and it is said what of its directories', () => {
+    const { home } = as(who)
+    const long = 'x'.repeat(300)
+    const env = { TMPDIR: join(home, 'scratch') }
+    mkdirSync(env.TMPDIR, { mode: 0o777 })
+    chmodSync(env.TMPDIR, 0o777)
+    const create = ['overlay', 'create', '--create-dir', `/srv/${long}`, 'never.img']
+    const { code, stderr } = who === 'root' ? bench.lamina(create, { env }) : bench.asUser(create, { env })
+    expect({ code, stderr }).toEqual({
+      code: 255,
+      stderr: `FATAL:   --create-dir /srv/${long}: a name in it is too long: give a shorter one\n`,
+    })
+    expect(readdirSync(env.TMPDIR)).toEqual([])
+    expect(existsSync(join(home, 'never.img'))).toBe(false)
   })
 
   test('a check tells what is wrong and leaves it, until it is told to mend', () => {
