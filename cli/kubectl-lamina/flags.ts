@@ -20,7 +20,7 @@ export interface OverlayFlag {
 
 const accessWords = { '': 'ReadWrite', rw: 'ReadWrite', ro: 'ReadOnly' } as const
 
-const isAccess = (word: string): word is keyof typeof accessWords => word in accessWords
+const isAccess = (word: string): word is keyof typeof accessWords => Object.hasOwn(accessWords, word)
 
 /** `NAME`, `NAME:rw` or `NAME:ro`, as of Singularity. */
 export const overlayFlag = (text: string, before: OverlayFlag[] = []): OverlayFlag[] => {
@@ -58,7 +58,7 @@ export const listFlag = (text: string, before: string[] = []): string[] => [...b
 
 const seconds = { s: 1, m: 60, h: 3600, d: 86_400 } as const
 
-const isUnit = (word: string): word is keyof typeof seconds => word in seconds
+const isUnit = (word: string): word is keyof typeof seconds => Object.hasOwn(seconds, word)
 
 /** Seconds of `90s`, `5m`, `1h`, `2d`. */
 export const durationFlag = (text: string): number => {

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import { createServer, request as httpsRequest, type Server } from 'node:https'
@@ -184,13 +185,17 @@ describe('the console', () => {
     expect(seen).toEqual([])
   })
 
+  const headOf = (path: string, headers: Record<string, string>): string =>
+    [
+      `GET ${path} HTTP/1.1`,
+      ...Object.entries({ host: `127.0.0.1:${server.port}`, ...headers }).map(([key, value]) => `${key}: ${value}`),
+      ...['', ''],
+    ].join('\r\n')
+
   /** What a raw connection gets for a handshake, and for what is sent behind it. */
   const shake = async (path: string, headers: Record<string, string>, behind = '', expected = '') => {
     const socket = connect(server.port, '127.0.0.1')
-    const lines = Object.entries({ host: `127.0.0.1:${server.port}`, ...headers }).map(
-      ([key, value]) => `${key}: ${value}`,
-    )
-    socket.write([`GET ${path} HTTP/1.1`, ...lines, '', behind].join('\r\n'))
+    socket.write(headOf(path, headers) + behind)
     let got = ''
     for await (const chunk of socket) {
       got += chunk
@@ -240,6 +245,18 @@ describe('the console', () => {
   ])('joins no handshake %s', async (_what, changed, status) => {
     expect(await shake(execPath('team-a', 'dev'), { ...handshake(), ...changed })).toContain(`HTTP/1.1 ${status} `)
     expect(seen).toEqual([])
+  })
+
+  test('lets go of one whose handshake was refused, also where that never ends its side', async () => {
+    const socket = connect({ host: '127.0.0.1', port: server.port, allowHalfOpen: true })
+    socket.on('error', () => {}).resume()
+    socket.write(headOf(execPath('team-a', 'dev'), { ...handshake(), origin: 'https://evil.example' }))
+    await once(socket, 'end')
+    const isLetGo = new Promise((resolve) => socket.once('close', resolve))
+    // Only who writes hears of it.
+    const writing = setInterval(() => socket.write('x'), 10)
+    await isLetGo
+    clearInterval(writing)
   })
 
   test('says so when the API server does not answer', async () => {

@@ -24,6 +24,8 @@ export const refuseSocket = (socket: Duplex, refused: Refusal): void => {
     'content-length': String(Buffer.byteLength(body)),
     connection: 'close',
   }
+  // Nobody else ends a connection on which HTTP is over, and the other side may never do it.
+  socket.once('finish', () => socket.destroy())
   socket.end(head(`${refused.status} ${STATUS_CODES[refused.status] ?? ''}`, headers) + body)
 }
 

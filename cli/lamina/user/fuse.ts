@@ -54,6 +54,8 @@ const serve = async (served: Served): Promise<FuseMount> => {
     output = (output + text).slice(-longestOutput)
   })
   const ended = once(child, 'exit')
+  // Of what cannot be started at all there is no end, but an error.
+  if (child.pid === undefined) await ended
   await awaitMount(child, served, before, () => output)
   return {
     end: async () => {

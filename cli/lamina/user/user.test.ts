@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync } from 'node:fs'
+import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
 import { account, useCliBench } from '../testing/bench.ts'
@@ -153,6 +153,19 @@ describe('as an ordinary user', () => {
   test('builds an image, of which he runs a command', () => {
     expect(bench.asUser(['build', 'own.sqfs', bench.sandbox])).toMatchObject({ code: 0 })
     expect(bench.asUser(['exec', 'own.sqfs', 'cat', '/etc/motd'])).toMatchObject({ code: 0, stdout: 'welcome\n' })
+  })
+
+  test('what serves his overlay and cannot be started is told in a line', () => {
+    const programs = join(bench.userHome, 'programs')
+    mkdirSync(programs)
+    writeFileSync(join(programs, 'setpriv'), '#!/nowhere\n', { mode: 0o755 })
+    bench.asUser(['overlay', 'create', 'served.img'])
+    const line = `PATH=${programs}:$PATH ${bench.launcher} exec -o served.img ${bench.image} true`
+    expect(bench.asUserShell(line)).toMatchObject({
+      code: 255,
+      stderr: `FATAL:   spawn ${programs}/setpriv ENOENT\n`,
+    })
+    nobodyServes()
   })
 
   test('the same overlay is not written twice at once', () => {
