@@ -1,9 +1,11 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { closeSync, constants, existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { hasCode } from '../../../runtime-shim/mount/error-code.ts'
 import { makeMountPoints } from '../../../runtime-shim/mount/mount-points.ts'
 import { overlayRecordName } from '../../../runtime-shim/mount/names.ts'
+import { openBelow, withDirectory } from '../../../runtime-shim/mount/open.ts'
 import type { Extent, OpenOverlay } from '../../../runtime-shim/mount/parts.ts'
-import { mount, mountFlags } from '../../../runtime-shim/mount/syscalls.ts'
+import { mount, mountFlags, O_PATH } from '../../../runtime-shim/mount/syscalls.ts'
 import { Refusal } from '../../shared/refusal.ts'
 import { rootTarget } from '../layout.ts'
 import { mountPoints, type PlannedMount } from '../root/mount-plan.ts'
@@ -71,7 +73,24 @@ const topOf = async (mounting: Mounting, { source, fd, content, path }: OpenOver
   }
 }
 
-const lowerOf = (top: string): string[] => [existsSync(join(top, 'upper')) ? join(top, 'upper') : top]
+/**
+ * Whether the overlay has such a directory. A link in its place would lead to the user's own files on the host.
+ *
+ * @throws UnsafePathError
+ */
+const hasDirectory = (top: string, part: 'upper' | 'work', { source: { name } }: OpenOverlay): boolean =>
+  withDirectory(top, (fd) => {
+    try {
+      closeSync(openBelow(fd, part, O_PATH | constants.O_DIRECTORY, `${part}/ of overlay ${name}`))
+      return true
+    } catch (error) {
+      if (hasCode(error, 'ENOENT')) return false
+      throw error
+    }
+  })
+
+const lowerOf = (top: string, overlay: OpenOverlay): string =>
+  hasDirectory(top, 'upper', overlay) ? join(top, 'upper') : top
 
 /** In the namespace there is no other id that could write it: fuse-overlayfs would fail, and some of it only later. */
 const assertOwn = (upper: string, { source: { name } }: OpenOverlay): void => {
@@ -86,8 +105,9 @@ const assertOwn = (upper: string, { source: { name } }: OpenOverlay): void => {
 
 const upperOf = (top: string, overlay: OpenOverlay): { upper: string; work: string } => {
   const { name } = overlay.source
+  const missing = (['upper', 'work'] as const).filter((part) => !hasDirectory(top, part, overlay))
   try {
-    for (const each of ['upper', 'work']) mkdirSync(join(top, each), { recursive: true, mode: 0o755 })
+    for (const each of missing) mkdirSync(join(top, each), { mode: 0o755 })
     if (existsSync(join(top, overlayRecordName))) {
       warn(`${name} was written by root: of directories that were deleted and made again, the image's files show too`)
       // The record says that nobody else has written it.
@@ -127,7 +147,7 @@ const merge = async (
   for (const [index, overlay] of parts.overlays.entries()) {
     const top = await topOf(mounting, overlay, `overlay-${index}`)
     if (overlay.source.access === 'ReadWrite') written = upperOf(top, overlay)
-    else readers.unshift(...(overlay.content.kind === 'squashfs' ? [top] : lowerOf(top)))
+    else readers.unshift(overlay.content.kind === 'squashfs' ? top : lowerOf(top, overlay))
   }
   const at = place(mounting, 'root')
   const lowers = [...readers, ...base, skeleton]

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
 import { account, useCliBench } from '../testing/bench.ts'
@@ -77,6 +77,24 @@ describe('as an ordinary user', () => {
     expect({ code, stdout }).toEqual({ code: 0, stdout: 'mine\nmore\nof root\n' })
     expect(stderr).toMatch(/^WARNING: shared\.img was written by root: of directories that were deleted and made again/)
     expect(asRoot('cat /mine').stdout).toBe('mine\nmore\nagain\n')
+  })
+
+  test.each(['upper', 'work'])("an overlay's %s that leads to files of his on the host is not followed", (part) => {
+    const file = join(bench.userHome, `sly-${part}.img`)
+    const secrets = join(bench.userHome, `secrets-${part}`)
+    expect(bench.asUserShell(`mkdir ${secrets}; echo mine >${secrets}/key`)).toMatchObject({ code: 0 })
+    expect(bench.asUser(['overlay', 'create', file])).toMatchObject({ code: 0 })
+    for (const request of [`rmdir ${part}`, `symlink ${part} ${secrets}`])
+      execFileSync('debugfs', ['-w', '-R', request, file], { stdio: 'pipe' })
+    const refused = {
+      code: 255,
+      stdout: '',
+      stderr: `FATAL:   ${part}/ of overlay ${file} is or leads through a symbolic link, which is never followed: put what it leads to in its place\n`,
+    }
+    expect(sh('cat /key; echo more >/new', '--containall', '-o', file)).toMatchObject(refused)
+    if (part === 'upper') expect(sh('cat /key', '--containall', '-o', `${file}:ro`)).toMatchObject(refused)
+    expect(readdirSync(secrets)).toEqual(['key'])
+    nobodyServes()
   })
 
   test('an overlay is his as himself or as root, and it is said how', () => {
