@@ -1,6 +1,6 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test, vi } from 'vitest'
 import { useCliBench } from './testing/bench.ts'
@@ -56,6 +56,19 @@ test("a link of the image's that leads nowhere in it empties and makes no file o
   )
   expect(readFileSync(there, 'utf8')).toBe('precious\n')
   expect(existsSync(made)).toBe(false)
+})
+
+test("an image's /proc that is a link is not followed on the host", () => {
+  const image = slyImage('linked-proc', (dir) => {
+    rmdirSync(join(dir, 'proc'))
+    symlinkSync('/usr', join(dir, 'proc'))
+  })
+  const refused = {
+    code: 255,
+    stderr: expect.stringMatching(/^FATAL: {3}\/proc of the container cannot be mounted upon/),
+  }
+  expect(bench.lamina(['exec', '--pid', image, 'true'])).toMatchObject(refused)
+  expect(bench.lamina(['start', image, 'linked'])).toMatchObject(refused)
 })
 
 test.each([

@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { closeSync, constants, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { hasCode } from '../../../runtime-shim/mount/error-code.ts'
 import { descriptorPath } from '../../../runtime-shim/mount/open.ts'
@@ -93,6 +93,8 @@ const make = (root: number, planned: PlannedMount): void => {
       inRoot(root, destination, fillDevices)
       return
     case 'place':
+      // What is mounted there is so by its path from outside of the root, where a link leads elsewhere.
+      closeSync(openat2(root, destination, O_PATH | constants.O_DIRECTORY, resolve.inRoot | resolve.noSymlinks))
   }
 }
 
@@ -107,6 +109,10 @@ export const makeMounts = (root: number, mounts: readonly PlannedMount[]): void 
     } catch (error) {
       const { destination } = planned
       const why = `${destination} of the container cannot be mounted upon (${error instanceof Error ? error.message : error})`
+      if (planned.kind === 'place')
+        throw new Refusal(
+          `${why}: own process namespaces and instances need a directory there: leave --pid and --containall out, or mend the image`,
+        )
       if (planned.kind === 'bind' && planned.asked) throw new Refusal(`--bind ${planned.source}:${destination}: ${why}`)
       warn(`${why}: it is left as the image has it`)
     }
