@@ -20,7 +20,10 @@ const status = createStatusLine({
 const interrupts = createInterrupts(process)
 
 const context: Omit<CommandContext, 'connect'> = {
-  print: (text) => void stdout.write(text),
+  print: (text) => {
+    status.clear()
+    stdout.write(text)
+  },
   copy: async (stream) => {
     const { signal } = interrupts
     await pipeline(stream, stdout, { end: false, signal }).catch((error: unknown) => {

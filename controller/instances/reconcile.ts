@@ -96,7 +96,8 @@ export const createInstanceReconciler =
     const service = await ensureService(context, instance)
     const after = statusAfter(instance, { ...outcome, service }, clock.now())
     const before = instance.status
-    const circumstances = { pod: caches.pods.get(instance.metadata), isBurst: manyStart(caches), now: clock.now() }
+    const isBurst = manyStart(caches, now)
+    const circumstances = { pod: caches.pods.get(instance.metadata), isBurst, now: clock.now() }
     const waitMs = waitsForMore(instance, after, circumstances)
     if (waitMs > 0) {
       return soonest(waitMs, requeueAfterMs, reviewAfter(context, instance, decision), lookAgainMs(service))

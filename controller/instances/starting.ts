@@ -13,7 +13,19 @@ const everywhere = 'everywhere'
 export const startingIndex = (instance: Instance): string[] => (isStarting(instance) ? [everywhere] : [])
 
 const many = 10
+/** What is on its way for longer has something in its way, and needs nothing of the API server. */
+const longMs = 120_000
 
-/** Whether so many are on their way that what can wait makes room for them: each has more need of the API server. */
-export const manyStart = ({ instances }: { instances: Pick<Reflector<Instance>, 'by'> }): boolean =>
-  instances.by('starting', everywhere).length > many
+/** Since when it is as it is, in ms. */
+const sinceMs = ({ metadata: { creationTimestamp = '' }, status: { conditions } }: Instance): number =>
+  Date.parse(conditionOf(conditions, 'Ready')?.lastTransitionTime ?? creationTimestamp)
+
+/** Whether so many have begun to start a short while ago that what can wait makes room for them: each has more need of the API server. */
+export const manyStart = ({ instances }: { instances: Pick<Reflector<Instance>, 'by'> }, now: Date): boolean => {
+  let count = 0
+  for (const instance of instances.by('starting', everywhere)) {
+    if (now.getTime() - sinceMs(instance) < longMs) count++
+    if (count > many) return true
+  }
+  return false
+}

@@ -33,7 +33,12 @@ const world = (seconds: number, { words, starting = 1 }: { words?: string; start
         storageClasses: {
           get: ({ name }: { name: string }) => classes.find(({ metadata }) => metadata.name === name),
         },
-        instances: { by: () => Array.from({ length: starting }, (_, index) => genInstance(`dev-${index}`)) },
+        instances: {
+          by: () =>
+            Array.from({ length: starting }, (_, index) =>
+              genInstance(`dev-${index}`, { metadata: { creationTimestamp: created } }),
+            ),
+        },
       },
       clock: { now: () => later(seconds) },
     },

@@ -18,8 +18,8 @@ const usualPatienceMs = 10_000
 const seldomMs = 60_000
 
 /** With many to serve, it needs longer. */
-const patienceMs = ({ caches }: Pick<Provisioning, 'caches'>): number =>
-  manyStart(caches) ? seldomMs : usualPatienceMs
+const patienceMs = ({ caches, clock }: Pick<Provisioning, 'caches' | 'clock'>): number =>
+  manyStart(caches, clock.now()) ? seldomMs : usualPatienceMs
 
 /** Whether a volume is made for the claim only when a pod asks for it. */
 export const waitsForConsumer = (

@@ -31,7 +31,7 @@ export const writeOverlay = async (
   const after = statusAfter(overlay, { ...said, now })
   const [attachment] = said.attachments
   const holder = attachment && caches.instances.get({ ...overlay.metadata, name: attachment.instanceName })
-  const isStart = manyStart(caches) || (holder !== undefined && isStarting(holder))
+  const isStart = manyStart(caches, now) || (holder !== undefined && isStarting(holder))
   const waitMs = waitsForMore(before, after, { isStart, now })
   if (waitMs > 0) return waitMs
   caches.overlays.note(await writeStatus(client, persistentOverlays, overlay, { before, after }))

@@ -39,7 +39,7 @@ const ofNodes: Record<NodeReason, string> = {
   ImageReferenceInvalid: reference,
   ImageRefusedByPolicy: `have the image signed, or ${administrator} for the chart's policyJson (docs/images.md, "Signatures")`,
   ImageSourceNotAllowed: `${administrator}, for the chart's value allowedSources`,
-  ImageUnauthorized: secret,
+  ImageUnauthorized: `${secret}; where one is named, what is in it is wrong`,
   ImageUnreachable: registry,
   MountUnderWay: waits,
   NotAnInstance: 'delete the pod: only the controller makes pods of this RuntimeClass, by Instances',

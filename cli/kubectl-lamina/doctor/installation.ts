@@ -47,7 +47,10 @@ const ofControllers = (controllers: Installation['controllers']): Finding[] => {
           subject,
           level: 'wrong',
           what: `controller ${namespace}/${name}: none of ${replicas} is ready, so nothing is started, stopped or told`,
-          next: `kubectl -n ${namespace} describe deployment ${name}, and the logs of its pods`,
+          next:
+            replicas === 0
+              ? `kubectl -n ${namespace} scale deployment ${name} --replicas=2`
+              : `kubectl -n ${namespace} describe deployment ${name}, and the logs of its pods`,
         },
     ...(guarded && guarded.status !== 'True'
       ? [{ subject, level: 'wrong', what: guarded.message, next: 'docs/security.md, and helm upgrade' } as const]

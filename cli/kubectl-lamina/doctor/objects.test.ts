@@ -151,6 +151,6 @@ test('an image that a registry does not give is told as that, with where to put 
   })
   expect(findingsOfImage(image, []).flatMap(findingLines)).toEqual([
     '✗ image/debian: ImageUnauthorized: the registry wants a password',
-    '  → kubectl create secret docker-registry …, and name it in spec.source.registry.pullSecrets of the ContainerImage',
+    '  → kubectl create secret docker-registry …, and name it in spec.source.registry.pullSecrets of the ContainerImage; where one is named, what is in it is wrong',
   ])
 })

@@ -140,6 +140,7 @@ export const findingsOfOverlay = (overlay: PersistentOverlay, events: readonly E
     ...(healthy?.status === 'False' ? [of(subject, 'wrong', healthy, about)] : []),
     ...(attached?.reason === 'NotReleased' ? [of(subject, 'wrong', attached, about)] : []),
     ...(resizing?.reason === 'OverlayTooSmall' ? [of(subject, 'wrong', resizing, about)] : []),
+    ...(resizing?.status === 'True' ? [{ subject, level: 'note', what: `it grows: ${words(resizing)}` } as const] : []),
     ...fullness(subject, overlay),
     ...(allocated?.status === 'False' ? [of(subject, 'note', allocated, about)] : []),
   ] satisfies Finding[]
