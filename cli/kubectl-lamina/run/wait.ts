@@ -1,3 +1,5 @@
+import type { Instance } from '../../../crds/instance.ts'
+import { conditionOf } from '../../../kube/conditions.ts'
 import { type Standing, standingOf } from '../../../kube/instance-standing.ts'
 import { containers } from '../../../kube/names.ts'
 import { instances } from '../../../kube/resources.ts'
@@ -39,6 +41,12 @@ const tellPreparation = async (
 
 const isUnnoticed = (standing: Standing): boolean => standing.kind === 'waiting' && standing.reason === 'Asked'
 
+/** Whoever names an image and an overlay may not know that the overlay lies upon another, which is what runs then. */
+const tellBase = ({ metadata, status: { conditions } }: Instance, say: (line: string) => void): void => {
+  const upToDate = conditionOf(conditions, 'UpToDate')
+  if (upToDate?.reason === 'BaseChanged') say(`instance ${metadata.name}: ${upToDate.message}`)
+}
+
 /**
  * Waits until an instance runs, and tells how far it is.
  *
@@ -70,6 +78,7 @@ export const waitUntilRunning = async (
           if (!isUnnoticed(standing)) noticed()
           switch (standing.kind) {
             case 'running':
+              tellBase(instance, status.say)
               return true
             case 'waiting':
               if (!isUnnoticed(standing)) show(standing.message || standing.reason, true)
