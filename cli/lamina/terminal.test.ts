@@ -64,6 +64,14 @@ describe.each([alone, ...beside])('%s', (_, who, args) => {
     expect(await terminal.run('echo "code $?"')).toContain('code 3\r\n')
   })
 
+  test('Ctrl-C comes to the command once, also where its input is a file', async () => {
+    const script = 'trap "echo caught" INT; echo up; for n in 1 2 3 4 5 6 7 8 9; do sleep 0.1; done; echo done'
+    terminal.type(`${lamina()} sh -c '${script}' </dev/null\n`)
+    await terminal.see('up\r\n')
+    terminal.type('\x03')
+    expect((await terminal.see('done\r\n')).replaceAll('^C', '')).toBe('caught\r\ndone\r\n')
+  })
+
   test('Ctrl-Z gives the terminal back to the shell, and fg to the command', async () => {
     terminal.type(`${lamina()} sh -c 'echo up; exec cat'\n`)
     await terminal.see('up\r\n')

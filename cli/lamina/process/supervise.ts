@@ -1,23 +1,24 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { constants } from 'node:os'
-import { isatty } from 'node:tty'
 import { resetSignal } from '../../../runtime-shim/mount/syscalls.ts'
 import { descriptorsFor, type Inherited, withOpenFileLimit } from './inherited.ts'
 import { hasStopped } from './syscalls.ts'
-import { rememberTerminal } from './terminal.ts'
+import { isInForeground, rememberTerminal } from './terminal.ts'
 
 /** A command that cannot take our place: what is sent to us goes on to it. */
 
 const passedOn = ['SIGHUP', 'SIGTERM', 'SIGUSR1', 'SIGUSR2', 'SIGCONT'] as const
-/** The terminal sends these to all of the foreground, the command included. */
+/** A terminal sends these to all of its foreground, the command included, whose input may be none: not twice. */
 const ofTerminal = ['SIGINT', 'SIGQUIT', 'SIGWINCH'] as const
 
 export const passOn = (child: ChildProcess): void => {
   const pass = (signal: NodeJS.Signals): void => void child.kill(signal)
   for (const signal of passedOn) process.on(signal, pass)
-  const fromTerminal = isatty(0) ? (): void => {} : pass
-  for (const signal of ofTerminal) process.on(signal, fromTerminal)
+  const passUnlessTold = (signal: NodeJS.Signals): void => {
+    if (!isInForeground()) pass(signal)
+  }
+  for (const signal of ofTerminal) process.on(signal, passUnlessTold)
 }
 
 /** A command that stops itself, as `less` does at Ctrl-Z, stops us: the shell that waits for us is to go on. Its `fg` continues both. */

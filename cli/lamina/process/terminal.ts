@@ -29,6 +29,12 @@ const isGone = (group: number): boolean => {
   }
 }
 
+const standard = [0, 1, 2]
+
+/** Whether a terminal that we have been given, for whatever of the three, counts us to its foreground. */
+export const isInForeground = (): boolean =>
+  standard.some((fd) => isatty(fd) && native.tcgetpgrp(fd) === native.getpgrp())
+
 /**
  * Remembers the terminal, if this process is in its foreground.
  *
