@@ -1,3 +1,4 @@
+import { shellQuoted } from '../cli/shared/shell-quoted.ts'
 import { createStatusLine, type Screen } from '../cli/shared/status-line.ts'
 
 /** What a story says, and beside it how far something in the background is. */
@@ -18,7 +19,7 @@ export interface Narrator {
 
 const width = 76
 
-const quoted = (word: string): string => (/^[\w./:=,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)
+const quoted = (word: string): string => (/^[\w./:=,-]+$/.test(word) ? word : shellQuoted(word))
 
 export const inSeconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`
 

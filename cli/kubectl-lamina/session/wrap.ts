@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { shellQuoted } from '../../shared/shell-quoted.ts'
 
 /** A command as it is sent, and how its process id is told in its first line of output. */
 export interface Wrapped {
@@ -6,8 +7,6 @@ export interface Wrapped {
   /** What the line begins with; the process id follows. */
   marker: string
 }
-
-const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`
 
 export interface Place {
   env?: readonly { name: string; value: string }[] | undefined
@@ -25,8 +24,8 @@ export const wrap = (
 ): Wrapped => {
   const marker = `lamina:${random}:`
   const script = [
-    ...(workingDir === undefined ? [] : [`cd ${quote(workingDir)} || exit 125`]),
-    ...env.map(({ name, value }) => `export ${quote(`${name}=${value}`)}`),
+    ...(workingDir === undefined ? [] : [`cd ${shellQuoted(workingDir)} || exit 125`]),
+    ...env.map(({ name, value }) => `export ${shellQuoted(`${name}=${value}`)}`),
     `printf '%s\\n' "${marker}$$"`,
     'exec "$@"',
   ].join('; ')

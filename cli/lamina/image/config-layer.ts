@@ -9,6 +9,7 @@ import {
 } from '../../../runtime-shim/image/manifest.ts'
 import { encodeEntry } from '../../../runtime-shim/image/tar/encode.ts'
 import type { EntryHeader } from '../../../runtime-shim/image/tar/entry.ts'
+import { shellQuoted } from '../../shared/shell-quoted.ts'
 import type { RunConfig } from '../command/choose.ts'
 import { configPath } from './config-files.ts'
 
@@ -17,8 +18,6 @@ import { configPath } from './config-files.ts'
  * has, and as shell scripts, where Apptainer and Singularity look.
  */
 
-const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`
-
 const runConfigOf = ({ config }: ImageConfiguration): RunConfig => ({
   entrypoint: config?.Entrypoint ?? [],
   cmd: config?.Cmd ?? [],
@@ -26,7 +25,7 @@ const runConfigOf = ({ config }: ImageConfiguration): RunConfig => ({
 })
 
 const runscriptOf = ({ entrypoint, cmd }: RunConfig): string => {
-  const [fixed, usual] = [entrypoint, cmd].map((words) => words.map(quoted).join(' '))
+  const [fixed, usual] = [entrypoint, cmd].map((words) => words.map(shellQuoted).join(' '))
   return [
     '#!/bin/sh',
     ...(cmd.length > 0 ? [`[ $# -gt 0 ] || set -- ${usual}`] : []),
@@ -39,7 +38,7 @@ const environmentScriptOf = ({ env }: RunConfig): string =>
   env
     .flatMap((line) => {
       const [, name, value] = /^([A-Za-z_][A-Za-z0-9_]*)=(.*)$/s.exec(line) ?? []
-      return name === undefined || value === undefined ? [] : [`export ${name}=${quoted(value)}\n`]
+      return name === undefined || value === undefined ? [] : [`export ${name}=${shellQuoted(value)}\n`]
     })
     .join('')
 

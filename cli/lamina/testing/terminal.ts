@@ -1,6 +1,7 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { vi } from 'vitest'
+import { shellQuoted } from '../../shared/shell-quoted.ts'
 
 /** A shell with job control on a terminal, as script(1) makes one, and someone who types. */
 export interface Terminal {
@@ -26,9 +27,7 @@ export const openTerminal = async (
   words: readonly string[],
   { cwd, env }: { cwd: string; env: NodeJS.ProcessEnv },
 ): Promise<Terminal> => {
-  const quoted = [...words, 'bash', '--norc', '--noprofile', '--noediting', '-i'].map(
-    (word) => `'${word.replaceAll("'", "'\\''")}'`,
-  )
+  const quoted = [...words, 'bash', '--norc', '--noprofile', '--noediting', '-i'].map(shellQuoted)
   const child = spawn('script', ['-qec', `stty -echo; exec ${quoted.join(' ')}`, '/dev/null'], {
     cwd,
     env: { ...env, TERM: 'vt100', PS1: '$ ' },
