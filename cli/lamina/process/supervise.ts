@@ -12,8 +12,9 @@ const passedOn = ['SIGHUP', 'SIGTERM', 'SIGUSR1', 'SIGUSR2', 'SIGCONT'] as const
 /** A terminal sends these to all of its foreground, the command included, whose input may be none: not twice. */
 const ofTerminal = ['SIGINT', 'SIGQUIT', 'SIGWINCH'] as const
 
-export const passOn = (child: ChildProcess): void => {
-  const pass = (signal: NodeJS.Signals): void => void child.kill(signal)
+/** @param child undefined before it is begun: what comes while that is done is passed on right after */
+export const passOn = (child: () => ChildProcess | undefined): void => {
+  const pass = (signal: NodeJS.Signals): void => void child()?.kill(signal)
   for (const signal of passedOn) process.on(signal, pass)
   const passUnlessTold = (signal: NodeJS.Signals): void => {
     if (!isInForeground()) pass(signal)
@@ -60,11 +61,13 @@ export const supervise = async (
   { inherited, started, ...options }: Supervision,
 ): Promise<Ended> => {
   const restoreTerminal = rememberTerminal()
+  let begun: ChildProcess | undefined
+  passOn(() => begun)
   const child = withOpenFileLimit(inherited, () =>
     spawn(program, args, { ...options, stdio: descriptorsFor(inherited) }),
   )
+  begun = child
   if (child.pid !== undefined) started?.(child.pid)
-  passOn(child)
   stopWith(child)
   const [code, signal] = await once(child, 'exit')
   if (signal !== null) restoreTerminal()

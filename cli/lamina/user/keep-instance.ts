@@ -48,7 +48,7 @@ const toItsEnd = async (
   const beginning = { name, request, overlays: parts.found, command, isKept: true }
   const child = await beginInstance(beginning, held, caller)
   const ended = once(child, 'exit')
-  passOn(child)
+  passOn(() => child)
   if (!tellStarter()) child.kill('SIGKILL')
   // Where it was started is not its concern any more.
   process.chdir('/')

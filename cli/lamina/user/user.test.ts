@@ -148,6 +148,14 @@ describe('as an ordinary user', () => {
     expect(bench.asUser(['exec', bench.image, 'echo', 'up'], { before })).toMatchObject({ code: 0, stdout: 'up\n' })
   })
 
+  test('a signal that comes as soon as the command runs is for the command', () => {
+    const script = 'trap "exit 3" TERM; kill -TERM $PPID; sleep 1; exit 4'
+    // A directory is there at once: of a squashfs the command would take its time to begin.
+    const words = ['exec', bench.sandbox, 'busybox', 'sh', '-c', script]
+    const ends = Array.from({ length: 12 }, () => bench.asUser(words))
+    expect(ends).toEqual(ends.map(() => ({ code: 3, signal: null, stdout: '', stderr: '' })))
+  })
+
   test('finds limits and descriptors as he had them, and ends by the signal that ended the command', () => {
     const find = (inside: string): string =>
       bench.asUserShell(`ulimit -Sn 333; exec 7</etc/hostname; ${inside} sh -c 'ulimit -Sn; umask; cat <&7'`).stdout
