@@ -136,7 +136,7 @@ export const createController = (parts: Parts): Controller => {
   let queues: Queues | undefined
   const caches = createCaches(
     parts,
-    triggersOf(() => ({ caches, queues })),
+    triggersOf(() => ({ caches, queues, now: systemClock.now() })),
   )
   const context: Context = {
     client,

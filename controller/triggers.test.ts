@@ -25,10 +25,11 @@ const waitingToRestart = asking(
   condition('UpToDate', 'False', 'WaitingForOverlay'),
 )
 
-const createTriggers = (instance: Instance) => {
+const createTriggers = (instance: Instance, others: readonly Instance[] = []) => {
   const instances = createCache<Instance>(indexes.instances)
   const overlays = createCache<PersistentOverlay>(indexes.overlays)
-  instances.put(instance)
+  for (const each of [instance, ...others]) instances.put(each)
+  overlays.put(held)
   const queued: string[] = []
   const queue = (name: string) => ({
     add: (key: string) => queued.push(`${name} ${key}`),
@@ -39,7 +40,10 @@ const createTriggers = (instance: Instance) => {
     ...{ images: queue('images'), overlays: queue('overlays') },
     ...{ instances: queue('instances'), pods: queue('pods') },
   }
-  return { triggers: triggersOf(() => ({ caches: { instances, overlays }, queues })), queued }
+  return {
+    triggers: triggersOf(() => ({ caches: { instances, overlays }, queues, now: new Date('2026-01-01T00:00:05Z') })),
+    queued,
+  }
 }
 
 describe('an overlay that is let go', () => {
@@ -81,6 +85,27 @@ describe('an instance that comes', () => {
     const { triggers, queued } = createTriggers(content)
     triggers.instance({ type: 'added', object: content }, 'watch')
     expect(queued).toEqual(['instances team/dev'])
+  })
+})
+
+describe('an instance that comes to run', () => {
+  const holder = (status: 'True' | 'False') => {
+    const conditions = [condition('Ready', status, status === 'True' ? 'Running' : 'Starting')]
+    return genInstance('holder', { status: { conditions, pod: { name: 'holder', uid: 'p', templateHash: 'h' } } })
+  }
+  const run = (others: readonly Instance[]): string[] => {
+    const { triggers, queued } = createTriggers(holder('True'), others)
+    triggers.instance({ type: 'updated', object: holder('True'), old: holder('False') }, 'note')
+    return queued
+  }
+
+  test('has its overlays told of: what could wait for that did', () => {
+    expect(run([])).toEqual(['overlays team/work'])
+  })
+
+  test('but not while many others start, which have more need of a pass', () => {
+    const metadata = { creationTimestamp: '2026-01-01T00:00:00Z' }
+    expect(run(Array.from({ length: 11 }, (_, index) => genInstance(`new-${index}`, { metadata })))).toEqual([])
   })
 })
 

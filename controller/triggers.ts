@@ -11,7 +11,7 @@ import type { WorkQueue } from '../kube/work-queue.ts'
 import { conditionOf, isUntold } from './conditions.ts'
 import type { Context } from './context.ts'
 import { isAtRest } from './instances/lifecycle/at-rest.ts'
-import { startingIndex } from './instances/starting.ts'
+import { isStarting, manyStart, startingIndex } from './instances/starting.ts'
 import { awaitsOverlay, isWaiting } from './instances/waiting.ts'
 import { claimKeyOf } from './overlays/claim.ts'
 import { isUnreleased } from './overlays/holders.ts'
@@ -21,6 +21,7 @@ export type Queues = Record<'images' | 'overlays' | 'instances' | 'pods', WorkQu
 interface Current {
   caches: { [Kind in 'instances' | 'overlays']: Pick<Context['caches'][Kind], 'by'> }
   queues: Record<keyof Queues, Pick<WorkQueue, 'add' | 'addUrgent' | 'addAfter'>> | undefined
+  now: Date
 }
 
 const prefetchedImage = ({ metadata: { namespace, labels: labelled } }: KubeObject): string[] => {
@@ -119,6 +120,7 @@ export const triggersOf = (current: () => Current) => {
       if (awaitsOverlay(instance)) add('instances', keyOf(instance))
     }
   }
+  const isBurst = (): boolean => manyStart(current().caches, current().now)
   /** Who queued behind an instance that no longer waits, and so got no word from the overlay. */
   const addWaitingBehind = ({ metadata: { namespace }, spec }: Instance): void => {
     for (const { name } of spec.overlays) addWaitingFor(formatKey({ namespace, name }))
@@ -150,7 +152,9 @@ export const triggersOf = (current: () => Current) => {
       // Whoever has just asked for a pod waits for it; of those who have one, there is news to tell.
       if (type === 'added' && isUntold(instance)) current().queues?.instances.addUrgent(keyOf(instance))
       else if (origin === 'watch') add('instances', keyOf(instance))
-      if (mayLetGo(change)) addOverlaysHeldBy(keyOf(instance))
+      const runs = old !== undefined && isStarting(old) && !isStarting(instance)
+      // What waited for its start to be told of them can be now.
+      if (mayLetGo(change) || (runs && !isBurst())) addOverlaysHeldBy(keyOf(instance))
       const asksAnew = old !== undefined && old.metadata.generation !== instance.metadata.generation
       const hasSpoken = type === 'deleted' || asksAnew || !isUntold(instance)
       if (isUntold(old ?? instance) && hasSpoken && type !== 'added') addUnclaimed(old ?? instance)

@@ -1,8 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { createProgram, shownVerbs } from '../cli/kubectl-lamina/program.ts'
+import { createProgram } from '../cli/kubectl-lamina/program.ts'
 import { silentContext } from '../cli/kubectl-lamina/testing/context.ts'
+import { shownVerbs } from '../cli/shared/shown-verbs.ts'
 
 const page = readFileSync(join(import.meta.dirname, 'kubectl-lamina.md'), 'utf8')
 

@@ -80,7 +80,7 @@ export const firstMinutes = async (narrator: Narrator, clusterName: string): Pro
   const isClusterUp = (await openCluster(clusterName)) !== undefined
   if (!isWaitAhead({ isClusterUp, areBinariesBuilt: await areBinariesBuilt() })) return
 
-  narrator.report('Kubernetes is compiled, once: about ten minutes on two cores. Meanwhile the story without it')
+  narrator.report('Kubernetes is compiled, once: ten to twenty minutes on two cores. Meanwhile the story without it')
   const telling: Telling = {
     compile: (manner) => ensureBinaries(narrator.progress, manner),
     tell: async (signal) => {

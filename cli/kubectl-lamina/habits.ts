@@ -4,6 +4,8 @@ import { addOtherOptions, addOtherVerbs, type OtherWords } from '../shared/other
 
 /** What users of Docker, Apptainer and kubectl type that is called otherwise here. */
 
+const described = 'kubectl describe instance NAME; kubectl lamina doctor says what is wrong, and what to do next'
+
 const otherVerbs: OtherWords = {
   pull: 'kubectl lamina image add IMAGE, with --prefetch to bring it to all nodes at once; or name the image where one is asked for',
   push: 'push images to a registry from where they are made',
@@ -14,8 +16,8 @@ const otherVerbs: OtherWords = {
   delete:
     'kubectl delete instance NAME, or persistentoverlay, containerimage; what an instance wrote stays in its overlay',
   get: 'kubectl lamina ps, image ls, overlay ls; or kubectl get lamina',
-  describe: 'kubectl describe instance NAME; kubectl lamina doctor says what is wrong, and what to do next',
-  inspect: 'kubectl describe instance NAME; kubectl lamina doctor says what is wrong, and what to do next',
+  describe: described,
+  inspect: described,
   create: 'kubectl lamina overlay create makes an overlay, start IMAGE NAME an instance',
   restart: 'kubectl lamina stop NAME, and then start NAME',
   kill: 'kubectl lamina stop NAME',
@@ -24,17 +26,19 @@ const otherVerbs: OtherWords = {
   top: 'kubectl lamina stats',
 }
 
+const volumes =
+  'what is to be kept lies in an overlay: --overlay NAME; other volumes are for spec.podTemplate of an Instance'
+const gpus = 'GPUs are asked for in spec.podTemplate of an Instance'
+
 const otherOptions: OtherWords = {
   '-d, --detach': 'kubectl lamina start IMAGE NAME runs it in the background',
-  '-v, --volume <volume>':
-    'what is to be kept lies in an overlay: --overlay NAME; other volumes are for spec.podTemplate of an Instance',
-  '-B, --bind <path>':
-    'what is to be kept lies in an overlay: --overlay NAME; other volumes are for spec.podTemplate of an Instance',
+  '-v, --volume <volume>': volumes,
+  '-B, --bind <path>': volumes,
   '-p, --publish <ports>':
     'kubectl port-forward NAME PORT, with the name of the instance; or spec.ports and spec.service of an Instance',
   '--env-file <file>': 'give each variable by --env NAME=VALUE',
-  '--nv': 'GPUs are asked for in spec.podTemplate of an Instance',
-  '--gpus <count>': 'GPUs are asked for in spec.podTemplate of an Instance',
+  '--nv': gpus,
+  '--gpus <count>': gpus,
 }
 
 const removal = (kind: string, left: string): OtherWords => {

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { usageError } from '../shared/cli-error.ts'
+import { shownVerbs } from '../shared/shown-verbs.ts'
 import type { Connection } from './connection.ts'
 import type { CommandContext } from './context.ts'
 import { addForeignVerbs } from './habits.ts'
@@ -53,12 +54,6 @@ export const createProgram = (
   addForeignVerbs(root)
 
   return { root, exitCode: () => exit }
-}
-
-/** Those that help shows; words of other programs are none. */
-export const shownVerbs = (command: Command): Command[] => {
-  const shown = command.createHelp().visibleCommands(command)
-  return command.commands.filter((each) => shown.includes(each))
 }
 
 const eachOf = (command: Command): Command[] => [command, ...command.commands.flatMap(eachOf)]

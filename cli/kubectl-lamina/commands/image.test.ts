@@ -2,9 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { genImage } from '../../../test/gen/objects.ts'
+import { condition, genImage } from '../../../test/gen/objects.ts'
 import { connect } from '../connection.ts'
-import { apiServer, failure, object } from '../testing/api-server.ts'
+import { apiServer, failure, listOf, object } from '../testing/api-server.ts'
 import { silentContext } from '../testing/context.ts'
 import { add } from './image.ts'
 
@@ -48,4 +48,38 @@ test('one of another source, or of another sum, is not', async () => {
   const url = 'https://host/tools.sif'
   const file = { name: 'tools', source: { file: { url, sha256: 'aa' } } }
   await expect(addTo(file, url, 'bb')).rejects.toThrow('with the sum aa; you ask for bb')
+})
+
+/** What is said, and asked of the API server, of an image that no registry has. */
+const addMissing = async (isThere: boolean) => {
+  const conditions = [condition('Ready', 'False', 'ImageNotFound')]
+  const missing = genImage('nope-1', {
+    spec: { source: { registry: { image: 'nope:1' } } },
+    status: { observedGeneration: 1, conditions, resolved: undefined },
+  })
+  const server = await apiServer({
+    [`POST ${images}`]: isThere ? failure(409, 'AlreadyExists', 'there', 'nope-1') : object(missing),
+    [`GET ${images}`]: listOf(missing),
+    [`GET ${images}/nope-1`]: object(missing),
+    [`DELETE ${images}/nope-1`]: object(missing),
+  })
+  const said: string[] = []
+  const status = { ...silentContext.status, say: (text: string) => void said.push(text) }
+  const kubeconfig = join(dir, 'kubeconfig')
+  await server.writeKubeconfig(kubeconfig)
+  const context = { ...silentContext, status, connect: async () => connect({ kubeconfig }, () => {}) }
+  await expect(add(context, 'nope:1', { wait: true })).rejects.toThrow('image nope-1: ImageNotFound')
+  await server.close()
+  return { said, deleted: server.asked.includes(`DELETE ${images}/nope-1`) }
+}
+
+test('an image that cannot be found is not left, or a second try would only find it', async () => {
+  expect(await addMissing(false)).toEqual({
+    said: ['image nope-1 created', 'ContainerImage nope-1 deleted: it came to nothing'],
+    deleted: true,
+  })
+})
+
+test('one that was there before is', async () => {
+  expect(await addMissing(true)).toMatchObject({ deleted: false })
 })

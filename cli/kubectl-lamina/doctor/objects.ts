@@ -40,19 +40,13 @@ const unobserved = (subject: string, { metadata, status }: Observed): Finding[] 
         },
       ]
 
-/** What is said before and behind the reason. */
-const partsOf = (what: string): { reason: string; message: string } => {
-  const [reason = '', ...message] = what.split(': ')
-  return { reason, message: message.join(': ') }
-}
+type Told = readonly (Condition | undefined)[]
 
-const isTold = (told: readonly Finding[], { reason = '', message = '' }: Event): boolean =>
-  told
-    .map(({ what }) => partsOf(what))
-    .some((each) => each.reason === reason || (each.message !== '' && message.includes(each.message)))
+const isTold = (told: Told, { reason, message = '' }: Event): boolean =>
+  told.some((each) => each && (each.reason === reason || (each.message !== '' && message.includes(each.message))))
 
-/** The newest of each reason that says something else than the findings do, and than each other. */
-const warnings = (subject: string, events: readonly Event[], about: Subject, told: readonly Finding[]): Finding[] => {
+/** The newest of each reason that says something else than the conditions do, and than each other. */
+const warnings = (subject: string, events: readonly Event[], about: Subject, told: Told): Finding[] => {
   const newest = new Map<string, Event>()
   for (const event of events) if (event.type === 'Warning') newest.set(event.reason ?? '', event)
   const byMessage = new Map([...newest.values()].map((event) => [event.message ?? '', event]))
@@ -82,7 +76,7 @@ export const findingsOfInstance = (instance: Instance, events: readonly Event[])
   const beside = (['OverlaysReady', 'UpToDate', 'ServiceReady'] as const).flatMap((type) => {
     const condition = conditionOf(status.conditions, type)
     const isNews = condition?.status === 'False' && condition.reason !== ready?.reason
-    return isNews ? [of(subject, 'note', condition, about)] : []
+    return isNews ? [condition] : []
   })
   const main =
     ready?.status === 'True' && !isRest
@@ -99,9 +93,10 @@ export const findingsOfInstance = (instance: Instance, events: readonly Event[])
           },
         ]
       : []
-  const past = main.level === 'ok' ? [] : warnings(subject, events, about, [main, ...beside])
+  const past = main.level === 'ok' ? [] : warnings(subject, events, about, [ready, ...beside])
   // One that was left behind is not to be started.
-  return [...(forgotten.length > 0 ? forgotten : [main]), ...beside, ...past]
+  const first = forgotten.length > 0 ? forgotten : [main]
+  return [...first, ...beside.map((condition) => of(subject, 'note', condition, about)), ...past]
 }
 
 const nearlyFull = 0.85
@@ -147,7 +142,7 @@ export const findingsOfOverlay = (overlay: PersistentOverlay, events: readonly E
   const isSound = !troubles.some(({ level }) => level === 'wrong')
   return isSound
     ? [sound(subject, healthy ? `whole (${healthy.reason})` : 'nothing written to it yet'), ...troubles]
-    : [...troubles, ...warnings(subject, events, about, troubles)]
+    : [...troubles, ...warnings(subject, events, about, [ready, healthy, attached, resizing, allocated])]
 }
 
 export const findingsOfImage = (image: ContainerImage, events: readonly Event[]): Finding[] => {
@@ -165,5 +160,5 @@ export const findingsOfImage = (image: ContainerImage, events: readonly Event[])
   })
   if (ready?.status === 'True') return [sound(subject, ready.message || ready.reason), ...beside]
   const main = of(subject, 'wrong', ready ?? { reason: 'Resolving', message: '' }, about)
-  return [main, ...beside, ...warnings(subject, events, about, [main])]
+  return [main, ...beside, ...warnings(subject, events, about, [ready])]
 }

@@ -27,13 +27,25 @@ const untilResolved = (
 /** So many failures in words are enough: a registry that is away for a moment is tried again. */
 const patienceMs = 20_000
 
+/** The controller goes on trying, for these may mend; who sits before a terminal has most likely mistyped. */
+const hopelessLooks = new Set(['ImageNotFound', 'ImageUnauthorized', 'PlatformNotFound', 'PullSecretInvalid'])
+
+/** What the message says of a spec, as a flag. */
+const flagFor: Readonly<Record<string, string>> = { ImageUnauthorized: '; here: --pull-secret NAME' }
+
+/** Why an image that stands so is not waited for; undefined while it is. */
+const refusalOf = (name: string, { reason, message }: Condition, isLate: boolean): CliError | undefined =>
+  reason !== 'Resolving' && (isLate || hopelessLooks.has(reason))
+    ? new CliError(`image ${name}: ${reason}: ${message}${flagFor[reason] ?? ''}`)
+    : undefined
+
 /**
  * Waits until the digest of an image is known.
  *
  * @throws CliError when it cannot be found
  */
 export const waitUntilResolved = async (
-  { client, namespace }: Connection,
+  { client, namespace }: { client: Pick<Connection['client'], 'listPage' | 'watch'>; namespace: string },
   { status, interrupts }: Pick<CommandContext, 'status' | 'interrupts'>,
   name: string,
 ): Promise<ContainerImage> => {
@@ -42,25 +54,19 @@ export const waitUntilResolved = async (
   const late = new AbortController()
   let last: Condition | undefined
   let isLate = false
-  const refuseIfHopeless = ({ reason, message }: Condition): void => {
-    if (reason === 'Resolving' || !(isLate || hopelessLooks.has(reason))) return
-    throw new CliError(`image ${name}: ${reason}: ${message}${flagFor[reason] ?? ''}`)
-  }
   const judge = (image: ContainerImage | undefined): ContainerImage | undefined =>
     untilResolved(image, (ready) => {
       noticed()
       last = ready
-      refuseIfHopeless(ready)
+      const refusal = refusalOf(name, ready, isLate)
+      if (refusal) throw refusal
       show(ready.message || ready.reason)
     })
   // The same failure is not told again, so that nothing would call for the judge.
   const timer = setTimeout(() => {
     isLate = true
-    try {
-      if (last) refuseIfHopeless(last)
-    } catch (error) {
-      late.abort(error)
-    }
+    const refusal = last && refusalOf(name, last, isLate)
+    if (refusal) late.abort(refusal)
   }, patienceMs)
   try {
     const signal = AbortSignal.any([interrupts.signal, late.signal])
@@ -70,12 +76,6 @@ export const waitUntilResolved = async (
     noticed()
   }
 }
-
-/** What the message says of a spec, as a flag. */
-const flagFor: Readonly<Record<string, string>> = { ImageUnauthorized: '; here: --pull-secret NAME' }
-
-/** The controller goes on trying, for these may mend; who sits before a terminal has most likely mistyped. */
-const hopelessLooks = new Set(['ImageNotFound', 'ImageUnauthorized', 'PlatformNotFound', 'PullSecretInvalid'])
 
 /** Deletes an image that was made a moment ago, and could not be found. */
 export const discardUnresolved = async (

@@ -1,4 +1,5 @@
 import type { Command, Option } from 'commander'
+import { shownVerbs } from '../shown-verbs.ts'
 
 /** What a word can be: words that are known, and names of things, of a kind that the command line knows. */
 export interface Candidates<Kind> {
@@ -36,15 +37,10 @@ const flags = (command: Command): Candidates<never> => ({
   names: [],
 })
 
-const verbs = (command: Command): Candidates<never> => {
-  const visible = command.createHelp().visibleCommands(command)
-  return {
-    words: command.commands
-      .filter((each) => visible.includes(each))
-      .map((each) => ({ word: each.name(), description: each.description() })),
-    names: [],
-  }
-}
+const verbs = (command: Command): Candidates<never> => ({
+  words: shownVerbs(command).map((each) => ({ word: each.name(), description: each.description() })),
+  names: [],
+})
 
 /** Of the argument at that place; the last one, where it can be repeated. */
 const argumentsOf = <Kind>(command: Command, index: number, names: Vocabulary<Kind>): Candidates<Kind> => {
