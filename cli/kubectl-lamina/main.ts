@@ -48,7 +48,8 @@ const giveUpOutput = (error: Error): void => {
 }
 
 /** Resolves once what was written has got through, or will not. */
-const flushed = (): Promise<void> => new Promise((resolve) => void stdout.write('', () => resolve()))
+const flushed = (stream: NodeJS.WritableStream): Promise<void> =>
+  new Promise((resolve) => void stream.write('', () => resolve()))
 
 const tellFailure = async (error: unknown): Promise<number> => {
   const { failureOf } = await import('./failure.ts')
@@ -78,13 +79,13 @@ const main = async (): Promise<void> => {
       connection = connect(flags, status.say)
       return connection
     })
-    await flushed()
+    await flushed(stdout)
     if (brokenOutput) throw brokenOutput
     return exitCode
   }
   const exitCode = await run().catch(tellFailure)
   status.clear()
-  await flushed()
+  await Promise.all([stdout, stderr].map(flushed))
   // Nothing that is still open may keep us.
   process.exit(exitCode)
 }
