@@ -104,6 +104,7 @@ program
   )
   .addOption(new Option('--only <part...>', 'only these').choices(parts))
   .option('--bursts <numbers>', 'instances at once', rising, [300, 1000])
+  .option('--rates <numbers>', '300 instances at so many a second', rising, [10])
   .option('--rounds <number>', 'of each burst', positive, 3)
   .option('--applies <number>', 'at 20 a second', positive, 400)
   .option('--growth <numbers>', 'instances in all, rising', rising, [1000, 2000, 5000, 10_000])
@@ -111,7 +112,11 @@ program
   .option('--write-docs', 'keep the figures in docs/plots, and renew plots and tables of docs/scale.md')
   .option('--node-flags <flag...>', "of the controller's Node: --cpu-prof", [])
   .action(async (options) => {
-    const run = await benchController(options, report)
+    const bursts = [
+      ...options.bursts.map((count: number) => ({ count })),
+      ...options.rates.map((perSecond: number) => ({ count: 300, perSecond })),
+    ]
+    const run = await benchController({ ...options, bursts }, report)
     report(JSON.stringify(run))
     if (options.writeDocs === undefined) return
     keepControllerRun(runSchema.parse(run))

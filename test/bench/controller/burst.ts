@@ -2,7 +2,7 @@ import { formatKey } from '../../../kube/resource.ts'
 import { median, quantiles, ratio } from '../statistics.ts'
 import { type AuditedRequest, countRequests, isWrite } from './audit.ts'
 import { createAll, numbered, type Subject, subjectNames, subjects } from './objects.ts'
-import type { Burst } from './results.ts'
+import { type Burst, sizeOf } from './results.ts'
 import { ready, sightings } from './sightings.ts'
 import { type Cost, costFrom, inNamespace, type World } from './world.ts'
 
@@ -14,19 +14,23 @@ interface Round {
   cost: Cost
 }
 
+export type BurstSize = Pick<Burst, 'count' | 'perSecond'>
+
 const longestSeconds = 1_200
 
 const round = (value: number): number => Math.round(value * 10) / 10
 
-const burstIn = async (world: World, namespace: string, subject: Subject, count: number): Promise<Round> => {
+const burstIn = async (world: World, namespace: string, subject: Subject, size: BurstSize): Promise<Round> => {
   const { client, controller, image } = world
+  const { count, perSecond } = size
   const { resource, bodies } = subjects[subject]
   const seen = await sightings(client, resource, namespace, ready)
   try {
     const cost = await costFrom(world)
     const started = performance.now()
     const all = seen.until(count, longestSeconds)
-    await Promise.all([all, createAll(client, namespace, numbered('it', count), (name) => bodies(name, image))])
+    const created = createAll(client, namespace, numbered('it', count), (name) => bodies(name, image), perSecond)
+    await Promise.all([all, created])
     const { requests, ...costs } = await cost()
     const times = [...seen.at.values()].map((at) => at - started)
     // What is told of one that is Ready, while others are not, is no longer a start's.
@@ -51,13 +55,15 @@ const perObject = (counts: Record<string, number>, count: number): Record<string
   )
 
 /** Pods, pods with a claim and instances in turn, so that all have the same neighbours on the machine. */
-export const benchBurst = async (world: World, count: number, rounds: number): Promise<Burst> => {
+export const benchBurst = async (world: World, size: BurstSize, rounds: number): Promise<Burst> => {
+  const { count } = size
+  const called = sizeOf(size)
   const taken: Record<Subject, Round[]> = { pod: [], claimed: [], instance: [] }
   for (let round = 0; round < rounds; round++) {
     for (const subject of subjectNames) {
-      const measured = await inNamespace(world, (namespace) => burstIn(world, namespace, subject, count))
+      const measured = await inNamespace(world, (namespace) => burstIn(world, namespace, subject, size))
       taken[subject].push(measured)
-      world.report(`burst of ${count}, ${subject}: ${measured.rate.toFixed(1)} Ready/s`)
+      world.report(`${called}, ${subject}: ${measured.rate.toFixed(1)} Ready/s`)
     }
   }
   const rates = (subject: Subject) => taken[subject].map(({ rate }) => round(rate))
@@ -71,7 +77,7 @@ export const benchBurst = async (world: World, count: number, rounds: number): P
     for (const [name, value] of Object.entries(cost.reconciles)) reconciles[name] = (reconciles[name] ?? 0) + value
   }
   const burst: Burst = {
-    count,
+    ...size,
     rates: { pod: rates('pod'), claimed: rates('claimed'), instance: rates('instance') },
     ready: { pod: readyIn('pod'), claimed: readyIn('claimed'), instance: readyIn('instance') },
     requests: perObject(countRequests(costs.flatMap(({ requests }) => requests)), all),
@@ -81,7 +87,7 @@ export const benchBurst = async (world: World, count: number, rounds: number): P
   }
   const writes = costs.flatMap(({ requests }) => requests).filter(isWrite).length / all
   world.report(
-    `burst of ${count}: ${ratio(median(rates('instance')), median(rates('claimed')))} of pods with a claim, ${ratio(median(rates('instance')), median(rates('pod')))} of pods (aim 0.85); ${writes.toFixed(2)} writes and ${burst.cpuMs} ms of CPU an instance; the rest of the control plane ${JSON.stringify(burst.planeMs)} ms\n  requests ${JSON.stringify(burst.requests)}\n  reconciles ${JSON.stringify(burst.reconciles)}`,
+    `${called}: ${ratio(median(rates('instance')), median(rates('claimed')))} of pods with a claim, ${ratio(median(rates('instance')), median(rates('pod')))} of pods (aim 0.85); ${writes.toFixed(2)} writes and ${burst.cpuMs} ms of CPU an instance; the rest of the control plane ${JSON.stringify(burst.planeMs)} ms\n  requests ${JSON.stringify(burst.requests)}\n  reconciles ${JSON.stringify(burst.reconciles)}`,
   )
   return burst
 }

@@ -7,7 +7,7 @@ import { type Cluster, type Report, up } from '../../cluster/cluster.ts'
 import { removePaperNodes, startPaperNodes } from '../../cluster/kwok.ts'
 import { operatorNamespace } from '../../cluster/layout.ts'
 import { installOperator } from '../../cluster/operator.ts'
-import { benchBurst } from './burst.ts'
+import { type BurstSize, benchBurst } from './burst.ts'
 import { benchGrowth } from './growth.ts'
 import { benchLatency } from './latency.ts'
 import { startController } from './process.ts'
@@ -20,8 +20,7 @@ export type Part = (typeof parts)[number]
 export interface ControllerOptions {
   /** Undefined: all of them. */
   only?: readonly Part[] | undefined
-  /** Instances at once in a burst. */
-  bursts: readonly number[]
+  bursts: readonly BurstSize[]
   rounds: number
   /** Applies, at 20 a second. */
   applies: number
@@ -69,7 +68,7 @@ export const benchController = async (options: ControllerOptions, report: Report
   try {
     if (only.includes('bursts')) {
       run.bursts = []
-      for (const count of options.bursts) run.bursts.push(await benchBurst(world, count, options.rounds))
+      for (const size of options.bursts) run.bursts.push(await benchBurst(world, size, options.rounds))
     }
     if (only.includes('latency')) run.latencies = await benchLatency(world, options.applies)
     if (only.includes('growth'))

@@ -4,7 +4,7 @@ import { between, table } from '../page.ts'
 import { median } from '../statistics.ts'
 import { aims } from './aims.ts'
 import { plotBursts, plotLatency, plotMemory, subjectLabels } from './plot.ts'
-import { type Burst, type Latency, type Run, runSchema } from './results.ts'
+import { type Burst, type Latency, type Run, runSchema, sizeOf } from './results.ts'
 
 const docs = join(import.meta.dirname, '../../../docs')
 const plots = join(docs, 'plots')
@@ -18,7 +18,7 @@ const atMost = (value: number, aim: number, digits = 0): string => held(value.to
 const rateTable = (bursts: readonly Burst[]): string =>
   table(
     [
-      'at once',
+      'created',
       'pods',
       'pods, each with a claim',
       'instances',
@@ -26,12 +26,13 @@ const rateTable = (bursts: readonly Burst[]): string =>
       'of pods',
       'Ready p50 / p99, s',
     ],
-    bursts.map(({ count, rates, ready }) => {
+    bursts.map((burst) => {
+      const { rates, ready } = burst
       const [pod, claimed, instance] = [median(rates.pod), median(rates.claimed), median(rates.instance)]
       const share = instance / claimed
       const seconds = (ms: number) => (ms / 1000).toFixed(1)
       return [
-        String(count),
+        sizeOf(burst),
         ...[pod, claimed, instance].map((rate) => rate.toFixed(1)),
         held(share.toFixed(2), share >= aims.readyShare),
         (instance / pod).toFixed(2),
@@ -50,7 +51,7 @@ const costTable = (bursts: readonly Burst[]): string => {
     ...values.map((value) => atMost(value ?? 0, aim === undefined ? Number.POSITIVE_INFINITY : aim + 0.05, 2)),
   ]
   return table(
-    ['for each instance', 'aim', ...bursts.map(({ count }) => `${count} at once`)],
+    ['for each instance', 'aim', ...bursts.map(sizeOf)],
     [
       ...names.map((name) =>
         cells(

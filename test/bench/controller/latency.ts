@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { instances, pods } from '../../../kube/resources.ts'
 import { quantiles } from '../statistics.ts'
 import { type Body, createAll, instance, numbered, subjects } from './objects.ts'
+import { paced } from './pace.ts'
 import type { Latency } from './results.ts'
 import { present, ready, sightings } from './sightings.ts'
 import { inNamespace, kubectl, type World } from './world.ts'
@@ -12,8 +12,8 @@ const rates = [20, 5] as const
 const [fastest] = rates
 const fieldManager = 'lamina-bench'
 
-/** Applies each name's objects when its time has come, however long the ones before it take; the pods' times since. */
-const paced = async (
+/** The times from applying each name's objects until its pod is seen. */
+const appliedToPods = async (
   { client }: World,
   namespace: string,
   names: readonly string[],
@@ -21,16 +21,13 @@ const paced = async (
 ): Promise<number[]> => {
   const seen = await sightings(client, pods, namespace, present)
   try {
-    const applied = await Promise.all(
-      names.map(async (name, index) => {
-        await sleep((index * 1000) / perSecond)
-        const at = performance.now()
-        for (const { resource, body } of bodiesOf(name)) {
-          await client.apply(resource, { ...body, metadata: { ...body.metadata, namespace } }, { fieldManager })
-        }
-        return at
-      }),
-    )
+    const applied = await paced(names, perSecond, async (name) => {
+      const at = performance.now()
+      for (const { resource, body } of bodiesOf(name)) {
+        await client.apply(resource, { ...body, metadata: { ...body.metadata, namespace } }, { fieldManager })
+      }
+      return at
+    })
     await seen.until(names.length, 60)
     return names.map((name, index) => (seen.at.get(`${namespace}/${name}`) ?? Number.NaN) - (applied[index] ?? 0))
   } finally {
@@ -55,7 +52,7 @@ export const benchLatency = async (world: World, count: number): Promise<Latency
   for (const perSecond of rates) {
     const names = numbered('it', Math.ceil((count * perSecond) / fastest))
     const at = (namespace: string, bodiesOf: (name: string) => readonly Body[]) =>
-      paced(world, namespace, names, { perSecond, bodiesOf })
+      appliedToPods(world, namespace, names, { perSecond, bodiesOf })
     const measures = [
       {
         what: 'pod by hand',

@@ -2,6 +2,7 @@ import type { KubeClient } from '../../../kube/client.ts'
 import type { KubeObject, Resource } from '../../../kube/resource.ts'
 import { claims, instances, persistentOverlays, pods } from '../../../kube/resources.ts'
 import { paperNodeSelector, paperStorageClass } from '../../cluster/kwok.ts'
+import { paced } from './pace.ts'
 
 /** What is made by the thousand, on nodes that only exist on paper. */
 
@@ -80,18 +81,28 @@ export const subjectNames = ['pod', 'claimed', 'instance'] as const satisfies Su
 /** As many at once as the client has connections. */
 const atOnce = 16
 
-/** Creates what each of the names stands for, those of a name in their order. */
+/**
+ * Creates what each of the names stands for, those of a name in their order.
+ *
+ * @param perSecond as fast as it goes, if undefined
+ */
 export const createAll = async (
   client: KubeClient,
   namespace: string,
   names: readonly string[],
   bodiesOf: (name: string) => readonly Body[],
+  perSecond?: number,
 ): Promise<void> => {
+  const create = async (name: string): Promise<void> => {
+    for (const { resource, body } of bodiesOf(name)) await client.create(resource, body, namespace)
+  }
+  if (perSecond !== undefined) {
+    await paced(names, perSecond, create)
+    return
+  }
   const left = [...names].toReversed()
   const work = async (): Promise<void> => {
-    for (let name = left.pop(); name !== undefined; name = left.pop()) {
-      for (const { resource, body } of bodiesOf(name)) await client.create(resource, body, namespace)
-    }
+    for (let name = left.pop(); name !== undefined; name = left.pop()) await create(name)
   }
   await Promise.all(Array.from({ length: atOnce }, work))
 }

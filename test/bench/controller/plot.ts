@@ -1,7 +1,7 @@
 import { median } from '../statistics.ts'
 import { colour, document, text } from '../svg.ts'
 import { aims } from './aims.ts'
-import type { Burst, Growth, Latency, Quantiles } from './results.ts'
+import { type Burst, type Growth, type Latency, type Quantiles, sizeOf } from './results.ts'
 
 const one = (value: number): string => (value >= 10 ? value.toFixed(0) : value.toFixed(1))
 
@@ -20,7 +20,8 @@ export const plotBursts = (bursts: readonly Burst[]): string => {
   const most = Math.max(...bursts.flatMap(({ rates }) => subjects.map((subject) => median(rates[subject]))))
   const group = bar.head + subjects.length * bar.row + bar.gap
   const x = (rate: number): number => bar.label + (rate / most) * bar.width
-  const drawn = bursts.map(({ count, rates }, index) => {
+  const drawn = bursts.map((burst, index) => {
+    const { rates } = burst
     const aim = x(aims.readyShare * median(rates.claimed))
     const isMet = median(rates.instance) >= aims.readyShare * median(rates.claimed)
     const rows = subjects.map((subject, row) => {
@@ -36,7 +37,7 @@ export const plotBursts = (bursts: readonly Burst[]): string => {
     const y = bar.head + 2 * bar.row
     return [
       `<g transform="translate(0 ${index * group})">`,
-      `<text x="${bar.label}" y="18" font-weight="bold">${count} at once: Ready per second</text>`,
+      `<text x="${bar.label}" y="18" font-weight="bold">${sizeOf(burst)}: Ready per second</text>`,
       ...rows,
       line({ x: aim, y: y - 3 }, { x: aim, y: y + 17 }, colour.aim, dashed),
       '</g>',

@@ -8,6 +8,8 @@ const countsSchema = z.record(z.string(), z.number())
 
 const burstSchema = z.object({
   count: z.number(),
+  /** How fast they were created; without it, as fast as it goes. */
+  perSecond: z.number().optional(),
   /** Ready per second of each round, the rounds interleaved. */
   rates: z.object({ pod: z.array(z.number()), claimed: z.array(z.number()), instance: z.array(z.number()) }),
   /** From the first request to Ready, of all rounds. */
@@ -21,6 +23,9 @@ const burstSchema = z.object({
   planeMs: z.object({ pod: z.number(), claimed: z.number(), instance: z.number() }),
 })
 export type Burst = z.infer<typeof burstSchema>
+
+export const sizeOf = ({ count, perSecond }: Pick<Burst, 'count' | 'perSecond'>): string =>
+  perSecond === undefined ? `${count} at once` : `${count}, ${perSecond} a second`
 
 const fanOutSchema = z.object({ instances: z.number(), reconciles: countsSchema, requests: countsSchema })
 export type FanOut = z.infer<typeof fanOutSchema>
