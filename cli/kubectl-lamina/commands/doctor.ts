@@ -1,23 +1,16 @@
 import * as z from 'zod'
-import { hasReason, type KubeClient } from '../../../kube/client.ts'
+import { hasReason } from '../../../kube/client.ts'
 import { deployments } from '../../../kube/deployments.ts'
 import { guardedCondition, runtimeClassName } from '../../../kube/names.ts'
 import { type KubeObject, objectMetadataSchema, type Resource } from '../../../kube/resource.ts'
-import {
-  containerImages,
-  daemonSets,
-  type Event,
-  events,
-  instances,
-  nodes,
-  persistentOverlays,
-} from '../../../kube/resources.ts'
+import { containerImages, daemonSets, events, instances, nodes, persistentOverlays } from '../../../kube/resources.ts'
 import { CliError, usageError } from '../../shared/cli-error.ts'
 import type { Connection } from '../connection.ts'
 import type { CommandContext } from '../context.ts'
 import { type Finding, findingLines } from '../doctor/finding.ts'
 import { findingOfNode, findingsOfInstallation, type Installation } from '../doctor/installation.ts'
 import { findingsOfImage, findingsOfInstance, findingsOfOverlay } from '../doctor/objects.ts'
+import { byTime, eventsAbout, ifAllowed } from '../events.ts'
 import { byName } from '../listing.ts'
 import { serialise } from '../output.ts'
 
@@ -30,24 +23,6 @@ const runtimeClasses: Resource<z.infer<typeof namedSchema>> = {
   kind: 'RuntimeClass',
   namespaced: false,
   parse: (json) => namedSchema.parse(json),
-}
-
-/** Undefined of what one may not read. */
-const ifAllowed = async <T>(answer: Promise<T>): Promise<T | undefined> => {
-  try {
-    return await answer
-  } catch (error) {
-    if (hasReason(error, 'Forbidden')) return undefined
-    throw error
-  }
-}
-
-const byTime = (all: readonly Event[]): Event[] =>
-  all.toSorted((a, b) => (String(a.lastTimestamp) < String(b.lastTimestamp) ? -1 : 1))
-
-const eventsAbout = async (client: KubeClient, namespace: string, kind: string, name: string): Promise<Event[]> => {
-  const fieldSelector = `involvedObject.kind=${kind},involvedObject.name=${name}`
-  return byTime((await ifAllowed(client.list(events, { namespace, fieldSelector }))) ?? [])
 }
 
 const partOf = (component: string): string => `app.kubernetes.io/name=lamina,app.kubernetes.io/component=${component}`
