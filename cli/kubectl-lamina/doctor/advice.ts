@@ -107,7 +107,7 @@ const ofController = {
   PodInvalid: 'kubectl -n NAMESPACE edit instance NAME: the message names the field of podTemplate',
   PodNameTaken: 'delete or rename that pod, or give the instance another name',
   PodRefused:
-    'the message says which quota or pod security level: ask for less, or label the namespace (packages are installed as root: baseline)',
+    'the message says what refuses it. A quota: ask for less. Pod security: label the namespace (packages are installed as root: baseline). A RuntimeClass: kubectl lamina doctor',
   Provisioning: waits,
   OverlayNotProvisioned: provisioner,
   ProvisioningFailed: provisioner,

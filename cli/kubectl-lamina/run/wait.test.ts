@@ -72,7 +72,7 @@ const outcomeOf = async (kind: 'waits' | 'stalled', reason: string, answers: Ans
 describe('an instance that does not start', () => {
   test('for what only a person can mend is given up after a while, with the next step', async () => {
     expect(await outcomeOf('waits', 'PodRefused')).toMatch(
-      /^instance dev cannot start: PodRefused: .*\n→ the message says which quota or pod security level/s,
+      /^instance dev cannot start: PodRefused: .*\n→ the message says what refuses it/s,
     )
     expect(await outcomeOf('waits', 'ImageNotFound')).toContain('→ correct spec.source')
   })
