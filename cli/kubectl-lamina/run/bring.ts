@@ -5,6 +5,7 @@ import { wakeOf } from '../../../kube/instance-standing.ts'
 import { annotations } from '../../../kube/names.ts'
 import { instances, persistentOverlays } from '../../../kube/resources.ts'
 import { CliError, usageError } from '../../shared/cli-error.ts'
+import { didYouMean } from '../../shared/similar.ts'
 import type { Connection } from '../connection.ts'
 import type { CommandContext } from '../context.ts'
 import type { OverlayFlag } from '../flags.ts'
@@ -79,7 +80,11 @@ const ensureImage = async (
     await createImage(connection, name, source, { pullSecrets })
     undo(() => discardUnresolved(connection, context, name))
   }
-  await waitUntilResolved(connection, context, found.name)
+  await waitUntilResolved(connection, context, found.name).catch((error: unknown) => {
+    throw found.kind === 'source' && error instanceof CliError
+      ? new CliError(`${error.message}${didYouMean(found.similar)}`, { exitCode: error.exitCode, cause: error })
+      : error
+  })
 }
 
 const ensureOverlays = async (
