@@ -15,6 +15,11 @@ export const ifAllowed = async <T>(answer: Promise<T>): Promise<T | undefined> =
 export const byTime = (all: readonly Event[]): Event[] =>
   all.toSorted((a, b) => (String(a.lastTimestamp) < String(b.lastTimestamp) ? -1 : 1))
 
+/** True of the node for as long as it is up, told of each of its pods, and no trouble of theirs. */
+const noise = new Set(['MissingClusterDNS'])
+
+const isTold = ({ reason = '' }: Event): boolean => !noise.has(reason)
+
 /** What was told of an object, oldest first; nothing of what one may not read. */
 export const eventsAbout = async (
   client: Pick<KubeClient, 'list'>,
@@ -23,5 +28,6 @@ export const eventsAbout = async (
   name: string,
 ): Promise<Event[]> => {
   const fieldSelector = `involvedObject.kind=${kind},involvedObject.name=${name}`
-  return byTime((await ifAllowed(client.list(events, { namespace, fieldSelector }))) ?? [])
+  const told = (await ifAllowed(client.list(events, { namespace, fieldSelector }))) ?? []
+  return byTime(told.filter(isTold))
 }

@@ -1,6 +1,4 @@
 import type { Command } from 'commander'
-import * as z from 'zod'
-import { objectMetadataSchema, type Resource } from '../../../kube/resource.ts'
 import { containerImages, instances, persistentOverlays } from '../../../kube/resources.ts'
 import { usageError } from '../../shared/cli-error.ts'
 import { candidatesFor } from '../../shared/completion/candidates.ts'
@@ -9,17 +7,7 @@ import { forKubectl } from '../completion/for-kubectl.ts'
 import { type NameKind, vocabulary } from '../completion/vocabulary.ts'
 import type { Connection } from '../connection.ts'
 import type { CommandContext } from '../context.ts'
-
-const namedSchema = z.object({ metadata: objectMetadataSchema })
-type Named = z.infer<typeof namedSchema>
-
-/** Of an object that this version cannot read there is still a name. */
-const named = (resource: Omit<Resource<Named>, 'parse'>): Resource<Named> => ({
-  ...resource,
-  parse: (json) => namedSchema.parse(json),
-})
-
-const namespaces = named({ group: '', version: 'v1', plural: 'namespaces', kind: 'Namespace', namespaced: false })
+import { named, namespaces } from '../named.ts'
 
 const subjectKinds = { instances: 'instance', images: 'image', overlays: 'overlay' } as const
 

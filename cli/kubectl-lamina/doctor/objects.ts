@@ -5,10 +5,11 @@ import type { PersistentOverlay } from '../../../crds/persistent-overlay.ts'
 import { formatShare } from '../../../kube/bytes.ts'
 import { conditionOf } from '../../../kube/conditions.ts'
 import { standingOf, stateWord } from '../../../kube/instance-standing.ts'
-import type { Event } from '../../../kube/resources.ts'
+import type { Event, Pod } from '../../../kube/resources.ts'
 import { throwAwayLabel } from '../run/make.ts'
 import { adviceFor, adviceForEvent, type Subject } from './advice.ts'
 import type { Finding } from './finding.ts'
+import { memoryFindings } from './memory.ts'
 
 /** What is wrong with one object, from its status and its Events alone. */
 
@@ -62,8 +63,11 @@ const warnings = (subject: string, events: readonly Event[], about: Subject, tol
 
 const sound = (subject: string, what: string): Finding => ({ subject, level: 'ok', what })
 
-/** @param events oldest first, of the instance and of its pod */
-export const findingsOfInstance = (instance: Instance, events: readonly Event[]): Finding[] => {
+/**
+ * @param events oldest first, of the instance and of its pod
+ * @param pod its own, where it was looked at
+ */
+export const findingsOfInstance = (instance: Instance, events: readonly Event[], pod?: Pod): Finding[] => {
   const { metadata, spec, status } = instance
   const subject = `instance/${metadata.name}`
   const overlay = (spec.overlays.find(({ access }) => access === 'ReadWrite') ?? spec.overlays[0])?.name
@@ -96,7 +100,8 @@ export const findingsOfInstance = (instance: Instance, events: readonly Event[])
   const past = main.level === 'ok' ? [] : warnings(subject, events, about, [ready, ...beside])
   // One that was left behind is not to be started.
   const first = forgotten.length > 0 ? forgotten : [main]
-  return [...first, ...beside.map((condition) => of(subject, 'note', condition, about)), ...past]
+  const more = beside.map((condition) => of(subject, 'note', condition, about))
+  return [...first, ...memoryFindings(instance, pod), ...more, ...past]
 }
 
 const nearlyFull = 0.85
