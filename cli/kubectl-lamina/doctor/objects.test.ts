@@ -133,6 +133,21 @@ describe('an overlay', () => {
     expect(findings.map(({ what }) => what)).toEqual(['90% of its bytes are in use', '99% of its inodes are in use'])
   })
 
+  test('that grows only at a restart says so, and of which instance', () => {
+    const attachTime = '2026-01-01T00:00:00Z'
+    const attachments = [{ instanceName: 'work', instanceUID: 'w', access: 'ReadWrite', attachTime }]
+    const ready: Told[] = [
+      ['Ready', 'True', 'Bound'],
+      ['Resizing', 'True', 'RestartRequired', 'the file system grows at the next start'],
+    ]
+    expect(findingsOfOverlay(overlay(ready, { attachments }), [])).toContainEqual({
+      subject: 'overlay/data',
+      level: 'note',
+      what: 'RestartRequired: the file system grows at the next start',
+      next: 'kubectl lamina stop work && kubectl lamina start work applies it',
+    })
+  })
+
   test('that waits for its first instance is sound', () => {
     expect(findingsOfOverlay(overlay([['Ready', 'True', 'WaitingForFirstConsumer']]), [])).toEqual([
       { subject: 'overlay/data', level: 'ok', what: 'nothing written to it yet' },

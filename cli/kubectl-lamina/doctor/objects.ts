@@ -133,6 +133,7 @@ export const findingsOfOverlay = (overlay: PersistentOverlay, events: readonly E
   const attached = conditionOf(status.conditions, 'Attached')
   const allocated = conditionOf(status.conditions, 'Allocated')
   const resizing = conditionOf(status.conditions, 'Resizing')
+  const writer = status.attachments?.find(({ access }) => access === 'ReadWrite')?.instanceName ?? metadata.name
   const troubles = [
     ...(ready?.status === 'True'
       ? []
@@ -140,7 +141,10 @@ export const findingsOfOverlay = (overlay: PersistentOverlay, events: readonly E
     ...(healthy?.status === 'False' ? [of(subject, 'wrong', healthy, about)] : []),
     ...(attached?.reason === 'NotReleased' ? [of(subject, 'wrong', attached, about)] : []),
     ...(resizing?.reason === 'OverlayTooSmall' ? [of(subject, 'wrong', resizing, about)] : []),
-    ...(resizing?.status === 'True' ? [{ subject, level: 'note', what: `it grows: ${words(resizing)}` } as const] : []),
+    ...(resizing?.reason === 'RestartRequired' ? [of(subject, 'note', resizing, { ...about, name: writer })] : []),
+    ...(resizing?.status === 'True' && resizing.reason !== 'RestartRequired'
+      ? [{ subject, level: 'note', what: `it grows: ${words(resizing)}` } as const]
+      : []),
     ...fullness(subject, overlay),
     ...(allocated?.status === 'False' ? [of(subject, 'note', allocated, about)] : []),
   ] satisfies Finding[]
