@@ -135,6 +135,11 @@ export const wrongInputs: readonly WrongInputs[] = [
         'there is no image "tolls" in namespace team: kubectl lamina image ls lists them\n(Did you mean tools?)',
       ],
       [
+        'run dev --rm -- ls',
+        2,
+        'instance dev is there already, and --rm throws away only what it has made: leave --rm out, or give another --name',
+      ],
+      [
         'run dev --overlay other -- ls',
         2,
         'instance dev is there already, with other overlays (dev): leave --overlay out, or give another --name',
