@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { containerImages, instances, persistentOverlays } from '../../../kube/resources.ts'
 import { usageError } from '../../shared/cli-error.ts'
-import { candidatesFor } from '../../shared/completion/candidates.ts'
+import { candidatesFor, splitAtEquals } from '../../shared/completion/candidates.ts'
 import { scriptsFor } from '../../shared/completion/scripts.ts'
 import { forKubectl } from '../completion/for-kubectl.ts'
 import { type NameKind, vocabulary } from '../completion/vocabulary.ts'
@@ -73,7 +73,7 @@ export const complete = async (
   root: Command,
   words: readonly string[],
 ): Promise<void> => {
-  const current = words.at(-1) ?? ''
+  const { value: current } = splitAtEquals(words.at(-1) ?? '')
   const { words: known, names } = candidatesFor(root, words, vocabulary)
   readFlags(root, words.slice(0, -1))
   const found = await namesFrom(connect, names)
