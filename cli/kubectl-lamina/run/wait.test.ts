@@ -40,6 +40,33 @@ test('but that it runs on the image of its overlay, and not on the one that was 
   expect(await saidOf(changed)).toEqual(['instance dev: the overlay lies upon debian:11'])
 })
 
+test('how far a fetch is, is told by its log alone where there is one: the instance repeats it late', async () => {
+  const pending = { ...condition('Ready', 'False', 'ImagePending'), message: 'downloaded 10 MiB of 100 MiB (10 %)' }
+  const waiting = [pending, condition('Running', 'False', 'ImagePending')]
+  const starts = genInstance('dev', { status: { observedGeneration: 1, conditions: waiting } })
+  const runs = genInstance('dev', {
+    status: {
+      observedGeneration: 1,
+      conditions: [condition('Ready', 'True', 'Running'), condition('Running', 'True', 'Started')],
+    },
+  })
+  const asked = [starts, starts, starts, starts, runs].map((each) => listOf(each))
+  const log = { status: 200, body: ['downloaded 60 MiB of 100 MiB (60 %)'] }
+  const server = await apiServer({ [`GET ${instances}`]: asked, '/api/v1/namespaces/team/pods/dev/log': log })
+  const kubeconfig = join(dir, 'kubeconfig')
+  await server.writeKubeconfig(kubeconfig)
+  const shown: string[] = []
+  const status = { ...silentContext.status, show: (text: string) => void shown.push(text) }
+  await waitUntilRunning(
+    connect({ kubeconfig }, () => {}),
+    { ...silentContext, status },
+    'dev',
+  ).finally(server.close)
+  const told = shown.map((line) => Number(/\((\d+) %\)/.exec(line)?.[1]))
+  expect(told).toContain(60)
+  expect(told).toEqual(told.toSorted((a, b) => a - b))
+})
+
 /** What becomes of the wait for an instance that stands so, when patience is short. */
 const outcomeOf = async (kind: 'waits' | 'stalled', reason: string, answers: Answers = {}): Promise<string> => {
   const stalled = condition('Stalled', kind === 'stalled' ? 'True' : 'False', reason)

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Instance } from '../../../crds/instance.ts'
 import { conditionOf } from '../../../kube/conditions.ts'
 import { type Standing, standingOf } from '../../../kube/instance-standing.ts'
+import { pendingReason } from '../../../kube/names.ts'
 import { instances } from '../../../kube/resources.ts'
 import { CliError, exitCodes } from '../../shared/cli-error.ts'
 import type { Connection } from '../connection.ts'
@@ -66,13 +67,20 @@ export const waitUntilRunning = async (
     if (!done.signal.aborted) status.show(`${name}: ${progress.words(line, performance.now())}`, { isNews })
   }
   const noticed = tellUnnoticed((line) => show(line, true))
-  const preparation = tellPreparation(connection, name, (line) => show(line, false), done.signal).catch(() => {})
+  /** What it says of an image the instance repeats seconds later, when there is less of it than was told already. */
+  let isPreparing = false
+  const tellLine = (line: string): void => {
+    isPreparing = true
+    show(line, false)
+  }
+  const preparation = tellPreparation(connection, name, tellLine, done.signal).catch(() => {})
 
   const meet = (instance: Instance, trouble: Trouble): void => {
     const mender = menderOf(trouble.reason)
     if (mender === 'person' || mender === 'typist') patience.wear(cannotStart(instance, trouble))
     else patience.rest()
-    show(trouble.message || trouble.reason, true)
+    const isTold = isPreparing && trouble.reason === pendingReason
+    if (!isTold) show(trouble.message || trouble.reason, true)
   }
   /** The one whose pod is there and has nothing to say for itself: the kubelet may have. */
   let starting: Instance | undefined
