@@ -42,8 +42,9 @@ export const waitUntilResolved = async (
   { status, interrupts }: Pick<CommandContext, 'status' | 'interrupts'>,
   name: string,
 ): Promise<ContainerImage> => {
-  const show = (line: string): void => status.show(`image ${name}: ${line}`, { isNews: true })
-  const noticed = tellUnnoticed(show)
+  const show = (line: string, isReason: boolean): void =>
+    status.show(`image ${name}: ${line}`, { isNews: true, isReason })
+  const noticed = tellUnnoticed((line) => show(line, true))
   const patience = createPatience()
   const judge = (image: ContainerImage | undefined): ContainerImage | undefined =>
     untilResolved(image, (ready) => {
@@ -51,7 +52,7 @@ export const waitUntilResolved = async (
       const mender = menderOf(ready.reason)
       if (mender === 'typist') throw refusal(name, ready)
       if (mender !== 'itself') patience.wear(refusal(name, ready))
-      show(ready.message || ready.reason)
+      show(ready.message || ready.reason, mender !== 'itself')
     })
   try {
     const signal = AbortSignal.any([interrupts.signal, patience.signal])

@@ -39,6 +39,9 @@ const tellBase = ({ metadata, status: { conditions } }: Instance, say: (line: st
   if (upToDate?.reason === 'BaseChanged') say(`instance ${metadata.name}: ${upToDate.message}`)
 }
 
+/** Reasons whose message tells how far something is, and nothing to think about. */
+const tellsProgress = new Set<string>([pendingReason, 'PreparePending', 'Resolving', 'Restarting', 'Stopping'])
+
 const lookMs = 2_000
 
 /** Looks from time to time, as long as somebody listens. A look that fails is none. */
@@ -63,15 +66,15 @@ export const waitUntilRunning = async (
   const { client, namespace } = connection
   const progress = createProgress()
   const done = new AbortController()
-  const show = (line: string, isNews: boolean): void => {
-    if (!done.signal.aborted) status.show(`${name}: ${progress.words(line, performance.now())}`, { isNews })
+  const show = (line: string, options: { isNews?: boolean; isReason?: boolean }): void => {
+    if (!done.signal.aborted) status.show(`${name}: ${progress.words(line, performance.now())}`, options)
   }
-  const noticed = tellUnnoticed((line) => show(line, true))
+  const noticed = tellUnnoticed((line) => show(line, { isNews: true, isReason: true }))
   /** What it says of an image the instance repeats seconds later, when there is less of it than was told already. */
   let isPreparing = false
   const tellLine = (line: string): void => {
     isPreparing = true
-    show(line, false)
+    show(line, {})
   }
   const preparation = tellPreparation(connection, name, tellLine, done.signal).catch(() => {})
 
@@ -80,7 +83,8 @@ export const waitUntilRunning = async (
     if (mender === 'person' || mender === 'typist') patience.wear(cannotStart(instance, trouble))
     else patience.rest()
     const isTold = isPreparing && trouble.reason === pendingReason
-    if (!isTold) show(trouble.message || trouble.reason, true)
+    const isReason = !tellsProgress.has(trouble.reason)
+    if (!isTold) show(trouble.message || trouble.reason, { isNews: true, isReason })
   }
   /** The one whose pod is there and has nothing to say for itself: the kubelet may have. */
   let starting: Instance | undefined
@@ -104,7 +108,7 @@ export const waitUntilRunning = async (
         tellBase(instance, status.say)
         return true
       case 'waiting':
-        if (starting) show(standing.message, true)
+        if (starting) show(standing.message, { isNews: true })
         else if (!isUnnoticed(standing)) meet(instance, standing)
         return undefined
       case 'hopeless':
