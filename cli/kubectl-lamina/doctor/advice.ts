@@ -108,6 +108,8 @@ const ofController = {
   PodNameTaken: 'delete or rename that pod, or give the instance another name',
   PodRefused:
     'the message says what refuses it. A quota: ask for less. Pod security: label the namespace (packages are installed as root: baseline). A RuntimeClass: kubectl lamina doctor',
+  PrefetchNameTaken: 'delete or rename that DaemonSet, or give the image another name',
+  PrefetchRefused: 'the message says which quota, policy or pod security level: ask for less, or label the namespace',
   Provisioning: waits,
   OverlayNotProvisioned: provisioner,
   ProvisioningFailed: provisioner,

@@ -55,6 +55,8 @@ const reasons: Record<Mender, readonly AdvisedReason[]> = {
     'PodInvalid',
     'PodNameTaken',
     'PodRefused',
+    'PrefetchNameTaken',
+    'PrefetchRefused',
     'ProvisioningFailed',
     'RegistryUnreachable',
     'ResolveFailed',
