@@ -96,6 +96,18 @@ describe('an instance', () => {
     ])
   })
 
+  test('that lacks a Secret is told to get it, and not to look further', () => {
+    const missing = warning('FailedMount', 'MountVolume.SetUp failed for volume "keys" : secret "nope" not found')
+    const starting: Told[] = [
+      ['Ready', 'False', 'Starting', 'the pod is starting'],
+      ['Running', 'False', 'Starting'],
+    ]
+    expect(findingsOfInstance(instance(starting), [missing]).at(-1)).toMatchObject({
+      what: expect.stringContaining('VolumeSourceMissing: MountVolume.SetUp failed'),
+      next: expect.stringMatching(/^make the Secret or ConfigMap/),
+    })
+  })
+
   test('that is stopped is as it should be', () => {
     const stopped: Told[] = [
       ['Ready', 'True', 'Stopped'],

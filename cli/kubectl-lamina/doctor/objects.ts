@@ -7,6 +7,7 @@ import { conditionOf } from '../../../kube/conditions.ts'
 import { standingOf, stateWord } from '../../../kube/instance-standing.ts'
 import type { Event, Pod } from '../../../kube/resources.ts'
 import { throwAwayLabel } from '../run/make.ts'
+import { troubleOf } from '../run/pod-trouble.ts'
 import { adviceFor, adviceForEvent, type Subject } from './advice.ts'
 import type { Finding } from './finding.ts'
 import { memoryFindings } from './memory.ts'
@@ -53,12 +54,16 @@ const warnings = (subject: string, events: readonly Event[], about: Subject, tol
   const byMessage = new Map([...newest.values()].map((event) => [event.message ?? '', event]))
   return [...byMessage.values()]
     .filter((event) => !isTold(told, event))
-    .map(({ reason = '', message = '', lastTimestamp }) => ({
-      subject,
-      level: 'note',
-      what: `Event of ${lastTimestamp ? String(lastTimestamp) : 'late'}: ${words({ reason, message })}`,
-      next: adviceForEvent(reason, about),
-    }))
+    .map((event) => {
+      const { reason, message } = troubleOf(event)
+      const at = event.lastTimestamp ? String(event.lastTimestamp) : 'late'
+      return {
+        subject,
+        level: 'note',
+        what: `Event of ${at}: ${words({ reason, message })}`,
+        next: adviceForEvent(reason, about),
+      }
+    })
 }
 
 const sound = (subject: string, what: string): Finding => ({ subject, level: 'ok', what })

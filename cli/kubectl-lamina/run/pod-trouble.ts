@@ -8,7 +8,8 @@ interface PodTrouble {
 
 const missingSource = /\b(?:secret|configmap) "[^"]*" not found|references non-existent (?:secret|config) key/i
 
-const troubleOf = ({ reason = '', message = '' }: Event): PodTrouble =>
+/** With a reason of its own where that has an advice of its own. */
+export const troubleOf = ({ reason = '', message = '' }: Event): PodTrouble =>
   reason === 'FailedMount' && missingSource.test(message)
     ? { reason: 'VolumeSourceMissing', message }
     : { reason, message }
