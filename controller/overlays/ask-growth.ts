@@ -30,7 +30,7 @@ export const askForGrowth = async (
   const size = pod && growthToAsk(overlay, finding, pod)
   if (!pod || size === undefined) return
   const { uid, resourceVersion } = pod.metadata
-  await client.mergePatch(pods, pod.metadata, {
-    metadata: { uid, resourceVersion, annotations: { [annotations.growTo]: size } },
-  })
+  const patch = { metadata: { uid, resourceVersion, annotations: { [annotations.growTo]: size } } }
+  const patched = await client.mergePatch(pods, pod.metadata, patch)
+  if (patched) caches.pods.note(patched)
 }
