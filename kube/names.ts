@@ -38,6 +38,8 @@ export const annotations = {
   startRequested: `${group}/start-requested`,
   /** On pods: the node is to tell by {@link idleCondition} whether anybody uses it; a time asks for a look not older. */
   reportIdle: `${group}/report-idle`,
+  /** On pods: the size that the overlay which they write is to grow to; the node looks after every new value at once. */
+  growTo: `${group}/grow-to`,
   /** On pods: the image's stop signal, which the container runtime does not know. Whoever writes another changes how his own process ends. */
   stopSignal: `${group}/stop-signal`,
   /** On pods: hash of the pod's desired spec. For display and comparison by the controller; nodes trust no annotation. */

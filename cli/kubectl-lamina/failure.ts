@@ -8,6 +8,7 @@ const networkWords: Readonly<Record<string, string>> = {
   ENOTFOUND: 'its name is not known: check the server in the kubeconfig',
   EAI_AGAIN: 'its name cannot be looked up now: check your network',
   ECONNRESET: 'it closed the connection',
+  EPROTO: 'TLS fails with it: where it speaks none, as kubectl proxy does, write http:// in the kubeconfig',
   ETIMEDOUT: 'it does not answer: check your network, VPN and proxy',
   EHOSTUNREACH: 'there is no route to it: check your network and VPN',
   CERT_HAS_EXPIRED: 'its certificate has expired',
@@ -34,6 +35,15 @@ const ofApi = (error: ApiError): string => {
   return error.words
 }
 
+/** What servers say, in clear text, to who speaks to them in clear text. */
+const wantsTls = /HTTP request (?:was sent )?to (?:an )?HTTPS/i
+
+const plainToTls = (place: string): string => {
+  const [server = ''] = place.split(',', 1)
+  const secure = server.replace(/^http:/, 'https:')
+  return `${server} speaks https, and the kubeconfig says http: give the cluster there the server ${secure} (kubectl config set-cluster NAME --server=${secure})`
+}
+
 const wordsOf = (error: unknown): string => {
   if (error instanceof z.ZodError) return `the cluster's answer is not as it should be: ${z.prettifyError(error)}`
   if (!(error instanceof Error)) return String(error)
@@ -56,6 +66,8 @@ const missingPlugin = (error: unknown): string | undefined => {
  */
 export const failureOf = (error: unknown, place?: string): CliError => {
   if (error instanceof CliError) return error
+  if (error instanceof ApiError && place !== undefined && wantsTls.test(error.words))
+    return new CliError(plainToTls(place), { cause: error })
   if (error instanceof ApiError) return new CliError(ofApi(error), { cause: error })
   const plugin = missingPlugin(error)
   if (plugin !== undefined)

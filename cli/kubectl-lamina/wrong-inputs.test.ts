@@ -45,6 +45,7 @@ beforeAll(async () => {
     [`${kinds}/team/persistentoverlays/none`]: absent('none'),
     [`${kinds}/team/instances/dev`]: object(stopped),
     [`${kinds}/team/instances/none`]: absent('none'),
+    [`${kinds}/team/instances/dve`]: absent('dve'),
     [`${kinds}/team/instances`]: listOf(stopped),
     [`${kinds}/team/containerimages/none`]: absent('none'),
     [`${kinds}/team/containerimages`]: listOf(tools),

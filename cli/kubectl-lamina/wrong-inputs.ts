@@ -130,6 +130,16 @@ export const wrongInputs: readonly WrongInputs[] = [
       ['run instance/none -- ls', 1, 'there is no instance "none" in namespace team: kubectl lamina ps lists them'],
       ['run image/none -- ls', 1, 'there is no image "none" in namespace team: kubectl lamina image ls lists them'],
       [
+        'run image/tolls -- ls',
+        1,
+        'there is no image "tolls" in namespace team: kubectl lamina image ls lists them\n(Did you mean tools?)',
+      ],
+      [
+        'run dev --rm -- ls',
+        2,
+        'instance dev is there already, and --rm throws away only what it has made: leave --rm out, or give another --name',
+      ],
+      [
         'run dev --overlay other -- ls',
         2,
         'instance dev is there already, with other overlays (dev): leave --overlay out, or give another --name',
@@ -145,11 +155,12 @@ export const wrongInputs: readonly WrongInputs[] = [
         'give the command behind --: kubectl lamina exec dev -- ls; "kubectl lamina shell dev" is a shell',
       ],
       ['exec none -- ls', 1, 'there is no instance "none" in namespace team; there are: dev'],
+      ['exec dve -- ls', 1, 'there is no instance "dve" in namespace team; there are: dev\n(Did you mean dev?)'],
       ['exec dev -- ls', 125, 'instance dev does not run (Stopped): kubectl lamina start dev'],
       [
         'start none',
         1,
-        'there is no instance "none" in namespace team; there are: dev. To make one: kubectl lamina start IMAGE none',
+        'there is no instance "none" in namespace team; there are: dev\nTo make one: kubectl lamina start IMAGE none',
       ],
       ['start debian dev more', 2, 'start takes INSTANCE, or IMAGE and INSTANCE; what is "more"?'],
       [

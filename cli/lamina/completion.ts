@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { candidatesFor, type Vocabulary } from '../shared/completion/candidates.ts'
+import { candidatesFor, splitAtEquals, type Vocabulary } from '../shared/completion/candidates.ts'
 import { scriptsFor } from '../shared/completion/scripts.ts'
 import { Refusal } from '../shared/refusal.ts'
 import { runningInstances } from './instance/record.ts'
@@ -11,7 +11,7 @@ const vocabulary: Vocabulary<'instances'> = (place, command) =>
 
 /** Prints what the last word can be, a candidate a line; nothing where that is a file. */
 export const complete = (root: Command, words: readonly string[], layout: Layout): void => {
-  const current = words.at(-1) ?? ''
+  const { value: current } = splitAtEquals(words.at(-1) ?? '')
   const { words: known, names } = candidatesFor(root, words, vocabulary)
   const instances = names.length > 0 ? runningInstances(layout).map(({ name }) => name) : []
   const lines = [...known.map(({ word, description }) => `${word}\t${description}`), ...instances]

@@ -26,7 +26,7 @@ test('what is said keeps its lines, and moves no cursor', () => {
   expect(target.written).toEqual(['not found:\nno such image\n'])
 })
 
-test('on a terminal one line is written anew, cut to the width, without what others use to move the cursor', () => {
+test('on a terminal one line is written anew, cut in its middle to the width, without what others use to move the cursor', () => {
   const target = screen(true, 24)
   const line = createStatusLine(target)
   line.show('\x1b[2Jfirst\nsecond and much more than fits')
@@ -34,7 +34,20 @@ test('on a terminal one line is written anew, cut to the width, without what oth
   line.clear()
   const text = target.written.join('')
   expect(text).not.toContain('\x1b[2J')
-  expect(text).toContain('first second and muc…')
+  expect(text).toContain('first se…re than fits')
   expect(text).toContain('stays\n')
   expect(text.endsWith('\r\x1b[K')).toBe(true)
+})
+
+test('a reason that is longer than a terminal is wide is said in full, once', () => {
+  const target = screen(true, 40)
+  const line = createStatusLine(target)
+  const reason = 'dev: the API server does not take the pod: violates PodSecurity "restricted:latest"'
+  line.show(reason, { isReason: true })
+  line.show(reason, { isReason: true })
+  line.show('dev: short', { isReason: true })
+  line.clear()
+  const text = target.written.join('')
+  expect(text.split(`${reason}\n`)).toHaveLength(2)
+  expect(text).not.toContain('dev: short\n')
 })

@@ -2,8 +2,11 @@ import { oneLine, printable } from './printable.ts'
 
 /** Tells how far something is: one line that changes on a terminal, plain lines elsewhere. */
 export interface StatusLine {
-  /** @param text what is going on; on no terminal a new line, when it is another than before and the last is a while ago, or `isNews` */
-  show(text: string, options?: { isNews?: boolean }): void
+  /**
+   * @param text what is going on; on no terminal a new line, when it is another than before and the last is a while ago, or `isNews`
+   * @param options `isReason`: a person is to read all of it: on a terminal where it has not room it is also said, once
+   */
+  show(text: string, options?: { isNews?: boolean; isReason?: boolean }): void
   /** A line that stays. */
   say(text: string): void
   /** Takes the changing line away. */
@@ -20,17 +23,25 @@ const quietMs = 5_000
 const frames = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'] as const
 const frameMs = 100
 
+/** What begins a line says of what it is, and what ends it how far that is: it is cut between. */
+const fitted = (line: string, room: number): string => {
+  const text = [...line]
+  if (text.length <= room) return line
+  const head = Math.floor((room - 1) * 0.4)
+  return `${text.slice(0, head).join('')}…${text.slice(text.length - (room - 1 - head)).join('')}`
+}
+
 const onTerminal = (screen: Screen): StatusLine => {
   let current: string | undefined
   let frame = 0
   let timer: NodeJS.Timeout | undefined
+  let lastReason = ''
+  const room = (): number => Math.max(20, screen.columns() - 3)
   const erase = (): void => screen.write('\r\x1b[K')
   const draw = (): void => {
     if (current === undefined) return
     frame = (frame + 1) % frames.length
-    const room = Math.max(20, screen.columns() - 3)
-    const text = [...current]
-    screen.write(`\r\x1b[K${frames[frame]} ${text.length > room ? `${text.slice(0, room - 1).join('')}…` : current}`)
+    screen.write(`\r\x1b[K${frames[frame]} ${fitted(current, room())}`)
   }
   const clear = (): void => {
     if (current === undefined) return
@@ -39,17 +50,21 @@ const onTerminal = (screen: Screen): StatusLine => {
     current = undefined
     erase()
   }
+  const say = (text: string): void => {
+    if (current !== undefined) erase()
+    screen.write(`${printable(text)}\n`)
+    draw()
+  }
   return {
-    show: (text) => {
-      current = oneLine(text)
+    show: (text, { isReason = false } = {}) => {
+      const line = oneLine(text)
+      if (isReason && line !== lastReason && [...line].length > room()) say(line)
+      if (isReason) lastReason = line
+      current = line
       timer ??= setInterval(draw, frameMs).unref()
       draw()
     },
-    say: (text) => {
-      if (current !== undefined) erase()
-      screen.write(`${printable(text)}\n`)
-      draw()
-    },
+    say,
     clear,
   }
 }

@@ -3,6 +3,7 @@ import { parseKey } from '../../kube/resource.ts'
 import { instances, pods } from '../../kube/resources.ts'
 import { conditionOf } from '../conditions.ts'
 import type { Context, Result } from '../context.ts'
+import { askForGrowth } from './ask-growth.ts'
 import { claimKeyOf, claimNameOf } from './claim.ts'
 import { rivalOf } from './contest.ts'
 import { observeExistingClaim } from './existing-claim.ts'
@@ -125,6 +126,7 @@ export const createOverlayReconciler =
       const base = baseOf(overlay, finding)
       const laterMs = await writeOverlay(context, overlay, { finding, attachments, overdue, base })
       if (laterMs > 0) return { requeueAfterMs: laterMs }
+      await askForGrowth(context, overlay, { finding, attachments })
       return requeue(context, overlay, finding, attachments)
     })
   }

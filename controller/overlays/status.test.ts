@@ -112,6 +112,12 @@ describe('Resizing', () => {
     expect(told({ size: '1Gi' }, { status, attachments })).toMatchObject({ Resizing: expected })
   })
 
+  test('at the next start alone of a device that other nodes may have', () => {
+    const storage = { volumeMode: 'Block', accessMode: 'ReadWriteMany' }
+    const attachments = [attachment('dev', 'ReadWrite')]
+    expect(told({ size: '1Gi', storage }, { status, attachments })).toMatchObject({ Resizing: 'True RestartRequired' })
+  })
+
   test.each([
     ['the node cannot while it is in use', 2 ** 30, 'RestartRequired', 'True RestartRequired'],
     ['nor at any start', 2 ** 30, 'OverlayTooSmall', 'False OverlayTooSmall'],

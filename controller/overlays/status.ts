@@ -74,6 +74,10 @@ const blockedGrowthOf = ({ spec, status }: PersistentOverlay): GrowthBlocked | u
   return growthBlocked && parseQuantity(spec.size) === growthBlocked.bytes ? growthBlocked : undefined
 }
 
+/** No node grows it while it is in use: see the agent's growth.ts. */
+const isSharedDevice = ({ spec: { storage } }: PersistentOverlay): boolean =>
+  storage.volumeMode === 'Block' && storage.accessMode === 'ReadWriteMany'
+
 const resizingVerdict = (
   overlay: PersistentOverlay,
   finding: ClaimFinding,
@@ -90,8 +94,14 @@ const resizingVerdict = (
     const message = 'the file system grows when the next instance starts to write to it'
     return verdict('Resizing', 'True', 'AtNextStart', message)
   }
-  return blocked
-    ? verdict('Resizing', 'True', blocked.reason, blocked.message)
+  if (blocked) return verdict('Resizing', 'True', blocked.reason, blocked.message)
+  return isSharedDevice(overlay)
+    ? verdict(
+        'Resizing',
+        'True',
+        'RestartRequired',
+        'the file system grows at the next start: other nodes may have its device',
+      )
     : verdict('Resizing', 'True', 'FileSystemGrowing', 'the node makes the file system larger while it is in use')
 }
 

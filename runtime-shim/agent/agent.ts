@@ -5,7 +5,7 @@ import { systemClock } from '../../kube/clock.ts'
 import { createEventRecorder } from '../../kube/events.ts'
 import type { Logger } from '../../kube/log.ts'
 import type { Metrics } from '../../kube/metrics.ts'
-import { runtimeClassName } from '../../kube/names.ts'
+import { annotations, runtimeClassName } from '../../kube/names.ts'
 import { allSynced, createReflector } from '../../kube/reflector.ts'
 import { keyOf, parseKey } from '../../kube/resource.ts'
 import { type Pod, pods } from '../../kube/resources.ts'
@@ -121,6 +121,8 @@ export const createAgent = (parts: Parts): NodeAgent => {
   const usage = createUsage({
     ...{ layout, report, metrics, log, clock: systemClock, events, onePerOverlay },
     worker: workerProgram(),
+    askedSize: ({ namespace, instance }) =>
+      cache.get({ namespace, name: instance })?.metadata.annotations[annotations.growTo],
   })
   const idle = createIdle({ client, cache, layout, log, metrics, clock: systemClock })
   const node = {

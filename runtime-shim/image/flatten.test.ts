@@ -141,7 +141,7 @@ describe('the squashfs', () => {
       { archive: archive(directory('d'), file('d/a'), file('gone'), hardLink('d/b', 'd/a'), symlink('s', 'd')) },
       { archive: archive(directory('d'), file('d/c'), whiteout('gone')) },
     ])
-    expect(lines).toEqual(['flattening layer 2 of 2', 'flattening layer 1 of 2'])
+    expect(lines).toEqual(['flattening layer 1 of 2', 'flattening layer 2 of 2'])
   })
 
   test('belongs to root and cannot be written', async () => {

@@ -106,8 +106,8 @@ const passGuessing = async (
   const index: IndexedEntry[][] = layers.map(() => [])
   const shown = new Set<IndexedEntry>()
   let failure: SquashfsToolError | undefined
-  for (const layer of layers.toReversed()) {
-    onProgress(`flattening layer ${layer.number} of ${layers.length}`)
+  for (const [count, layer] of layers.toReversed().entries()) {
+    onProgress(`flattening layer ${count + 1} of ${layers.length}`)
     const entries: IndexedEntry[] = []
     await walk(layer, signal, async (read, source) => {
       const entry = { layer: layer.number - 1, header: read.header, path: cleanPath(read.header.name) }
@@ -133,8 +133,8 @@ const passPlanned = async (
   { plan, index }: { plan: Plan; index: FirstPass['index'] },
   { signal, onProgress }: FlattenOptions,
 ): Promise<void> => {
-  for (const layer of layers.toReversed()) {
-    onProgress(`flattening layer ${layer.number} of ${layers.length} by plan`)
+  for (const [count, layer] of layers.toReversed().entries()) {
+    onProgress(`flattening layer ${count + 1} of ${layers.length} by plan`)
     const entries = index[layer.number - 1]?.values()
     await walk(layer, signal, async (read, source) => {
       const entry = entries?.next().value

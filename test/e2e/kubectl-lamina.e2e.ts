@@ -257,6 +257,17 @@ describe('kubectl lamina', () => {
   test('completion knows the names of the cluster', async () => {
     const { stdout } = await execa(bundle.program, ['__complete', '--', '-n', fixture.namespace, 'exec', 'wo'], { env })
     expect(stdout).toBe('work\n:4')
+    const behind = ['-n', fixture.namespace, 'run', '--overlay=da']
+    expect((await execa(bundle.program, ['__complete', '--', ...behind], { env })).stdout).toBe('data\n:4')
+  })
+
+  test('what only a person can mend is not waited for without end, and said with the next step', async () => {
+    await fixture.apply(instance('lost', { image: 'nowhere' }))
+    const { exitCode, stderr } = await lamina('start lost')
+    expect(exitCode).toBe(125)
+    expect(stderr).toContain('instance lost cannot start: ImageNotFound: there is no ContainerImage "nowhere"')
+    expect(stderr).toContain('→ ')
+    await fixture.delete('instance', 'lost')
   })
 
   test('kubectl finds it as its plugin', async () => {

@@ -89,9 +89,9 @@ describe('a status is true at every step', () => {
       async () => conditionOf(await fixture.get('persistentoverlay', 'grows'), 'Healthy').reason === 'Clean',
     )
     const { path } = await overlayVolume({ kubectl, fixture }, 'grows')
-    await fixture.apply(persistentOverlay('grows', { size: '96Mi' }))
     const [loop] = (await loopsOf('overlay.img')).filter(({ file }) => file.includes(path.split('/').at(-1) ?? ''))
     await onNode(cluster, 'sh', '-c', `echo test > /sys/fs/ext4/${loop?.device}/trigger_fs_error`)
+    await fixture.apply(persistentOverlay('grows', { size: '96Mi' }))
     await says('persistentoverlay', 'grows', 'Resizing', /^True RestartRequired: .*the kernel noted errors/)
     await kubectl.run(['-n', fixture.namespace, 'delete', 'pod', 'grower'])
     await says('persistentoverlay', 'grows', 'Resizing', /^False AsSpecified/)

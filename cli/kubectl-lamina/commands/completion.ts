@@ -1,25 +1,13 @@
 import type { Command } from 'commander'
-import * as z from 'zod'
-import { objectMetadataSchema, type Resource } from '../../../kube/resource.ts'
 import { containerImages, instances, persistentOverlays } from '../../../kube/resources.ts'
 import { usageError } from '../../shared/cli-error.ts'
-import { candidatesFor } from '../../shared/completion/candidates.ts'
+import { candidatesFor, splitAtEquals } from '../../shared/completion/candidates.ts'
 import { scriptsFor } from '../../shared/completion/scripts.ts'
 import { forKubectl } from '../completion/for-kubectl.ts'
 import { type NameKind, vocabulary } from '../completion/vocabulary.ts'
 import type { Connection } from '../connection.ts'
 import type { CommandContext } from '../context.ts'
-
-const namedSchema = z.object({ metadata: objectMetadataSchema })
-type Named = z.infer<typeof namedSchema>
-
-/** Of an object that this version cannot read there is still a name. */
-const named = (resource: Omit<Resource<Named>, 'parse'>): Resource<Named> => ({
-  ...resource,
-  parse: (json) => namedSchema.parse(json),
-})
-
-const namespaces = named({ group: '', version: 'v1', plural: 'namespaces', kind: 'Namespace', namespaced: false })
+import { named, namespaces } from '../named.ts'
 
 const subjectKinds = { instances: 'instance', images: 'image', overlays: 'overlay' } as const
 
@@ -85,7 +73,7 @@ export const complete = async (
   root: Command,
   words: readonly string[],
 ): Promise<void> => {
-  const current = words.at(-1) ?? ''
+  const { value: current } = splitAtEquals(words.at(-1) ?? '')
   const { words: known, names } = candidatesFor(root, words, vocabulary)
   readFlags(root, words.slice(0, -1))
   const found = await namesFrom(connect, names)

@@ -1,95 +1,18 @@
-import * as z from 'zod'
-import { hasReason, type KubeClient } from '../../../kube/client.ts'
-import { deployments } from '../../../kube/deployments.ts'
-import { guardedCondition, runtimeClassName } from '../../../kube/names.ts'
-import { type KubeObject, objectMetadataSchema, type Resource } from '../../../kube/resource.ts'
-import {
-  containerImages,
-  daemonSets,
-  type Event,
-  events,
-  instances,
-  nodes,
-  persistentOverlays,
-} from '../../../kube/resources.ts'
+import type { KubeObject } from '../../../kube/resource.ts'
+import { containerImages, instances, nodes, persistentOverlays, pods } from '../../../kube/resources.ts'
 import { CliError, usageError } from '../../shared/cli-error.ts'
+import { didYouMean, similarTo } from '../../shared/similar.ts'
 import type { Connection } from '../connection.ts'
 import type { CommandContext } from '../context.ts'
+import { isSameCause, withCausesOnce } from '../doctor/causes.ts'
 import { type Finding, findingLines } from '../doctor/finding.ts'
-import { findingOfNode, findingsOfInstallation, type Installation } from '../doctor/installation.ts'
+import { findingOfNode, findingsOfInstallation } from '../doctor/installation.ts'
+import { lookAtInstallation, lookForAgents } from '../doctor/look-at-installation.ts'
 import { findingsOfImage, findingsOfInstance, findingsOfOverlay } from '../doctor/objects.ts'
+import { byTime, eventsAbout, ifAllowed } from '../events.ts'
 import { byName } from '../listing.ts'
+import { namespaces } from '../named.ts'
 import { serialise } from '../output.ts'
-
-const namedSchema = z.object({ metadata: objectMetadataSchema })
-
-const runtimeClasses: Resource<z.infer<typeof namedSchema>> = {
-  group: 'node.k8s.io',
-  version: 'v1',
-  plural: 'runtimeclasses',
-  kind: 'RuntimeClass',
-  namespaced: false,
-  parse: (json) => namedSchema.parse(json),
-}
-
-/** Undefined of what one may not read. */
-const ifAllowed = async <T>(answer: Promise<T>): Promise<T | undefined> => {
-  try {
-    return await answer
-  } catch (error) {
-    if (hasReason(error, 'Forbidden')) return undefined
-    throw error
-  }
-}
-
-const byTime = (all: readonly Event[]): Event[] =>
-  all.toSorted((a, b) => (String(a.lastTimestamp) < String(b.lastTimestamp) ? -1 : 1))
-
-const eventsAbout = async (client: KubeClient, namespace: string, kind: string, name: string): Promise<Event[]> => {
-  const fieldSelector = `involvedObject.kind=${kind},involvedObject.name=${name}`
-  return byTime((await ifAllowed(client.list(events, { namespace, fieldSelector }))) ?? [])
-}
-
-const partOf = (component: string): string => `app.kubernetes.io/name=lamina,app.kubernetes.io/component=${component}`
-
-const knowsKinds = async ({ client, namespace }: Connection): Promise<boolean> => {
-  try {
-    await ifAllowed(client.list(instances, { namespace }))
-    return true
-  } catch (error) {
-    if (hasReason(error, 'NotFound')) return false
-    throw error
-  }
-}
-
-const lookAtInstallation = async (connection: Connection): Promise<Installation> => {
-  const { client } = connection
-  const [hasKinds, controllers, agents, runtimeClass, allNodes, nodeEvents] = await Promise.all([
-    knowsKinds(connection),
-    ifAllowed(client.list(deployments, { labelSelector: partOf('controller') })),
-    ifAllowed(client.list(daemonSets, { labelSelector: partOf('agent') })),
-    ifAllowed(client.list(runtimeClasses)),
-    ifAllowed(client.list(nodes)),
-    ifAllowed(client.list(events, { namespace: 'default', fieldSelector: 'involvedObject.kind=Node' })),
-  ])
-  return {
-    hasKinds,
-    controllers: controllers?.map(({ metadata, spec, status }) => ({
-      ...metadata,
-      replicas: spec.replicas,
-      ready: status.readyReplicas,
-      guarded: status.conditions.find(({ type }) => type === guardedCondition),
-    })),
-    agents: agents?.map(({ metadata, status }) => ({
-      ...metadata,
-      desired: status?.desiredNumberScheduled ?? 0,
-      ready: status?.numberReady ?? 0,
-    })),
-    hasRuntimeClass: runtimeClass?.some(({ metadata }) => metadata.name === runtimeClassName),
-    nodes: allNodes && byName(allNodes),
-    nodeEvents: byTime(nodeEvents ?? []),
-  }
-}
 
 const found = <T extends KubeObject>(object: T | undefined, kind: string, name: string, namespace: string): T => {
   if (object) return object
@@ -98,20 +21,20 @@ const found = <T extends KubeObject>(object: T | undefined, kind: string, name: 
 
 const lookAtInstance = async ({ client, namespace }: Connection, name: string): Promise<Finding[]> => {
   const instance = found(await client.get(instances, { namespace, name }), 'instance', name, namespace)
-  const [its, podsEvents, image, ...overlays] = await Promise.all([
+  const [its, podsEvents, pod, image, ...overlays] = await Promise.all([
     eventsAbout(client, namespace, 'Instance', name),
     eventsAbout(client, namespace, 'Pod', name),
+    ifAllowed(client.get(pods, { namespace, name })),
     client.get(containerImages, { namespace, name: instance.spec.imageRef.name }),
     ...instance.spec.overlays.map((use) => client.get(persistentOverlays, { namespace, name: use.name })),
   ])
   const parts = [
     ...(image ? findingsOfImage(image, []) : []),
     ...overlays.flatMap((overlay) => (overlay ? findingsOfOverlay(overlay, []) : [])),
-  ]
-  return [
-    ...findingsOfInstance(instance, byTime([...its, ...podsEvents])),
-    ...parts.filter(({ level }) => level !== 'ok'),
-  ]
+  ].filter(({ level }) => level !== 'ok')
+  const own = pod?.metadata.uid === instance.status.pod?.uid ? pod : undefined
+  const told = findingsOfInstance(instance, byTime([...its, ...podsEvents]), own)
+  return [...told, ...parts.filter((part) => !told.some((each) => isSameCause(each, part)))]
 }
 
 const lookAtOverlay = async ({ client, namespace }: Connection, name: string): Promise<Finding[]> => {
@@ -126,7 +49,8 @@ const lookAtImage = async ({ client, namespace }: Connection, name: string): Pro
 
 const lookAtNode = async ({ client }: Connection, name: string): Promise<Finding[]> => {
   const node = found(await client.get(nodes, { namespace: '', name }), 'node', name, '')
-  return [findingOfNode(node, await eventsAbout(client, 'default', 'Node', name))]
+  const agentNodes = await lookForAgents({ client })
+  return [findingOfNode(node, await eventsAbout(client, 'default', 'Node', name), agentNodes?.has(name))]
 }
 
 const looks = {
@@ -153,11 +77,14 @@ const lookAtAll = async (connection: Connection): Promise<Finding[]> => {
     ifAllowed(client.list(persistentOverlays, { namespace })),
     ifAllowed(client.list(containerImages, { namespace })),
   ])
-  const objects = [
-    ...byName(allInstances ?? []).flatMap((each) => findingsOfInstance(each, [])),
+  const parts = [
     ...byName(overlays ?? []).flatMap((each) => findingsOfOverlay(each, [])),
     ...byName(images ?? []).flatMap((each) => findingsOfImage(each, [])),
   ]
+  const objects = withCausesOnce(
+    byName(allInstances ?? []).flatMap((each) => findingsOfInstance(each, [])),
+    parts,
+  )
   const unseen = Object.entries({ instances: allInstances, overlays, images })
     .filter(([, listed]) => listed === undefined)
     .map(([kind]): Finding => {
@@ -193,6 +120,14 @@ const parseSubject = (what: string): { kind: keyof typeof looks; name: string } 
   throw usageError(`"${what}": give instance/NAME, overlay/NAME, image/NAME or node/NAME, or nothing for all of it`)
 }
 
+/** All lists of a namespace that is not there are empty, and nothing would be wrong. */
+const assertNamespace = async ({ client, namespace }: Connection): Promise<void> => {
+  const isThere = await ifAllowed(client.get(namespaces, { namespace: '', name: namespace }).then(Boolean))
+  if (isThere !== false) return
+  const names = ((await ifAllowed(client.list(namespaces))) ?? []).map(({ metadata }) => metadata.name)
+  throw new CliError(`there is no namespace "${namespace}"${didYouMean(similarTo(namespace, names))}`)
+}
+
 /** The exit code says it too: 1 where something is wrong. */
 export const doctor = async (
   { connect, print }: CommandContext,
@@ -201,6 +136,7 @@ export const doctor = async (
 ): Promise<number> => {
   const subject = what === undefined ? undefined : parseSubject(what)
   const connection = await connect()
+  if (subject?.kind !== 'node') await assertNamespace(connection)
   const findings = subject ? await looks[subject.kind](connection, subject.name) : await lookAtAll(connection)
   print(
     output

@@ -4,9 +4,10 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { condition, genImage } from '../../../test/gen/objects.ts'
 import { connect } from '../connection.ts'
+import { createPatience } from '../run/patience.ts'
 import { apiServer, failure, listOf, object } from '../testing/api-server.ts'
 import { silentContext } from '../testing/context.ts'
-import { add } from './image.ts'
+import { add, prefetch } from './image.ts'
 
 const images = '/apis/lamina.dev/v1alpha1/namespaces/team/containerimages'
 
@@ -82,4 +83,15 @@ test('an image that cannot be found is not left, or a second try would only find
 
 test('one that was there before is', async () => {
   expect(await addMissing(true)).toMatchObject({ deleted: false })
+})
+
+test('a prefetch that a node cannot do is given up after a while, with what to do', async () => {
+  const conditions = [condition('Prefetched', 'False', 'ImageUnauthorized')]
+  const image = genImage('tools', { status: { observedGeneration: 1, conditions } })
+  const server = await apiServer({ [`PATCH ${images}/tools`]: object(image), [`GET ${images}`]: listOf(image) })
+  const kubeconfig = join(dir, 'kubeconfig')
+  await server.writeKubeconfig(kubeconfig)
+  const context = { ...silentContext, connect: async () => connect({ kubeconfig }, () => {}) }
+  const waits = prefetch(context, 'tools', { wait: true }, createPatience(50)).finally(server.close)
+  await expect(waits).rejects.toThrow(/^image tools is not prefetched: .*→ kubectl create secret docker-registry/s)
 })

@@ -1,3 +1,4 @@
+import type { Condition } from '../../../crds/common.ts'
 import type { ContainerImage } from '../../../crds/container-image.ts'
 import { formatBytes } from '../../../kube/bytes.ts'
 import { hasReason } from '../../../kube/client.ts'
@@ -7,11 +8,14 @@ import { ageOf } from '../../shared/age.ts'
 import { CliError } from '../../shared/cli-error.ts'
 import { oneLine } from '../../shared/printable.ts'
 import type { CommandContext } from '../context.ts'
+import { adviceFor } from '../doctor/advice.ts'
 import { followUntil } from '../follow.ts'
 import { type Columns, type ListOptions, printList } from '../listing.ts'
 import { differenceOf, otherSum } from '../run/find.ts'
 import { createImage } from '../run/make.ts'
+import { menderOf } from '../run/menders.ts'
 import { imageNameOf } from '../run/names.ts'
+import { createPatience } from '../run/patience.ts'
 import { discardUnresolved, waitUntilResolved } from '../run/resolve.ts'
 import { type ImageSource, sourceOf } from '../run/target.ts'
 
@@ -99,6 +103,7 @@ export const prefetch = async (
   { connect, print, status, interrupts }: CommandContext,
   name: string,
   { nodes = {}, off = false, wait }: PrefetchOptions,
+  patience = createPatience(),
 ): Promise<void> => {
   const { client, namespace } = await connect()
   const patch = { spec: { prefetch: off ? null : { nodeSelector: nodes } } }
@@ -107,23 +112,28 @@ export const prefetch = async (
     throw new CliError(`there is no image "${name}" in namespace ${namespace}: kubectl lamina image add makes one`)
   if (off) return status.say(`image ${name} is not prefetched any more`)
   if (!wait) return
-  const message = await followUntil(
-    client,
-    containerImages,
-    { namespace, name },
-    {
-      signal: interrupts.signal,
-      judge: (image) => {
-        if (!image) throw new CliError('somebody has deleted the image meanwhile')
-        if ((image.status.observedGeneration ?? -1) < patched.metadata.generation) return undefined
-        const told = conditionOf(image.status.conditions, 'Prefetched')
-        if (told?.status === 'True') return told.message
-        if (told?.reason === 'NoNode' || told?.reason === 'NotResolved')
-          throw new CliError(`image ${name} is not prefetched: ${told.message}`)
-        if (told) status.show(`image ${name}: ${told.message}`, { isNews: true })
-        return undefined
-      },
-    },
+  const kept = (image: ContainerImage, { reason, message }: Condition): CliError =>
+    new CliError(
+      `image ${name} is not prefetched: ${message}\n→ ${adviceFor(reason, { ...image.metadata, image: name })}`,
+    )
+  const judge = (image: ContainerImage | undefined): string | undefined => {
+    if (!image) throw new CliError('somebody has deleted the image meanwhile')
+    if ((image.status.observedGeneration ?? -1) < patched.metadata.generation) return undefined
+    const told = conditionOf(image.status.conditions, 'Prefetched')
+    if (told?.status === 'True') return told.message
+    if (!told) return undefined
+    if (told.reason === 'NoNode' || told.reason === 'NotResolved')
+      throw new CliError(`image ${name} is not prefetched: ${told.message}`)
+    const mender = menderOf(told.reason)
+    const isOurs = mender === 'person' || mender === 'typist'
+    if (isOurs) patience.wear(kept(image, told))
+    else patience.rest()
+    status.show(`image ${name}: ${told.message}`, { isNews: true, isReason: isOurs })
+    return undefined
+  }
+  const signal = AbortSignal.any([interrupts.signal, patience.signal])
+  const message = await followUntil(client, containerImages, { namespace, name }, { signal, judge }).finally(
+    patience.rest,
   )
   print(`${name}: ${oneLine(message)}\n`)
 }

@@ -38,7 +38,7 @@ const startExisting = async (context: CommandContext, name: string, options: Sta
   const connection = await context.connect()
   const instance = await existingInstance(connection, name).catch((error: unknown) => {
     throw error instanceof CliError
-      ? new CliError(`${error.message}. To make one: kubectl lamina start IMAGE ${name}`)
+      ? new CliError(`${error.message}\nTo make one: kubectl lamina start IMAGE ${name}`)
       : error
   })
   if (standingOf(instance).kind === 'running') return context.print(`instance ${name} runs already\n`)

@@ -2,15 +2,13 @@ import type { PersistentOverlay } from '../../../crds/persistent-overlay.ts'
 import { formatBytes, formatShare } from '../../../kube/bytes.ts'
 import { hasReason } from '../../../kube/client.ts'
 import { conditionOf } from '../../../kube/conditions.ts'
-import { parseQuantity } from '../../../kube/quantity.ts'
 import { persistentOverlays } from '../../../kube/resources.ts'
 import { ageOf } from '../../shared/age.ts'
-import { CliError, usageError } from '../../shared/cli-error.ts'
+import { CliError } from '../../shared/cli-error.ts'
 import { oneLine } from '../../shared/printable.ts'
 import { formatTable } from '../../shared/table.ts'
 import type { Connection } from '../connection.ts'
 import type { CommandContext } from '../context.ts'
-import { followUntil } from '../follow.ts'
 import { byName, type Columns, type ListOptions, printList } from '../listing.ts'
 import { type OutputFormat, serialise } from '../output.ts'
 import { createOverlay } from '../run/make.ts'
@@ -94,7 +92,7 @@ export const create = async (
   print(`overlay ${name} created; its volume is made when the first instance starts with it, or before\n`)
 }
 
-const existing = async ({ client, namespace }: Connection, name: string): Promise<PersistentOverlay> => {
+export const existing = async ({ client, namespace }: Connection, name: string): Promise<PersistentOverlay> => {
   const overlay = await client.get(persistentOverlays, { namespace, name })
   if (overlay) return overlay
   throw new CliError(
@@ -146,51 +144,4 @@ export const check = async ({ connect, print }: CommandContext, name: string): P
   const { isWhole, lines } = checkAdvice(overlay)
   print(lines.map((line) => `${oneLine(line)}\n`).join(''))
   return isWhole ? 0 : 1
-}
-
-/** So long the claim has to say what becomes of it. */
-const settleMs = 15_000
-
-export const resize = async (
-  { connect, print, interrupts }: CommandContext,
-  name: string,
-  size: string,
-): Promise<void> => {
-  const connection = await connect()
-  const { client, namespace } = connection
-  const { spec } = await existing(connection, name)
-  if (spec.storage.existingClaimName !== undefined)
-    throw new CliError(
-      `overlay ${name} lies on the claim ${spec.storage.existingClaimName}, whose size Lamina leaves alone: make another overlay, of the size that you need, and copy what is in this one`,
-    )
-  if (parseQuantity(size) < parseQuantity(spec.size))
-    throw usageError(
-      `overlay ${name} has ${spec.size}, and nothing shrinks: make a smaller one, and copy what you need`,
-    )
-  if (parseQuantity(size) === parseQuantity(spec.size)) return print(`overlay ${name} has ${spec.size} already\n`)
-  const patched = await client.mergePatch(persistentOverlays, { namespace, name }, { spec: { size } })
-  if (!patched) throw new CliError(`overlay ${name} has been deleted meanwhile`)
-  const enough = AbortSignal.any([interrupts.signal, AbortSignal.timeout(settleMs)])
-  const told = await followUntil(
-    client,
-    persistentOverlays,
-    { namespace, name },
-    {
-      signal: enough,
-      judge: (overlay) => {
-        if (!overlay) throw new CliError(`overlay ${name} has been deleted meanwhile`)
-        if ((overlay.status.observedGeneration ?? -1) < patched.metadata.generation) return undefined
-        const ready = conditionOf(overlay.status.conditions, 'Ready')
-        if (ready?.status === 'False') throw new CliError(`overlay ${name}: ${ready.reason}: ${ready.message}`)
-        const resizing = conditionOf(overlay.status.conditions, 'Resizing')
-        if (resizing?.reason === 'OverlayTooSmall') throw new CliError(`overlay ${name}: ${resizing.message}`)
-        return resizing ? resizing.message || 'done' : undefined
-      },
-    },
-  ).catch((error: unknown) => {
-    interrupts.signal.throwIfAborted()
-    if (enough.aborted) return 'nobody has looked at it yet: is the controller up? "kubectl lamina doctor" tells'
-    throw error
-  })
-  print(`overlay ${name}: ${spec.size} → ${size}: ${oneLine(told)}\n`)
 }

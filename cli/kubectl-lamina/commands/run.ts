@@ -28,7 +28,12 @@ interface RunOptions extends InstanceOptions, TerminalOptions {
 export const wantedOf = (
   target: string,
   options: InstanceOptions,
-  { name, isThrowAway, wait }: Pick<Wanted, 'name' | 'isThrowAway' | 'wait'>,
+  {
+    name,
+    isThrowAway,
+    mustBeNew = false,
+    wait,
+  }: Pick<Wanted, 'name' | 'isThrowAway' | 'wait'> & { mustBeNew?: boolean },
 ): Wanted => ({
   target: parseTarget(target, options.sha256),
   overlays: options.overlay ?? [],
@@ -38,6 +43,7 @@ export const wantedOf = (
   pullSecrets: options.pullSecret ?? [],
   name,
   isThrowAway,
+  mustBeNew,
   wait,
 })
 
@@ -57,7 +63,12 @@ const within = (
 ): Promise<number> => {
   const tty = wantsTerminal(options)
   const isThrowAway = options.name === undefined || options.rm === true
-  const wanted = wantedOf(target, options, { name: options.name, isThrowAway, wait: true })
+  const wanted = wantedOf(target, options, {
+    name: options.name,
+    isThrowAway,
+    mustBeNew: options.rm === true,
+    wait: true,
+  })
   return withUndo(context, async (undo) => {
     const connection = await context.connect()
     const brought = await bring(context, connection, wanted, undo)

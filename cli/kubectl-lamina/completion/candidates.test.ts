@@ -30,6 +30,11 @@ test('values of flags, wherever they stand', () => {
   expect(names('ps', '--context', '')).toEqual(['contexts'])
   expect(words('ps', '-o', '')).toEqual(['wide', 'json', 'yaml'])
   expect(names('-n', 'team', 'logs', '')).toEqual(['instances'])
+  expect(names('run', '--overlay=')).toEqual(['overlays'])
+  expect(names('run', '--overlay=de')).toEqual(['overlays'])
+  expect(words('ps', '--output=j')).toEqual(['wide', 'json', 'yaml'])
+  expect(names('run', '--rm=')).toEqual([])
+  expect(names('run', '--overlay=dev', '')).toEqual(['images', 'instances'])
 })
 
 test('flags, those of all verbs too', () => {

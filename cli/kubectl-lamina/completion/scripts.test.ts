@@ -25,6 +25,13 @@ test('bash completes verbs and values, without their descriptions', () => {
   expect(completedByBash('ps', '-o', '')).toBe('wide|json|yaml|')
 })
 
+test('and values behind an equals sign, at which bash takes words apart unless it is told not to', () => {
+  expect(completedByBash('ps', '--output', '=', 'j')).toBe('json|')
+  expect(completedByBash('ps', '--output', '=')).toBe('wide|json|yaml|')
+  expect(completedByBash('ps', '--output=j')).toBe('--output=json|')
+  expect(completedByBash('--namespace', '=', 'team', 'overlay', 'c')).toBe('create|check|')
+})
+
 test('without a cluster there are no names, and no word of complaint', () => {
   expect(completedByBash('exec', '')).toBe('|')
 })

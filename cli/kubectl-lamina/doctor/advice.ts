@@ -82,6 +82,8 @@ const ofController = {
   ClaimUnsuitable: 'name a claim with a file system that is there',
   Completed: 'kubectl lamina start NAME runs it again',
   ContainersNotReady: 'kubectl -n NAMESPACE describe pod NAME tells of probes and sidecars',
+  CreateContainerConfigError:
+    'make the Secret or ConfigMap that is named, or correct env and envFrom: kubectl -n NAMESPACE edit instance NAME',
   CrashLoopBackOff: 'kubectl lamina logs NAME --previous says why its process ended',
   DeadlineExceeded: 'kubectl lamina start NAME begins anew; or raise spec.activeDeadlineSeconds',
   Ending: waits,
@@ -105,7 +107,9 @@ const ofController = {
   PodInvalid: 'kubectl -n NAMESPACE edit instance NAME: the message names the field of podTemplate',
   PodNameTaken: 'delete or rename that pod, or give the instance another name',
   PodRefused:
-    'the message says which quota or pod security level: ask for less, or label the namespace (packages are installed as root: baseline)',
+    'the message says what refuses it. A quota: ask for less. Pod security: label the namespace (packages are installed as root: baseline). A RuntimeClass: kubectl lamina doctor',
+  PrefetchNameTaken: 'delete or rename that DaemonSet, or give the image another name',
+  PrefetchRefused: 'the message says which quota, policy or pod security level: ask for less, or label the namespace',
   Provisioning: waits,
   OverlayNotProvisioned: provisioner,
   ProvisioningFailed: provisioner,
@@ -135,7 +139,15 @@ const ofController = {
   WaitingForPreviousPod: 'nothing, if it lasts seconds; docs/overlays.md, "Who has it", where the node is lost',
 } as const
 
-const all: ReadonlyMap<string, string> = new Map(Object.entries({ ...ofController, ...ofNodes }))
+/** Reasons that the plugin itself finds in what Events of a pod say. */
+const ofEvents = {
+  VolumeSourceMissing: 'make the Secret or ConfigMap, or correct the volume: kubectl -n NAMESPACE edit instance NAME',
+} as const
+
+/** Every reason that there is an advice for. */
+export type AdvisedReason = NodeReason | keyof typeof ofController | keyof typeof ofEvents
+
+const all: ReadonlyMap<string, string> = new Map(Object.entries({ ...ofController, ...ofNodes, ...ofEvents }))
 
 /** What an advice is about. */
 export interface Subject {

@@ -28,6 +28,7 @@ const whole: Installation = {
     },
   ],
   agents: [{ namespace: 'lamina-system', name: 'lamina-agent', desired: 1, ready: 1 }],
+  agentNodes: new Set(['worker', 'dead', 'bare', 'old']),
   hasRuntimeClass: true,
   nodes: [node('worker', 'true')],
   nodeEvents: [],
@@ -73,7 +74,21 @@ test('a node that takes no instances says why', () => {
 })
 
 test('what one may not see is no fault', () => {
-  const blind = { controllers: undefined, agents: undefined, hasRuntimeClass: undefined, nodes: undefined }
+  const blind = {
+    controllers: undefined,
+    agents: undefined,
+    agentNodes: undefined,
+    hasRuntimeClass: undefined,
+    nodes: undefined,
+  }
   expect(wrong(blind)).toEqual([])
   expect(findingsOfInstallation({ ...whole, ...blind })).toHaveLength(4)
+})
+
+test('agents that no node is to have are told, and a label that one has left behind is no agent', () => {
+  const none = { agents: [{ namespace: 'n', name: 'a', desired: 0, ready: 0 }], agentNodes: new Set<string>() }
+  expect(wrong(none)).toEqual([
+    'installation: agents n/a: no node is to have one, so no instance starts',
+    'node/worker: it has the label lamina.dev/ready=true, and no agent that is ready: what is scheduled there does not start',
+  ])
 })

@@ -9,6 +9,8 @@ export interface Installation {
   hasKinds: boolean
   controllers: readonly Controller[] | undefined
   agents: readonly { namespace: string; name: string; desired: number; ready: number }[] | undefined
+  /** Where an agent is ready. */
+  agentNodes: ReadonlySet<string> | undefined
   hasRuntimeClass: boolean | undefined
   nodes: readonly Node[] | undefined
   /** About nodes, oldest first. */
@@ -61,23 +63,33 @@ const ofControllers = (controllers: Installation['controllers']): Finding[] => {
 const ofAgents = (agents: Installation['agents']): Finding[] => {
   if (!agents) return [unseen('DaemonSets of all namespaces')]
   if (agents.length === 0) return [{ subject, level: 'wrong', what: 'there are no node agents', next: install }]
-  return agents.map(({ namespace, name, desired, ready }) =>
-    ready === desired && desired > 0
+  return agents.map(({ namespace, name, desired, ready }) => {
+    if (desired === 0)
+      return {
+        subject,
+        level: 'wrong',
+        what: `agents ${namespace}/${name}: no node is to have one, so no instance starts`,
+        next: `kubectl -n ${namespace} get daemonset ${name} -o wide shows its node selector: label a node so, or correct the chart's value agent.nodeSelector`,
+      }
+    return ready === desired
       ? { subject, level: 'ok', what: `agents ${namespace}/${name}: on ${ready} of ${desired} nodes` }
       : {
           subject,
           level: 'wrong',
           what: `agents ${namespace}/${name}: ready on ${ready} of ${desired} nodes`,
           next: `kubectl -n ${namespace} get pods -o wide, and the logs of those that are not ready`,
-        },
-  )
+        }
+  })
 }
 
 const isReady = ({ status }: Node): boolean =>
   status?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True') === true
 
-/** @param events about this node, oldest first */
-export const findingOfNode = (node: Node, events: readonly Event[]): Finding => {
+/**
+ * @param events about this node, oldest first
+ * @param hasAgent whether an agent is ready there; undefined where that cannot be seen
+ */
+export const findingOfNode = (node: Node, events: readonly Event[], hasAgent?: boolean): Finding => {
   const { name, labels } = node.metadata
   const about = `node/${name}`
   if (!isReady(node))
@@ -89,6 +101,13 @@ export const findingOfNode = (node: Node, events: readonly Event[]): Finding => 
     }
   const corrupt = events.findLast(({ reason }) => reason === 'ImageCorrupt')
   const noted = corrupt ? `; ${corrupt.message}` : ''
+  if (labels[readyNodeLabel] === 'true' && hasAgent === false)
+    return {
+      subject: about,
+      level: 'wrong',
+      what: `it has the label ${readyNodeLabel}=true, and no agent that is ready: what is scheduled there does not start`,
+      next: `see whether an agent runs there, and its log; docs/nodes.md`,
+    }
   if (labels[readyNodeLabel] === 'true') return { subject: about, level: 'ok', what: `takes instances${noted}` }
   const refused = events.findLast(({ reason }) => reason === 'HandlerRefused')
   if (refused)
@@ -107,12 +126,13 @@ export const findingOfNode = (node: Node, events: readonly Event[]): Finding => 
   }
 }
 
-const ofNodes = ({ nodes, nodeEvents }: Installation): Finding[] => {
+const ofNodes = ({ nodes, nodeEvents, agentNodes }: Installation): Finding[] => {
   if (!nodes) return [unseen('Nodes')]
   const each = nodes.map((node) =>
     findingOfNode(
       node,
       nodeEvents.filter(({ involvedObject }) => involvedObject.name === node.metadata.name),
+      agentNodes?.has(node.metadata.name),
     ),
   )
   if (nodes.some(({ metadata }) => metadata.labels[readyNodeLabel] === 'true')) return each

@@ -96,6 +96,18 @@ describe('an instance', () => {
     ])
   })
 
+  test('that lacks a Secret is told to get it, and not to look further', () => {
+    const missing = warning('FailedMount', 'MountVolume.SetUp failed for volume "keys" : secret "nope" not found')
+    const starting: Told[] = [
+      ['Ready', 'False', 'Starting', 'the pod is starting'],
+      ['Running', 'False', 'Starting'],
+    ]
+    expect(findingsOfInstance(instance(starting), [missing]).at(-1)).toMatchObject({
+      what: expect.stringContaining('VolumeSourceMissing: MountVolume.SetUp failed'),
+      next: expect.stringMatching(/^make the Secret or ConfigMap/),
+    })
+  })
+
   test('that is stopped is as it should be', () => {
     const stopped: Told[] = [
       ['Ready', 'True', 'Stopped'],
@@ -131,6 +143,21 @@ describe('an overlay', () => {
     const usage = { usedBytes: 90, capacityBytes: 100, usedInodes: 99, capacityInodes: 100, observedTime: '' }
     const findings = findingsOfOverlay(overlay([['Ready', 'True', 'Bound']], { usage }), [])
     expect(findings.map(({ what }) => what)).toEqual(['90% of its bytes are in use', '99% of its inodes are in use'])
+  })
+
+  test('that grows only at a restart says so, and of which instance', () => {
+    const attachTime = '2026-01-01T00:00:00Z'
+    const attachments = [{ instanceName: 'work', instanceUID: 'w', access: 'ReadWrite', attachTime }]
+    const ready: Told[] = [
+      ['Ready', 'True', 'Bound'],
+      ['Resizing', 'True', 'RestartRequired', 'the file system grows at the next start'],
+    ]
+    expect(findingsOfOverlay(overlay(ready, { attachments }), [])).toContainEqual({
+      subject: 'overlay/data',
+      level: 'note',
+      what: 'RestartRequired: the file system grows at the next start',
+      next: 'kubectl lamina stop work && kubectl lamina start work applies it',
+    })
   })
 
   test('that waits for its first instance is sound', () => {

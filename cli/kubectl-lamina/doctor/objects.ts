@@ -5,10 +5,12 @@ import type { PersistentOverlay } from '../../../crds/persistent-overlay.ts'
 import { formatShare } from '../../../kube/bytes.ts'
 import { conditionOf } from '../../../kube/conditions.ts'
 import { standingOf, stateWord } from '../../../kube/instance-standing.ts'
-import type { Event } from '../../../kube/resources.ts'
+import type { Event, Pod } from '../../../kube/resources.ts'
 import { throwAwayLabel } from '../run/make.ts'
+import { troubleOf } from '../run/pod-trouble.ts'
 import { adviceFor, adviceForEvent, type Subject } from './advice.ts'
 import type { Finding } from './finding.ts'
+import { memoryFindings } from './memory.ts'
 
 /** What is wrong with one object, from its status and its Events alone. */
 
@@ -52,18 +54,25 @@ const warnings = (subject: string, events: readonly Event[], about: Subject, tol
   const byMessage = new Map([...newest.values()].map((event) => [event.message ?? '', event]))
   return [...byMessage.values()]
     .filter((event) => !isTold(told, event))
-    .map(({ reason = '', message = '', lastTimestamp }) => ({
-      subject,
-      level: 'note',
-      what: `Event of ${lastTimestamp ? String(lastTimestamp) : 'late'}: ${words({ reason, message })}`,
-      next: adviceForEvent(reason, about),
-    }))
+    .map((event) => {
+      const { reason, message } = troubleOf(event)
+      const at = event.lastTimestamp ? String(event.lastTimestamp) : 'late'
+      return {
+        subject,
+        level: 'note',
+        what: `Event of ${at}: ${words({ reason, message })}`,
+        next: adviceForEvent(reason, about),
+      }
+    })
 }
 
 const sound = (subject: string, what: string): Finding => ({ subject, level: 'ok', what })
 
-/** @param events oldest first, of the instance and of its pod */
-export const findingsOfInstance = (instance: Instance, events: readonly Event[]): Finding[] => {
+/**
+ * @param events oldest first, of the instance and of its pod
+ * @param pod its own, where it was looked at
+ */
+export const findingsOfInstance = (instance: Instance, events: readonly Event[], pod?: Pod): Finding[] => {
   const { metadata, spec, status } = instance
   const subject = `instance/${metadata.name}`
   const overlay = (spec.overlays.find(({ access }) => access === 'ReadWrite') ?? spec.overlays[0])?.name
@@ -96,7 +105,8 @@ export const findingsOfInstance = (instance: Instance, events: readonly Event[])
   const past = main.level === 'ok' ? [] : warnings(subject, events, about, [ready, ...beside])
   // One that was left behind is not to be started.
   const first = forgotten.length > 0 ? forgotten : [main]
-  return [...first, ...beside.map((condition) => of(subject, 'note', condition, about)), ...past]
+  const more = beside.map((condition) => of(subject, 'note', condition, about))
+  return [...first, ...memoryFindings(instance, pod), ...more, ...past]
 }
 
 const nearlyFull = 0.85
@@ -128,6 +138,7 @@ export const findingsOfOverlay = (overlay: PersistentOverlay, events: readonly E
   const attached = conditionOf(status.conditions, 'Attached')
   const allocated = conditionOf(status.conditions, 'Allocated')
   const resizing = conditionOf(status.conditions, 'Resizing')
+  const writer = status.attachments?.find(({ access }) => access === 'ReadWrite')?.instanceName ?? metadata.name
   const troubles = [
     ...(ready?.status === 'True'
       ? []
@@ -135,7 +146,10 @@ export const findingsOfOverlay = (overlay: PersistentOverlay, events: readonly E
     ...(healthy?.status === 'False' ? [of(subject, 'wrong', healthy, about)] : []),
     ...(attached?.reason === 'NotReleased' ? [of(subject, 'wrong', attached, about)] : []),
     ...(resizing?.reason === 'OverlayTooSmall' ? [of(subject, 'wrong', resizing, about)] : []),
-    ...(resizing?.status === 'True' ? [{ subject, level: 'note', what: `it grows: ${words(resizing)}` } as const] : []),
+    ...(resizing?.reason === 'RestartRequired' ? [of(subject, 'note', resizing, { ...about, name: writer })] : []),
+    ...(resizing?.status === 'True' && resizing.reason !== 'RestartRequired'
+      ? [{ subject, level: 'note', what: `it grows: ${words(resizing)}` } as const]
+      : []),
     ...fullness(subject, overlay),
     ...(allocated?.status === 'False' ? [of(subject, 'note', allocated, about)] : []),
   ] satisfies Finding[]

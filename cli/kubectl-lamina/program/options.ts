@@ -39,5 +39,5 @@ export const withThrowAway = (command: Command): Command => {
       'name of the instance, which then stays; else it is thrown away at the end',
       objectName(),
     )
-    .option('--rm', 'throw it away although it has a name')
+    .option('--rm', 'throw it away although it has a name; refused of one that is there already')
 }

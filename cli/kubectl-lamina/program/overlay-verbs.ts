@@ -47,5 +47,10 @@ export const addOverlayVerbs = ({ root, context, does }: Verbs): void => {
     .description('make an overlay larger')
     .argument('<overlay>')
     .argument('<size>', 'its new size: 10Gi', sizeFlag)
-    .action(does(async (name: string, size: string) => (await overlays()).resize(context, name, size)))
+    .action(
+      does(async (name: string, size: string) => {
+        const { resize } = await import('../commands/overlay-resize.ts')
+        return resize(context, name, size)
+      }),
+    )
 }

@@ -5,6 +5,7 @@ import { wakeOf } from '../../../kube/instance-standing.ts'
 import { annotations } from '../../../kube/names.ts'
 import { instances, persistentOverlays } from '../../../kube/resources.ts'
 import { CliError, usageError } from '../../shared/cli-error.ts'
+import { didYouMean } from '../../shared/similar.ts'
 import type { Connection } from '../connection.ts'
 import type { CommandContext } from '../context.ts'
 import type { OverlayFlag } from '../flags.ts'
@@ -27,6 +28,8 @@ export interface Wanted {
   /** Of an instance that is made; without one it is a throw-away. */
   name: string | undefined
   isThrowAway: boolean
+  /** `--rm`: one that is there already would not be thrown away, as who wrote that expects, nor may it be. */
+  mustBeNew: boolean
   wait: boolean
 }
 
@@ -48,8 +51,12 @@ const sameOverlays = ({ spec }: Instance, wanted: readonly OverlayFlag[]): boole
   spec.overlays.map(useWords).join() === wanted.map(useWords).join()
 
 /** What was asked for of an instance that is there must be what it is. */
-const assertSame = (instance: Instance, { overlays, name }: Wanted, image?: string): void => {
+const assertSame = (instance: Instance, { overlays, name, mustBeNew }: Wanted, image?: string): void => {
   const its = instance.metadata.name
+  if (mustBeNew)
+    throw usageError(
+      `instance ${its} is there already, and --rm throws away only what it has made: leave --rm out, or give another --name`,
+    )
   if (overlays.length > 0 && !sameOverlays(instance, overlays)) {
     const has = instance.spec.overlays.map(useWords).join(', ') || 'none'
     throw usageError(
@@ -79,7 +86,11 @@ const ensureImage = async (
     await createImage(connection, name, source, { pullSecrets })
     undo(() => discardUnresolved(connection, context, name))
   }
-  await waitUntilResolved(connection, context, found.name)
+  await waitUntilResolved(connection, context, found.name).catch((error: unknown) => {
+    throw found.kind === 'source' && error instanceof CliError
+      ? new CliError(`${error.message}${didYouMean(found.similar)}`, { exitCode: error.exitCode, cause: error })
+      : error
+  })
 }
 
 const ensureOverlays = async (

@@ -1,6 +1,13 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { type ContainerImage, containerImageSchema } from '../../../crds/container-image.ts'
-import { imageFor } from './find.ts'
+import { instanceSchema } from '../../../crds/instance.ts'
+import { connect } from '../connection.ts'
+import { absent, apiServer, listOf } from '../testing/api-server.ts'
+import { find, imageFor } from './find.ts'
+import { parseTarget } from './target.ts'
 
 const image = (name: string, source: object): ContainerImage =>
   containerImageSchema.parse({ metadata: { name }, spec: { source } })
@@ -13,7 +20,7 @@ test('an image that is there is taken, however its reference is written', () => 
 
 test('another tag is another image', () => {
   const source = { kind: 'registry', image: 'debian:13' } as const
-  expect(imageFor(source, [debian])).toEqual({ kind: 'source', name: 'debian-13', source })
+  expect(imageFor(source, [debian])).toEqual({ kind: 'source', name: 'debian-13', source, similar: [] })
 })
 
 test('a name that another source has is not taken over', () => {
@@ -38,4 +45,26 @@ test('a file with another sum is refused, and both are named', () => {
 test('of several with the same URL the one with the sum is taken, in either case of its letters', () => {
   const both = [fileWith('old', 'aa'), fileWith('new', 'BB')]
   expect(imageFor({ kind: 'file', url, sha256: 'bb' }, both)).toEqual({ kind: 'image', name: 'new' })
+})
+
+test('of a name that is not there those that are near it are told, of images and instances', async () => {
+  const dev = instanceSchema.parse({ metadata: { name: 'debian-dev' }, spec: { imageRef: { name: 'base' } } })
+  const server = await apiServer({
+    '/apis/lamina.dev/v1alpha1/namespaces/team/instances/debain-dev': absent('debain-dev'),
+    '/apis/lamina.dev/v1alpha1/namespaces/team/instances': listOf(dev),
+    '/apis/lamina.dev/v1alpha1/namespaces/team/containerimages': listOf(debian),
+  })
+  const dir = await mkdtemp(join(tmpdir(), 'lamina-find-'))
+  const kubeconfig = join(dir, 'kubeconfig')
+  try {
+    await server.writeKubeconfig(kubeconfig)
+    const found = await find(
+      connect({ kubeconfig }, () => {}),
+      parseTarget('debain-dev'),
+    )
+    expect(found).toMatchObject({ kind: 'source', name: 'debain-dev', similar: ['debian-dev'] })
+  } finally {
+    await server.close()
+    await rm(dir, { recursive: true })
+  }
 })

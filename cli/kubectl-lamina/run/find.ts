@@ -1,8 +1,10 @@
 import type { ContainerImage } from '../../../crds/container-image.ts'
 import type { Instance } from '../../../crds/instance.ts'
+import type { KubeObject } from '../../../kube/resource.ts'
 import { containerImages, instances } from '../../../kube/resources.ts'
 import { formatReference, parseReference } from '../../../runtime-shim/image/reference.ts'
 import { CliError } from '../../shared/cli-error.ts'
+import { didYouMean, similarTo } from '../../shared/similar.ts'
 import type { Connection } from '../connection.ts'
 import { imageNameOf } from './names.ts'
 import type { ImageSource, Target } from './target.ts'
@@ -11,8 +13,8 @@ import type { ImageSource, Target } from './target.ts'
 export type Found =
   | { kind: 'instance'; instance: Instance }
   | { kind: 'image'; name: string }
-  /** There is none yet. */
-  | { kind: 'source'; name: string; source: ImageSource }
+  /** There is none yet; `similar` are names that are there, where it may be a name that was mistyped. */
+  | { kind: 'source'; name: string; source: ImageSource; similar: readonly string[] }
 
 const canonical = (image: string): string => {
   const reference = parseReference(image)
@@ -63,35 +65,40 @@ export const imageFor = (
     if (difference?.kind === 'sum') throw otherSum(image.metadata.name, difference)
   }
   const name = imageNameOf(source)
-  if (!images.some(({ metadata }) => metadata.name === name)) return { kind: 'source', name, source }
+  if (!images.some(({ metadata }) => metadata.name === name)) return { kind: 'source', name, source, similar: [] }
   throw new CliError(
     `there is an image "${name}" already, of another source: make one under another name (kubectl lamina image add … --name NAME), and run that`,
   )
 }
+
+const namesOf = (objects: readonly KubeObject[]): string[] => objects.map(({ metadata }) => metadata.name)
 
 /** @throws CliError when there is nothing of the name, and nothing can be made of it */
 export const find = async (
   { client, namespace }: Pick<Connection, 'client' | 'namespace'>,
   { instance: instanceName, image: imageName, source }: Target,
 ): Promise<Found> => {
+  const nothing = (kind: string, name: string, list: string, there: readonly KubeObject[]): CliError =>
+    new CliError(
+      `there is no ${kind} "${name}" in namespace ${namespace}: kubectl lamina ${list} lists them${didYouMean(similarTo(name, namesOf(there)))}`,
+    )
   if (instanceName !== undefined) {
     const instance = await client.get(instances, { namespace, name: instanceName })
     if (instance) return { kind: 'instance', instance }
     if (imageName === undefined)
-      throw new CliError(
-        `there is no instance "${instanceName}" in namespace ${namespace}: kubectl lamina ps lists them`,
-      )
+      throw nothing('instance', instanceName, 'ps', await client.list(instances, { namespace }))
   }
+  const images = await client.list(containerImages, { namespace })
   if (imageName !== undefined) {
-    const image = await client.get(containerImages, { namespace, name: imageName })
-    if (image) return { kind: 'image', name: imageName }
-    if (source === undefined)
-      throw new CliError(
-        `there is no image "${imageName}" in namespace ${namespace}: kubectl lamina image ls lists them`,
-      )
+    if (images.some(({ metadata }) => metadata.name === imageName)) return { kind: 'image', name: imageName }
+    if (source === undefined) throw nothing('image', imageName, 'image ls', images)
   }
   if (source === undefined) throw new CliError('nothing was named')
-  return imageFor(source, await client.list(containerImages, { namespace }))
+  const found = imageFor(source, images)
+  const name = instanceName ?? imageName
+  if (found.kind === 'image' || name === undefined) return found
+  const names = namesOf([...images, ...(await client.list(instances, { namespace }))])
+  return { ...found, similar: similarTo(name, names) }
 }
 
 /** The Instance, or an error that says what there is instead. */
@@ -103,5 +110,6 @@ export const existingInstance = async (
   if (instance) return instance
   const others = (await client.list(instances, { namespace })).map(({ metadata }) => metadata.name)
   const there = others.length === 0 ? 'there is none' : `there are: ${others.slice(0, 10).join(', ')}`
-  throw new CliError(`there is no instance "${name}" in namespace ${namespace}; ${there}`)
+  const meant = didYouMean(similarTo(name, others))
+  throw new CliError(`there is no instance "${name}" in namespace ${namespace}; ${there}${meant}`)
 }

@@ -20,6 +20,7 @@ test('a download that stands still has no end to be told', () => {
 test('layers are counted in percent, and what is neither is said as it is', () => {
   const progress = createProgress()
   expect(progress.words('flattening layer 2 of 5', 0)).toBe('flattening layer 2 of 5 (20 %)')
+  expect(progress.words('flattening layer 1 of 5 by plan', 0)).toBe('flattening layer 1 of 5 by plan (second pass)')
   expect(progress.words('overlay "dev": making an ext3 file system of 1024 MiB', 0)).toBe(
     'overlay "dev": making an ext3 file system of 1024 MiB',
   )

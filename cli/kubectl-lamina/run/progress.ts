@@ -11,7 +11,15 @@ const fetchedIn = (line: string): Fetched | undefined => {
   return mebibytes === undefined ? undefined : { mebibytes: Number(mebibytes), totalMebibytes: Number(totalMebibytes) }
 }
 
-const flattened = /flattening layer (\d+) of (\d+)/
+const flattened = /flattening layer (\d+) of (\d+)( by plan)?/
+
+/** A second pass, of few images, is one that the first did not reckon with: its per cent would go back. */
+const flattenedWords = (line: string): string => {
+  const [, layer, layers, byPlan] = flattened.exec(line) ?? []
+  if (layer === undefined) return line
+  const percent = Math.floor(((Number(layer) - 1) / Number(layers)) * 100)
+  return byPlan === undefined ? `${line} (${percent} %)` : `${line} (second pass)`
+}
 
 /** So long the speed is not believed. */
 const leastMs = 2_000
@@ -26,9 +34,8 @@ export const createProgress = () => {
     words: (line: string, nowMs: number): string => {
       const fetched = fetchedIn(line)
       if (!fetched) {
-        const [, layer = '', layers = ''] = flattened.exec(line) ?? []
         first = undefined
-        return layers === '' ? line : `${line} (${Math.floor(((Number(layer) - 1) / Number(layers)) * 100)} %)`
+        return flattenedWords(line)
       }
       first ??= { mebibytes: fetched.mebibytes, atMs: nowMs }
       const passedMs = nowMs - first.atMs

@@ -6,6 +6,8 @@ import { CliError } from '../../shared/cli-error.ts'
 import type { Connection } from '../connection.ts'
 import type { CommandContext } from '../context.ts'
 import { followUntil } from '../follow.ts'
+import { menderOf } from './menders.ts'
+import { createPatience } from './patience.ts'
 import { tellUnnoticed } from './unnoticed.ts'
 
 /** Of an image that is not resolved: what it says, and when that is not to be waited for. */
@@ -24,20 +26,11 @@ const untilResolved = (
   return undefined
 }
 
-/** So many failures in words are enough: a registry that is away for a moment is tried again. */
-const patienceMs = 20_000
-
-/** The controller goes on trying, for these may mend; who sits before a terminal has most likely mistyped. */
-const hopelessLooks = new Set(['ImageNotFound', 'ImageUnauthorized', 'PlatformNotFound', 'PullSecretInvalid'])
-
 /** What the message says of a spec, as a flag. */
 const flagFor: Readonly<Record<string, string>> = { ImageUnauthorized: '; here: --pull-secret NAME' }
 
-/** Why an image that stands so is not waited for; undefined while it is. */
-const refusalOf = (name: string, { reason, message }: Condition, isLate: boolean): CliError | undefined =>
-  reason !== 'Resolving' && (isLate || hopelessLooks.has(reason))
-    ? new CliError(`image ${name}: ${reason}: ${message}${flagFor[reason] ?? ''}`)
-    : undefined
+const refusal = (name: string, { reason, message }: Condition): CliError =>
+  new CliError(`image ${name}: ${reason}: ${message}${flagFor[reason] ?? ''}`)
 
 /**
  * Waits until the digest of an image is known.
@@ -49,30 +42,23 @@ export const waitUntilResolved = async (
   { status, interrupts }: Pick<CommandContext, 'status' | 'interrupts'>,
   name: string,
 ): Promise<ContainerImage> => {
-  const show = (line: string): void => status.show(`image ${name}: ${line}`, { isNews: true })
-  const noticed = tellUnnoticed(show)
-  const late = new AbortController()
-  let last: Condition | undefined
-  let isLate = false
+  const show = (line: string, isReason: boolean): void =>
+    status.show(`image ${name}: ${line}`, { isNews: true, isReason })
+  const noticed = tellUnnoticed((line) => show(line, true))
+  const patience = createPatience()
   const judge = (image: ContainerImage | undefined): ContainerImage | undefined =>
     untilResolved(image, (ready) => {
       noticed()
-      last = ready
-      const refusal = refusalOf(name, ready, isLate)
-      if (refusal) throw refusal
-      show(ready.message || ready.reason)
+      const mender = menderOf(ready.reason)
+      if (mender === 'typist') throw refusal(name, ready)
+      if (mender !== 'itself') patience.wear(refusal(name, ready))
+      show(ready.message || ready.reason, mender !== 'itself')
     })
-  // The same failure is not told again, so that nothing would call for the judge.
-  const timer = setTimeout(() => {
-    isLate = true
-    const refusal = last && refusalOf(name, last, isLate)
-    if (refusal) late.abort(refusal)
-  }, patienceMs)
   try {
-    const signal = AbortSignal.any([interrupts.signal, late.signal])
+    const signal = AbortSignal.any([interrupts.signal, patience.signal])
     return await followUntil(client, containerImages, { namespace, name }, { signal, judge })
   } finally {
-    clearTimeout(timer)
+    patience.rest()
     noticed()
   }
 }

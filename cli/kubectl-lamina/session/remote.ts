@@ -32,11 +32,15 @@ const refusalWords: Readonly<Record<string, string>> = {
   404: 'its pod is not there any more',
 }
 
-const connectionError = (error: unknown, pod: string): CliError => {
+/** kubectl proxy, over which plain HTTP goes, says so little of what it does not let through. */
+const refusedByProxy =
+  "refused (403): kubectl proxy lets no commands through unless it is started with --reject-paths='^$'; if it was, it takes the right to create pods/exec in this namespace"
+
+export const connectionError = (error: unknown, pod: string, isPlain: boolean): CliError => {
   const words = error instanceof Object && 'message' in error ? String(error.message) : String(error)
   const [, code = ''] = /Unexpected server response: (\d+)/.exec(words) ?? []
-  const message = `no command can be run in ${pod}: ${refusalWords[code] ?? words}`
-  return new CliError(message, { exitCode: exitCodes.notStarted, cause: error })
+  const why = isPlain && code === '403' ? refusedByProxy : (refusalWords[code] ?? words)
+  return new CliError(`no command can be run in ${pod}: ${why}`, { exitCode: exitCodes.notStarted, cause: error })
 }
 
 /** Runs a command whose output nobody reads. */
@@ -88,7 +92,7 @@ const attempt = async (
   )
   const connected = await awaitConnection(connecting, interrupts.signal).catch((error: unknown) => {
     interrupts.signal.throwIfAborted()
-    throw connectionError(error, pod)
+    throw connectionError(error, pod, config.getCurrentCluster()?.server.startsWith('http:') === true)
   })
   socket = connected
   connected.addEventListener('close', () => end({ kind: 'broken' }))

@@ -51,6 +51,12 @@ const argumentsOf = <Kind>(command: Command, index: number, names: Vocabulary<Ki
   return argument.name() === 'shell' ? plain(shells) : { words: [], names: names(argument.name(), command) }
 }
 
+/** `--overlay=de` names a flag, and begins its value: only that is completed, as cobra has it. */
+export const splitAtEquals = (word: string): { flag: string | undefined; value: string } => {
+  const [, flag, value = ''] = /^(--[^=]+)=(.*)$/s.exec(word) ?? []
+  return flag === undefined ? { flag, value: word } : { flag, value }
+}
+
 /** @param words up to the one that is being written, which may be empty */
 export const candidatesFor = <Kind>(
   root: Command,
@@ -78,6 +84,11 @@ export const candidatesFor = <Kind>(
   }
   const current = words.at(-1) ?? ''
   if (awaited) return valuesOf(command, awaited, names)
+  const { flag } = splitAtEquals(current)
+  if (flag !== undefined) {
+    const option = optionOf(command, flag)
+    return option && takesValue(option) ? valuesOf(command, option, names) : { words: [], names: [] }
+  }
   if (current.startsWith('-')) return flags(command)
   return command.commands.length > 0 ? verbs(command) : argumentsOf(command, places, names)
 }

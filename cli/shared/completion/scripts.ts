@@ -12,13 +12,26 @@ const bash = (
   name: string,
 ): string => `# bash completion for ${called}: source <(${called} completion bash)
 ${name}() {
-  local line value
+  local line value word prefix='' i n=0
+  local -a words=()
   COMPREPLY=()
+  # bash takes --flag=value apart.
+  for ((i = 1; i <= COMP_CWORD; i++)); do
+    word=\${COMP_WORDS[i]}
+    if ((n > 0)) && [[ \${words[n - 1]} == --* && ( $word == = || \${COMP_WORDS[i - 1]} == = ) ]]; then
+      words[n - 1]+=$word
+    else
+      words[n]=$word
+      n=$((n + 1))
+    fi
+  done
+  # Unless it is told not to.
+  [[ $word == --*=* ]] && prefix=\${word%%=*}=
   while IFS= read -r line; do
     case $line in :*) continue ;; esac
     value=\${line%%$'\\t'*}
-    COMPREPLY+=("$value")
-  done < <(${program} __complete -- "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
+    COMPREPLY+=("$prefix$value")
+  done < <(${program} __complete -- "\${words[@]}" 2>/dev/null)
 }
 complete ${takesFiles ? '-o default ' : ''}-F ${name} ${program}
 `
@@ -37,6 +50,7 @@ ${name}() {
       found+=("\${line//:/\\\\:}")
     fi
   done
+  [[ $words[CURRENT] == --*=* ]] && compset -P '*='
   _describe '${called}' found${takesFiles ? ' || _files' : ''}
 }
 compdef ${name} ${program}
@@ -48,7 +62,8 @@ const fish = (
 ): string => `# fish completion for ${called}: ${called} completion fish | source
 function _${name}_complete
   set -l words (commandline -opc) (commandline -ct)
-  ${program} __complete -- $words[2..] 2>/dev/null | string match -v ':*'
+  set -l prefix (string match -r -- '^--[^=]+=' (commandline -ct))
+  ${program} __complete -- $words[2..] 2>/dev/null | string match -v ':*' | string replace -r '^' -- "$prefix"
 end
 complete -c ${program} ${takesFiles ? '' : '-f '}-a '(_${name}_complete)'
 `

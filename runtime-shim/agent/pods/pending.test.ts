@@ -39,18 +39,18 @@ const written = async (
 
 describe('how far a fetch is', () => {
   test('is not told of a short one', async () => {
-    expect(await written(9)).toEqual([])
+    expect(await written(4)).toEqual([])
   })
 
-  test('is told of a long one after ten seconds, and then every fifteen', async () => {
-    expect(await written(60)).toEqual(['10 s', '25 s', '40 s', '55 s'])
+  test('is told of a long one after five seconds, and then every ten', async () => {
+    expect(await written(60)).toEqual(['5 s', '15 s', '25 s', '35 s', '45 s', '55 s'])
   })
 
   test('gives way to the trouble of before where the fetch fails, for that may be told again', async () => {
-    expect(await written(12, { before: 'ImageUnreachable', fails: true })).toEqual(['10 s', 'as before'])
-    expect(await written(12, { before: 'ImageUnreachable' })).toEqual(['10 s'])
-    expect(await written(9, { before: 'ImageUnreachable', fails: true })).toEqual([])
-    expect(await written(12, { before: 'ImagePending', fails: true })).toEqual(['10 s'])
+    expect(await written(12, { before: 'ImageUnreachable', fails: true })).toEqual(['5 s', 'as before'])
+    expect(await written(12, { before: 'ImageUnreachable' })).toEqual(['5 s'])
+    expect(await written(4, { before: 'ImageUnreachable', fails: true })).toEqual([])
+    expect(await written(12, { before: 'ImagePending', fails: true })).toEqual(['5 s'])
   })
 
   test('ends no fetch when the API server does not take it', async () => {

@@ -16,8 +16,8 @@ export interface PendingTeller {
   end(): Promise<void>
 }
 
-const firstAfterMs = 10_000
-const everyMs = 15_000
+const firstAfterMs = 5_000
+const everyMs = 10_000
 
 export const createPendingTeller = (
   { client, clock, log }: { client: Pick<KubeClient, 'apply'>; clock: Pick<Clock, 'now'>; log: Logger },

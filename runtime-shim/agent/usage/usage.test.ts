@@ -64,6 +64,7 @@ test('an API server that is away for hours is asked every five minutes; the metr
       ...{ layout, metrics, clock, events, log: silentLog, worker: '' },
       onePerOverlay: (_uid, act) => act(),
       report: createOverlayReporter({ client, events, clock }),
+      askedSize: () => undefined,
     },
     {
       readBlocks: async () => 262_144,
@@ -116,6 +117,7 @@ test('growths that never end keep nobody from being told', async () => {
         return new Promise(() => {})
       },
       report: createOverlayReporter({ client, events, clock }),
+      askedSize: () => undefined,
     },
     { readBlocks: async () => figures.blocks, probe: async () => ({ ...gibibyte, figures }) },
   )

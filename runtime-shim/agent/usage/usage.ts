@@ -19,6 +19,7 @@ const longestBackoffMs = 300_000
 export interface UsageOfNode extends Omit<GrowthParts, 'lockDir'> {
   layout: NodeLayout
   report: OverlayReporter
+  askedSize: UsageParts['askedSize']
   metrics: Metrics
   clock: Clock
 }
@@ -29,13 +30,13 @@ export interface UsageOfNode extends Omit<GrowthParts, 'lockDir'> {
  * more than a thousandth of a core, and the API server rarely.
  */
 export const createUsage = (
-  { layout, report, metrics, clock, ...growth }: UsageOfNode,
+  { layout, report, askedSize, metrics, clock, ...growth }: UsageOfNode,
   kernel: Pick<UsageParts, 'probe' | 'readBlocks'> = { probe, readBlocks: ({ record }) => readBlocks(record) },
 ): { run(signal: AbortSignal): Promise<void> } => {
   const { log } = growth
   const ephemerals = createEphemeralWatch(metrics, clock)
   const overlays = createUsageWatch({
-    ...{ report, clock, log, ...kernel },
+    ...{ report, askedSize, clock, log, ...kernel },
     running: () => observeRunning(layout).overlays,
     enqueue: (key) => tellQueue.add(key),
     enqueueGrowth: (key) => growQueue.add(key),

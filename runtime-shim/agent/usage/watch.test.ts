@@ -52,6 +52,7 @@ const createNode = (status: object = { usage: usage(10), conditions: clean }) =>
     written: [] as Found[],
     queued: [] as string[],
     growing: [] as string[],
+    askedSize: undefined as string | undefined,
     readBlocks: async (): Promise<number | undefined> => 1000,
     shown: new Map<string, { used: number; dirty: boolean }>(),
     missed: [] as string[],
@@ -67,6 +68,7 @@ const createNode = (status: object = { usage: usage(10), conditions: clean }) =>
   const watch = createUsageWatch({
     ...{ clock, report, log: silentLog },
     running: () => node.running,
+    askedSize: () => node.askedSize,
     probe: (overlay, blocks) => {
       node.blocks = blocks
       return node.probed(overlay)
@@ -113,6 +115,18 @@ describe('what is known already', () => {
     }
     expect(node.reads).toBe(3)
   })
+})
+
+test('another size is read at once when the controller says that there is one, and once', async () => {
+  const node = createNode()
+  await node.turn()
+  node.askedSize = '2Gi'
+  await node.clock.advance(10_000)
+  await node.turn()
+  expect(node.reads).toBe(2)
+  await node.clock.advance(10_000)
+  await node.turn()
+  expect(node.reads).toBe(2)
 })
 
 describe('what is new', () => {

@@ -13,6 +13,8 @@ export interface UsageParts {
   running(): RunningOverlay[]
   probe(overlay: RunningOverlay, blocks: number | undefined): Promise<Probed | undefined>
   readBlocks(overlay: RunningOverlay): Promise<number | undefined>
+  /** The size that the controller says it is to grow to; undefined as long as it has said nothing. */
+  askedSize(overlay: RunningOverlay): string | undefined
   report: OverlayReporter
   /** Has `tell` called with the key soon, and again after a failure. */
   enqueue(key: string): void
@@ -48,13 +50,15 @@ interface Watched {
   growthBlocked: GrowthBlocked | undefined
   /** It was not cleanly unmounted before this mount. */
   wasDirty: boolean
+  /** Which of {@link UsageParts.askedSize} its spec was read after. */
+  heeded: string | undefined
   /** Since when what is told is known, in ms since 1970. */
   readAt: number
   /** It is with the queue: that it was told to do so again would undo the pause after a failure. */
   isTelling: boolean
 }
 
-/** So often the spec is read of an overlay of which there is nothing to tell: it may have been given another size. */
+/** So often the spec is read of an overlay of which there is nothing to tell: a device may have grown, or the controller be down. */
 const readEveryMs = 300_000
 
 /**
@@ -108,7 +112,8 @@ export const createUsageWatch = (parts: UsageParts): UsageWatch => {
   }
 
   const isDue = (known: Watched, now: Date): boolean => {
-    const { told, readAt } = known
+    const { told, readAt, heeded, overlay } = known
+    if (heeded !== parts.askedSize(overlay)) return true
     return told === undefined || now.getTime() - readAt >= readEveryMs || isNews(told, newsOf(known, told, now), now)
   }
 
@@ -120,6 +125,7 @@ export const createUsageWatch = (parts: UsageParts): UsageWatch => {
       growthBlocked: undefined,
       asked: undefined,
       wasDirty: false,
+      heeded: undefined,
       readAt: 0,
       isTelling: false,
     }
@@ -200,6 +206,7 @@ export const createUsageWatch = (parts: UsageParts): UsageWatch => {
     if (!known) return
     const now = clock.now()
     let told = known.told
+    const asked = parts.askedSize(known.overlay)
     const decide = (overlay: PersistentOverlay): Found | undefined => {
       if (!isRunning(key)) return undefined
       const said = toldBy(overlay, now)
@@ -215,6 +222,7 @@ export const createUsageWatch = (parts: UsageParts): UsageWatch => {
     known.asked = overlay
     if (overlay) parts.enqueueGrowth(key)
     known.readAt = now.getTime()
+    known.heeded = asked
     known.isTelling = false
   }
 
