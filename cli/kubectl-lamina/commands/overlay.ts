@@ -14,10 +14,16 @@ import { type OutputFormat, serialise } from '../output.ts'
 import { createOverlay } from '../run/make.ts'
 import { checkAdvice } from './overlay-check.ts'
 
-const holders = ({ status }: PersistentOverlay): string =>
-  status.attachments
-    ?.map(({ instanceName, access }) => (access === 'ReadOnly' ? `${instanceName}:ro` : instanceName))
-    .join(',') ?? '-'
+const mostNamed = 3
+
+/** Of many readers the first few, and how many more. */
+export const holdersOf = ({ status: { attachments = [] } }: PersistentOverlay): string => {
+  const names = attachments.map(({ instanceName, access }) =>
+    access === 'ReadOnly' ? `${instanceName}:ro` : instanceName,
+  )
+  const more = names.length - mostNamed
+  return [...names.slice(0, mostNamed), ...(more > 0 ? [`+${more}`] : [])].join(',') || '-'
+}
 
 const overlayColumns = (now: () => Date): Columns<PersistentOverlay> => ({
   header: ['NAME', 'SIZE', 'USED', 'STATE', 'HEALTHY', 'HOLDER', 'AGE'],
@@ -30,7 +36,7 @@ const overlayColumns = (now: () => Date): Columns<PersistentOverlay> => ({
       status.usage ? formatShare(status.usage.usedBytes, status.usage.capacityBytes) : '-',
       conditionOf(status.conditions, 'Ready')?.reason ?? 'Pending',
       conditionOf(status.conditions, 'Healthy')?.status ?? '-',
-      holders(overlay),
+      holdersOf(overlay),
       ageOf(metadata.creationTimestamp, now()),
     ]
   },
