@@ -67,8 +67,8 @@ describe.each<Who>(['root', 'an ordinary user'])('as %s', (who) => {
     const { home } = as(who)
     const long = 'x'.repeat(300)
     const env = { TMPDIR: join(home, 'scratch') }
-    mkdirSync(env.TMPDIR, { mode: 0o777 })
-    chmodSync(env.TMPDIR, 0o777)
+    mkdirSync(env.TMPDIR)
+    chmodSync(env.TMPDIR, 0o1777)
     const create = ['overlay', 'create', '--create-dir', `/srv/${long}`, 'never.img']
     const { code, stderr } = who === 'root' ? bench.lamina(create, { env }) : bench.asUser(create, { env })
     expect({ code, stderr }).toEqual({
