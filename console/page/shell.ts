@@ -15,7 +15,7 @@ const whyRefused = async (api: Pick<Api, 'ask'>, path: string): Promise<string> 
     if (!(error instanceof ApiError)) return `The console does not answer (${String(error)}).`
     if (error.status !== needsWebSocket) return `The API server opened no terminal: ${error.words}`
   }
-  return 'No terminal was opened. Has the image /bin/sh, and does its container run? Does a proxy on the way let WebSockets through?'
+  return 'No terminal was opened. Has the image a shell (sh), and does its container run? Does a proxy on the way let WebSockets through?'
 }
 
 /**

@@ -30,6 +30,7 @@ import { assertOneWriter, type OverlayArgument } from '../arguments.ts'
 import { temporaryDirectory } from '../firm.ts'
 import { growthNote } from '../overlay/growth-note.ts'
 import { realPathOf } from './base.ts'
+import { inUse } from './in-use.ts'
 
 /** What lies there. */
 export interface FoundOverlay {
@@ -141,13 +142,6 @@ const sourceOf = ({ shown, path, kind, access }: FoundOverlay): OverlaySource =>
   return { ...common, volume: { kind: 'directory', path }, format: 'Directory', path: '.' }
 }
 
-const inUse = ({ shown, access }: FoundOverlay): Refusal =>
-  new Refusal(
-    access === 'ReadWrite'
-      ? `can't open ${shown} for writing, currently in use by another process`
-      : `can't open ${shown} for reading, currently in use for writing by another process`,
-  )
-
 /** The library calls them by name, or by where in their directory they are. */
 const blamed = (overlays: readonly FoundOverlay[], error: Error): FoundOverlay | undefined =>
   error instanceof OverlayDamagedError
@@ -161,7 +155,7 @@ export const explainOverlay = (overlays: readonly FoundOverlay[], error: unknown
   if (!(error instanceof OverlayError || error instanceof LockHeldError)) return error
   const overlay = blamed(overlays, error)
   const held = error instanceof LockHeldError || error.cause instanceof LockHeldError
-  if (overlay && held) return inUse(overlay)
+  if (overlay && held) return inUse(overlay.shown, overlay.access)
   if (overlay && hasCode(error.cause, 'EROFS'))
     return new Refusal(`${overlay.shown} lies on a read-only file system: give it as ${overlay.shown}:ro`)
   if (overlay && error instanceof OverlayDamagedError)
