@@ -170,6 +170,15 @@ test('a superblock that is lost is taken from its copy', () => {
   expect(read.stdout).toBe('kept\n')
 })
 
+test('of a journal that is not looked at it is told once, and of nothing that e2fsck only asks', () => {
+  damaged('unclean.img', '64', ['feature needs_recovery', 'clri /upper/foo'])
+  const { stderr } = check('unclean.img')
+  expect(stderr).toMatch(
+    /^INFO: {4}unclean\.img: was not cleanly unmounted: what is in its journal is not looked at\nINFO: {4}Entry/,
+  )
+  expect(stderr).not.toMatch(/skipping|\? no|e2fsck/)
+})
+
 test('an overlay whose files are gone is not called whole', () => {
   damaged('bare.img', '64', ['rm /upper/foo', 'rmdir /upper', 'write /dev/null lamina.json'])
   const told = /^FATAL: {3}bare\.img: its file system is whole, but has no upper\/, where its files were: .*lost\+found/
