@@ -10,6 +10,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
+import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { archive, file } from '../../runtime-shim/image/testing/archive.ts'
@@ -102,6 +103,18 @@ test("root uses no image from another user's cache", () => {
   expect(run()).toMatchObject(refused)
   chownSync(cache, account, account)
   expect(run()).toMatchObject(refused)
+})
+
+test("root's registries are not of another user's choice", () => {
+  const told = join(bench.dir, 'home-of-skopeo')
+  const run = (HOME: string) => {
+    const env = { ...after(`echo "$HOME" > ${told}; exit 1`, 'skopeo'), HOME }
+    expect(bench.lamina(['exec', 'docker://example.invalid/tool:1', 'true'], { env })).toMatchObject({ code: 255 })
+    return readFileSync(told, 'utf8').trim()
+  }
+  expect(run(bench.userHome)).toBe(userInfo().homedir)
+  const own = join(bench.dir, 'home')
+  expect(run(own)).toBe(own)
 })
 
 test('the lock of a directory is made in no place but its own', () => {

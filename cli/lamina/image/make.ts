@@ -14,6 +14,7 @@ import { inform } from '../say.ts'
 import { addConfigLayer } from './config-layer.ts'
 import type { FileInMaking } from './new-file.ts'
 import type { ImageSource } from './source.ts'
+import { toolEnvironment } from './tool-environment.ts'
 
 /** Where `docker login`, `podman login` and `skopeo login` leave credentials. */
 const authFile = ({ REGISTRY_AUTH_FILE, XDG_RUNTIME_DIR, HOME = homedir() }: NodeJS.ProcessEnv): string | undefined =>
@@ -25,10 +26,10 @@ const authFile = ({ REGISTRY_AUTH_FILE, XDG_RUNTIME_DIR, HOME = homedir() }: Nod
     join(HOME, '.docker/config.json'),
   ].find((path) => path !== undefined && existsSync(path))
 
-export const registryAccess = (scratchDir: string): RegistryAccess => ({
-  authFile: authFile(process.env),
-  scratchDir,
-})
+export const registryAccess = (scratchDir: string): RegistryAccess => {
+  const env = toolEnvironment(process.env)
+  return { authFile: authFile(env), scratchDir, env }
+}
 
 const words = ({ message }: RegistryError): string => /\((.*)\)/s.exec(message)?.[1] ?? message
 
@@ -89,7 +90,7 @@ const lastLine = (stderr: string): string => {
 export const makeOfLocal = ({ transport, name }: LocalSource, making: Making): Promise<void> =>
   flatten(making, async (dir, scratch) => {
     const args = ['copy', '--quiet', '--remove-signatures', `${transport}:${name}`, `dir:${dir}`]
-    const env = { ...process.env, TMPDIR: scratch }
+    const env = { ...toolEnvironment(process.env), TMPDIR: scratch }
     const { exitCode, stderr } = await runProgram(findOnHost('skopeo', 'skopeo'), args, { env, signal: making.signal })
     making.signal.throwIfAborted()
     if (exitCode !== 0)
