@@ -1,9 +1,7 @@
+import { anyShell } from '../kube/any-shell.ts'
 import { apiVersion } from '../kube/names.ts'
 
 /** What the page asks for, and its server lets through. */
-
-/** The image may have bash or not. */
-const shell = ['/bin/sh', '-c', 'command -v bash >/dev/null && exec bash || exec sh']
 
 /** Of the one exec there is: a shell with a terminal in the instance's container. */
 export const execQuery = `${new URLSearchParams([
@@ -11,7 +9,7 @@ export const execQuery = `${new URLSearchParams([
   ['stdin', 'true'],
   ['stdout', 'true'],
   ['tty', 'true'],
-  ...shell.map((word) => ['command', word]),
+  ...anyShell.map((word) => ['command', word]),
 ])}`
 
 /** How channels are told apart in an exec's WebSocket. */

@@ -5,7 +5,8 @@ import { newCommand } from './new-command.ts'
 
 /** What users of Apptainer, Docker and Podman type that is called otherwise here, or is not to be had: each with what to do. */
 
-const made = 'what was made of docker:// lies in ~/.cache/lamina/images ($LAMINA_CACHEDIR)'
+const made =
+  'what was made of docker:// lies in ~/.cache/lamina/images, of root in /var/cache/lamina/images ($LAMINA_CACHEDIR)'
 const signed = 'sign and verify a SIF with apptainer'
 
 const otherVerbs: OtherWords = {

@@ -15,3 +15,9 @@ test.each([
 ])("an ordinary user's places, where the environment says %s: %j", (_, env, places) => {
   expect(layoutOf({ HOME: '/home/ada', ...env }, 1000)).toMatchObject(places)
 })
+
+test("root's places are his own, whoever's the environment is", () => {
+  expect(
+    layoutOf({ HOME: '/home/ada', XDG_CACHE_HOME: '/home/ada/.cache', XDG_RUNTIME_DIR: '/run/user/1000' }, 0),
+  ).toEqual({ stateDir: '/run/lamina/local', lockDir: '/run/lamina/locks', cacheDir: '/var/cache/lamina/images' })
+})

@@ -24,13 +24,16 @@ const userStateDir = ({ XDG_RUNTIME_DIR }: NodeJS.ProcessEnv, uid: number): stri
   return runtimeDir === undefined ? `/tmp/lamina-${uid}` : join(runtimeDir, 'lamina')
 }
 
+/** sudo may leave root the home of who called it, who writes there too. */
+const cacheHome = ({ XDG_CACHE_HOME, HOME = homedir() }: NodeJS.ProcessEnv, uid: number): string =>
+  uid === 0 ? '/var/cache' : (baseDirectory(XDG_CACHE_HOME) ?? join(HOME, '.cache'))
+
 export const layoutOf = (env: NodeJS.ProcessEnv, uid: number): Layout => {
   const stateDir = env.LAMINA_STATE_DIR ?? (uid === 0 ? join(defaultLayout.stateDir, 'local') : userStateDir(env, uid))
-  const cacheHome = baseDirectory(env.XDG_CACHE_HOME) ?? join(env.HOME ?? homedir(), '.cache')
   return {
     stateDir,
     lockDir: uid === 0 && env.LAMINA_STATE_DIR === undefined ? lockDir(defaultLayout) : join(stateDir, 'locks'),
-    cacheDir: env.LAMINA_CACHEDIR ?? join(cacheHome, 'lamina', 'images'),
+    cacheDir: env.LAMINA_CACHEDIR ?? join(cacheHome(env, uid), 'lamina', 'images'),
   }
 }
 

@@ -23,7 +23,7 @@ const containerCommand = (kind: Container, description: string, args: string, ca
       await run(requestOf(image, { kind, args: words, shell: options.shell }, options), caller())
     })
 
-const buildCommand = (): Command =>
+const buildCommand = (caller: () => Caller): Command =>
   newCommand('build')
     .description('make a squashfs of an image in a registry, of an archive or of a directory')
     .argument('<out>', 'file to write: out.sqfs')
@@ -31,7 +31,7 @@ const buildCommand = (): Command =>
     .option('-F, --force', 'replace a file that is there')
     .action(async (out: string, source: string, { force }: { force?: true }) => {
       const { build } = await import('./image/build.ts')
-      await build(out, source, { force: force === true })
+      await build(out, source, { force: force === true, caller: caller() })
     })
 
 /** What is said behind a mistake in the words. */
@@ -68,7 +68,7 @@ export const createProgram = (version: string, caller: () => Caller): Command =>
   const shell = containerCommand('shell', 'run a shell in a container', '[arguments...]', caller)
   program.addCommand(shell.option('-s, --shell <path>', 'which shell'))
   addOverlayCommands(program, caller)
-  program.addCommand(buildCommand())
+  program.addCommand(buildCommand(caller))
   addInstanceCommands(program, caller)
   addCompletion(program, caller)
   addHelpVerb(program, newCommand('help').description('what a command takes'))

@@ -33,14 +33,15 @@ describe('what comes', () => {
     details: { causes: [{ reason: 'ExitCode', message: code }] },
   })
   test.each([
-    [{ status: 'Success' }, 'The shell has ended.'],
-    [exit('130'), 'The shell has ended with exit code 130.'],
+    [{ status: 'Success' }, 'The shell has ended.', false],
+    [exit('130'), 'The shell has ended with exit code 130.', true],
     [
       { kind: 'Status', status: 'Failure', reason: 'InternalError', message: 'no such container' },
       'The terminal has ended: no such container',
+      true,
     ],
-  ])('over channel 3 says how it ended: %j', (status, words) => {
-    expect(readFrame(frame(3, JSON.stringify(status)))).toEqual({ kind: 'ended', words })
+  ])('over channel 3 says how it ended, and whether that is trouble: %j', (status, words, isTrouble) => {
+    expect(readFrame(frame(3, JSON.stringify(status)))).toEqual({ kind: 'ended', ending: { words, isTrouble } })
   })
 
   test.each([frame(1, ''), frame(255, 'x'), new ArrayBuffer(0)])('else is nothing', (data) => {

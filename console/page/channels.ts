@@ -20,7 +20,13 @@ export const typedFrame = (text: string): Uint8Array<ArrayBuffer> => frame(chann
 export const resizeFrame = ({ cols, rows }: { cols: number; rows: number }): Uint8Array<ArrayBuffer> =>
   frame(channel.resize, encoder.encode(JSON.stringify({ Width: cols, Height: rows })))
 
-export type Message = { kind: 'output'; bytes: Uint8Array } | { kind: 'ended'; words: string } | { kind: 'none' }
+export interface Ending {
+  words: string
+  /** Whether it is another one than that somebody has left the shell. */
+  isTrouble: boolean
+}
+
+export type Message = { kind: 'output'; bytes: Uint8Array } | { kind: 'ended'; ending: Ending } | { kind: 'none' }
 
 const exitSchema = z.object({
   status: z.string().optional(),
@@ -29,12 +35,15 @@ const exitSchema = z.object({
 })
 
 /** How the process ended, of the Status that comes last. */
-const endingOf = (json: unknown): string => {
+const endingOf = (json: unknown): Ending => {
   const { status, reason, details } = exitSchema.parse(json)
-  if (status === 'Success') return 'The shell has ended.'
+  if (status === 'Success') return { words: 'The shell has ended.', isTrouble: false }
   const code = details?.causes?.find((cause) => cause.reason === 'ExitCode')?.message
-  if (reason === 'NonZeroExitCode' && code) return `The shell has ended with exit code ${code}.`
-  return `The terminal has ended: ${apiErrorOf('exec', 500, json).words}`
+  const words =
+    reason === 'NonZeroExitCode' && code
+      ? `The shell has ended with exit code ${code}.`
+      : `The terminal has ended: ${apiErrorOf('exec', 500, json).words}`
+  return { words, isTrouble: true }
 }
 
 export const readFrame = (data: ArrayBuffer): Message => {
@@ -42,6 +51,6 @@ export const readFrame = (data: ArrayBuffer): Message => {
   const content = bytes.subarray(1)
   if (content.length === 0) return { kind: 'none' }
   if (bytes[0] === channel.stdout || bytes[0] === channel.stderr) return { kind: 'output', bytes: content }
-  if (bytes[0] === channel.error) return { kind: 'ended', words: endingOf(JSON.parse(decoder.decode(content))) }
+  if (bytes[0] === channel.error) return { kind: 'ended', ending: endingOf(JSON.parse(decoder.decode(content))) }
   return { kind: 'none' }
 }

@@ -1,4 +1,4 @@
-import { closeSync, fchmodSync, fstatSync, openSync, rmSync, statSync } from 'node:fs'
+import { closeSync, fchmodSync, fstatSync, ftruncateSync, openSync, rmSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { ConversionError, NoSpaceError } from './errors.ts'
 import { type Layer, readArchive, readContents } from './layers.ts'
@@ -185,37 +185,55 @@ const explain = (error: unknown, { fd, dir }: Output, layers: readonly Layer[]):
   }
   const compressed = layers.reduce((sum, { file }) => sum + statSync(file).size, 0)
   const needed = Math.max(compressed, fstatSync(fd).size)
-  // To be told when the file is gone, and its room free.
+  // To be told when the file is empty, and its room free.
   return () => new NoSpaceError({ path: dir, needed, free: freeBytes(dir) }, { cause: error })
+}
+
+/** Of what the file holds, and of the image. */
+interface Flattened {
+  sizeBytes: number
+  /** The image configuration's `User`. */
+  user: string
 }
 
 /**
  * Makes one squashfs of the layers of an image directory (`dir:` of
  * containers-transports(5)): what containerd would show of them with overlayfs,
- * whiteouts and all. The file is our own, read-only, and not synced.
+ * whiteouts and all. The file is our own, and not synced.
  *
- * @param target file to write; must not exist, and does not when this fails
- * @returns the size of the file, and the image configuration's `User`
+ * @param output an empty file, open for writing, which is empty again when this fails
  * @throws ConversionError, NoSpaceError
  */
-export const flattenDirectory = async (
-  dir: string,
-  target: string,
-  options: FlattenOptions,
-): Promise<{ sizeBytes: number; user: string }> => {
-  const { layers, user } = await readContents(dir)
-  const output = { fd: openSync(target, 'wx', 0o600), dir: dirname(target) }
+export const flattenOnto = async (output: Output, image: string, options: FlattenOptions): Promise<Flattened> => {
+  const { layers, user } = await readContents(image)
   try {
     giveToTools(output.fd)
     await flattenInto(output, layers, options)
     takeFromTools(output.fd)
-    fchmodSync(output.fd, 0o400)
     return { sizeBytes: fstatSync(output.fd).size, user }
   } catch (error) {
     const explained = explain(error, output, layers)
-    rmSync(target)
+    ftruncateSync(output.fd)
     options.signal.throwIfAborted()
     throw explained()
+  }
+}
+
+/**
+ * The same into a new file, which is read-only then.
+ *
+ * @param target file to write; must not exist, and does not when this fails
+ * @throws ConversionError, NoSpaceError
+ */
+export const flattenDirectory = async (image: string, target: string, options: FlattenOptions): Promise<Flattened> => {
+  const output = { fd: openSync(target, 'wx', 0o600), dir: dirname(target) }
+  try {
+    const flattened = await flattenOnto(output, image, options)
+    fchmodSync(output.fd, 0o400)
+    return flattened
+  } catch (error) {
+    rmSync(target)
+    throw error
   } finally {
     closeSync(output.fd)
   }

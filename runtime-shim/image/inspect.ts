@@ -6,12 +6,14 @@ import { type ImageManifest, manifestSchema } from './manifest.ts'
 import { formatReference, type ImageReference, parseReference } from './reference.ts'
 import { registryError } from './registry-error.ts'
 
-/** How a registry is reached. registries.conf and policy.json are the system's, in /etc/containers. */
+/** How a registry is reached. registries.conf and policy.json are the system's, in /etc/containers, or those of a user's home. */
 export interface RegistryAccess {
   /** Credentials, as `mergeDockerConfigs` makes them. Undefined: none, whatever the system may have. */
   authFile?: string | undefined
   /** For skopeo's temporary files. */
   scratchDir: string
+  /** skopeo's environment, instead of this process' own. */
+  env?: NodeJS.ProcessEnv | undefined
 }
 
 /** Something in a registry, and how it is reached. */
@@ -39,7 +41,8 @@ export const skopeo = async (
   { signal, seconds, onOutput }: { signal: AbortSignal; seconds?: number; onOutput?: () => void },
 ): Promise<Buffer> => {
   signal.throwIfAborted()
-  const env = { ...process.env, TMPDIR: remote.access.scratchDir }
+  const { env: own = process.env, scratchDir } = remote.access
+  const env = { ...own, TMPDIR: scratchDir }
   const timeoutMs = seconds === undefined ? 0 : seconds * 1000
   const { stdout, stderr, exitCode, timedOut } = await runProgram('skopeo', args, { env, timeoutMs, signal, onOutput })
   signal.throwIfAborted()

@@ -41,6 +41,7 @@ const native = {
   fsopen: libc.func('long syscall(long, const char*, unsigned int)'),
   fsconfig: libc.func('long syscall(long, int, unsigned int, const char*, const char*, int)'),
   read: libc.func('long read(int, void*, size_t)'),
+  linkat: libc.func('int linkat(int, const char*, int, const char*, int)'),
   mknodat: libc.func('int mknodat(int, const char*, unsigned int, unsigned long)'),
   llistxattr: libc.func('long llistxattr(const char*, void*, size_t)'),
   lgetxattr: libc.func('long lgetxattr(const char*, const char*, void*, size_t)'),
@@ -166,6 +167,13 @@ export const lockWholeRange = (fd: number, type: keyof typeof recordLockType): v
 /** fallocate(2), mode 0: the range is backed by real blocks, or ENOSPC. */
 export const fallocate = (fd: number, offset: number, length: number): void => {
   check('fallocate', `fd ${fd}, ${length} bytes`, native.fallocate(fd, 0, offset, length))
+}
+
+const AT_SYMLINK_FOLLOW = 0x400
+
+/** linkat(2): gives the open file a name that nothing has; ENOENT when all its own names have been taken away. */
+export const linkDescriptor = (fd: number, path: string): void => {
+  check('linkat', path, native.linkat(AT_FDCWD, `/proc/self/fd/${fd}`, AT_FDCWD, path, AT_SYMLINK_FOLLOW))
 }
 
 const S_IFCHR = 0o020000

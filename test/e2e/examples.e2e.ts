@@ -48,6 +48,8 @@ const standIns: Record<string, StandIn> = {
   debian: {
     files: {
       'usr/local/bin/apt-get': script(
+        // Fails once: the readers are not to start with half of it.
+        '[ "$1" != install ] || [ -e /var/tmp/tried ] || { touch /var/tmp/tried; exit 100; }',
         'if [ "$1" = install ]; then printf "#!/bin/sh\\necho debugs\\n" > /usr/bin/gdb; chmod 755 /usr/bin/gdb; fi',
       ),
     },

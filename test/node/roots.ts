@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -7,6 +7,7 @@ import type { BaseSource, OverlaySource, OverlayVolume } from '../../runtime-shi
 import { makeSkeleton } from '../../runtime-shim/runtime/skeleton.ts'
 import { type HeldRoot, heldRootSchema, type RootSpec } from './hold-root.ts'
 import { makeSquashfs, smallBase } from './images.ts'
+import { benchFolder } from './run-folder.ts'
 
 export interface Root extends HeldRoot {
   pid: number
@@ -72,7 +73,7 @@ const firstLine = async (child: ChildProcess): Promise<string> => {
 }
 
 export const createRootBench = (): RootBench => {
-  const dir = mkdtempSync(join(tmpdir(), 'lamina-roots-'))
+  const dir = benchFolder('roots')
   const base = makeSquashfs(join(dir, 'base.squashfs'), smallBase)
   const skeleton = join(dir, 'skeleton.squashfs')
   makeSkeleton(skeleton)

@@ -196,8 +196,13 @@ export const createRuntimeBench = async (underlying = 'runc'): Promise<RuntimeBe
     cacheDir: join(dir, 'cache'),
     installDir: join(dir, 'opt'),
   }
-  await build(join(dir, 'app'), ['lamina-runtime.cjs'])
-  await installFiles(runtimeFiles(layout, { appDir: join(dir, 'app'), underlying }))
+  try {
+    await build(join(dir, 'app'), ['lamina-runtime.cjs'])
+    await installFiles(runtimeFiles(layout, { appDir: join(dir, 'app'), underlying }))
+  } catch (error) {
+    rmSync(dir, { recursive: true })
+    throw error
+  }
   for (const path of ['run', 'cache', 'bundles', 'placeholder', 'runc']) mkdirSync(join(dir, path))
   const image = (name: string, more?: readonly string[]): TicketInput['image'] => {
     const digest = `sha256:${createHash('sha256').update(name).digest('hex')}`

@@ -1,3 +1,4 @@
+import { anyShell } from '../../../kube/any-shell.ts'
 import { containerImages } from '../../../kube/resources.ts'
 import { CliError, usageError } from '../../shared/cli-error.ts'
 import type { Connection } from '../connection.ts'
@@ -89,8 +90,6 @@ export const run = (
     command.length > 0 ? command : imagesCommand(connection, image),
   )
 }
-
-const anyShell = ['sh', '-c', 'command -v bash >/dev/null 2>&1 && exec bash; exec sh']
 
 export const shell = (
   context: CommandContext,

@@ -15,7 +15,7 @@ export const withOverlays = (command: Command): Command =>
       overlayFlag,
     )
     .option('--size <quantity>', 'size of an overlay that is made (default: 1Gi)', sizeFlag)
-    .option('-e, --env <name=value>', 'environment (repeatable)', envFlag)
+    .option('-e, --env <name=value>', 'environment, no secrets: others may read it (repeatable)', envFlag)
     .option('-w, --workdir <path>', "working directory instead of the image's", workdirFlag)
     .addOption(new Option('--pwd <path>', 'the same').argParser(workdirFlag).hideHelp())
     .option(

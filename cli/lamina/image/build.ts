@@ -1,14 +1,20 @@
 import { lstatSync, realpathSync, statSync } from 'node:fs'
-import { chmod, link, rename, rm } from 'node:fs/promises'
-import { basename, dirname, join, resolve } from 'node:path'
+import { basename, dirname, resolve } from 'node:path'
 import { resolveImage } from '../../../runtime-shim/image/skopeo.ts'
 import { hasCode } from '../../../runtime-shim/mount/error-code.ts'
 import { Refusal } from '../../shared/refusal.ts'
 import { realPathOf } from '../root/base.ts'
+import type { Caller } from '../run/request.ts'
 import { inform } from '../say.ts'
-import { interruptible } from './interrupted.ts'
 import { explainFetch, makeOfDirectory, makeOfLocal, makeOfRegistry, registryAccess } from './make.ts'
+import { type FileInMaking, makeFile } from './new-file.ts'
+import { scratchFor } from './scratch.ts'
 import { type ImageSource, parseSource } from './source.ts'
+
+interface Building {
+  target: string
+  caller: Caller
+}
 
 const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() === true
 
@@ -31,17 +37,17 @@ const sandboxFor = (target: string, path: string): string => {
   return directory
 }
 
-const make = async (source: ImageSource, target: string, signal: AbortSignal): Promise<void> => {
-  const making = { target, scratchDir: dirname(target), signal }
+const make = async (source: ImageSource, file: FileInMaking, { target, caller }: Building): Promise<void> => {
+  if (source.kind === 'path') return makeOfDirectory(sandboxFor(target, source.path), file)
+  const making = { ...file, scratchDir: scratchFor(file.directory, caller) }
   switch (source.kind) {
     case 'registry': {
-      const { reference } = await resolveImage(source.reference, undefined, registryAccess(dirname(target)), signal)
+      const access = registryAccess(making.scratchDir)
+      const { reference } = await resolveImage(source.reference, undefined, access, making.signal)
       return makeOfRegistry(reference, making)
     }
     case 'local':
       return makeOfLocal(source, making)
-    case 'path':
-      return makeOfDirectory(sandboxFor(target, source.path), making)
     case 'instance':
       throw new Refusal(`an image cannot be built of a running instance`)
   }
@@ -69,31 +75,24 @@ const assertPlace = (target: string, force: boolean): void => {
     throw new Refusal(`build target ${target} already exists: remove it, or use --force`)
 }
 
-/** Gives the finished file its name. */
-const publish = async (staging: string, target: string, force: boolean): Promise<void> => {
-  if (force) return rename(staging, target)
-  try {
-    await link(staging, target)
-  } catch (error) {
-    if (hasCode(error, 'EEXIST')) throw new Refusal(`build target ${target} already exists: another build has made it`)
-    throw error
-  }
-  await rm(staging)
-}
+const explain = (error: unknown, from: string, target: string): unknown =>
+  hasCode(error, 'EEXIST')
+    ? new Refusal(`build target ${target} already exists: another build has made it`)
+    : explainFetch(from, error)
 
 /** `build OUT SOURCE`: one squashfs, whole or not at all. @throws Refusal */
-export const build = async (out: string, from: string, { force }: { force: boolean }): Promise<void> => {
+export const build = async (
+  out: string,
+  from: string,
+  { force, caller }: { force: boolean; caller: Caller },
+): Promise<void> => {
   const source = parseSource(from)
   const target = resolve(out)
   assertPlace(target, force)
-  const staging = join(dirname(target), `.lamina-${process.pid}.sqfs`)
   try {
-    await interruptible((signal) => make(source, staging, signal))
-    await chmod(staging, 0o644)
-    await publish(staging, target, force)
+    await makeFile(target, { mode: 0o644, replaces: force }, (file) => make(source, file, { target, caller }))
   } catch (error) {
-    await rm(staging, { force: true })
-    throw explainFetch(from, error)
+    throw explain(error, from, target)
   }
   inform(`Build complete: ${out}`)
 }

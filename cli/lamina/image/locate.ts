@@ -11,5 +11,5 @@ export const locateImage = async (image: string, caller: Caller): Promise<string
   if (source.kind === 'instance')
     throw new Refusal(`${image} is an instance: what runs in one has its own image and overlays`)
   const { cachedImage } = await import('./cache.ts')
-  return cachedImage(source.reference, caller.layout)
+  return cachedImage(source.reference, caller)
 }

@@ -3,14 +3,18 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { ConversionError, RegistryError } from '../../../runtime-shim/image/errors.ts'
-import { flattenDirectory } from '../../../runtime-shim/image/flatten.ts'
+import { flattenOnto } from '../../../runtime-shim/image/flatten.ts'
 import { copyToDirectory, type RegistryAccess } from '../../../runtime-shim/image/skopeo.ts'
+import { thirdDescriptor } from '../../../runtime-shim/image/unprivileged.ts'
 import { runProgram } from '../../../runtime-shim/node/program.ts'
 import { Refusal } from '../../shared/refusal.ts'
 import { findOnHost } from '../process/host-program.ts'
+import { runOn } from '../process/run-on.ts'
 import { inform } from '../say.ts'
 import { addConfigLayer } from './config-layer.ts'
+import type { FileInMaking } from './new-file.ts'
 import type { ImageSource } from './source.ts'
+import { toolEnvironment } from './tool-environment.ts'
 
 /** Where `docker login`, `podman login` and `skopeo login` leave credentials. */
 const authFile = ({ REGISTRY_AUTH_FILE, XDG_RUNTIME_DIR, HOME = homedir() }: NodeJS.ProcessEnv): string | undefined =>
@@ -22,10 +26,10 @@ const authFile = ({ REGISTRY_AUTH_FILE, XDG_RUNTIME_DIR, HOME = homedir() }: Nod
     join(HOME, '.docker/config.json'),
   ].find((path) => path !== undefined && existsSync(path))
 
-export const registryAccess = (scratchDir: string): RegistryAccess => ({
-  authFile: authFile(process.env),
-  scratchDir,
-})
+export const registryAccess = (scratchDir: string): RegistryAccess => {
+  const env = toolEnvironment(process.env)
+  return { authFile: authFile(env), scratchDir, env }
+}
 
 const words = ({ message }: RegistryError): string => /\((.*)\)/s.exec(message)?.[1] ?? message
 
@@ -47,16 +51,14 @@ export const explainFetch = (image: string, error: unknown): unknown => {
   }
 }
 
-interface Making {
-  target: string
+interface Making extends FileInMaking {
   /** Directory for the layers, while at it. */
   scratchDir: string
-  signal: AbortSignal
 }
 
 /** One squashfs of what `bring` puts into an image directory. */
 const flatten = async (
-  { target, scratchDir, signal }: Making,
+  { fd, directory, scratchDir, signal }: Making,
   bring: (dir: string, scratch: string) => Promise<unknown>,
 ): Promise<void> => {
   const scratch = await mkdtemp(join(scratchDir, '.lamina-build-'))
@@ -64,7 +66,7 @@ const flatten = async (
     const dir = join(scratch, 'image')
     await bring(dir, scratch)
     addConfigLayer(dir)
-    await flattenDirectory(dir, target, { signal, onProgress: inform })
+    await flattenOnto({ fd, dir: directory }, dir, { signal, onProgress: inform })
   } finally {
     await rm(scratch, { recursive: true, force: true })
   }
@@ -88,7 +90,7 @@ const lastLine = (stderr: string): string => {
 export const makeOfLocal = ({ transport, name }: LocalSource, making: Making): Promise<void> =>
   flatten(making, async (dir, scratch) => {
     const args = ['copy', '--quiet', '--remove-signatures', `${transport}:${name}`, `dir:${dir}`]
-    const env = { ...process.env, TMPDIR: scratch }
+    const env = { ...toolEnvironment(process.env), TMPDIR: scratch }
     const { exitCode, stderr } = await runProgram(findOnHost('skopeo', 'skopeo'), args, { env, signal: making.signal })
     making.signal.throwIfAborted()
     if (exitCode !== 0)
@@ -98,17 +100,9 @@ export const makeOfLocal = ({ transport, name }: LocalSource, making: Making): P
   })
 
 /** Of a sandbox: all that is in the directory, with owners and attributes. */
-export const makeOfDirectory = async (directory: string, { target, signal }: Making): Promise<void> => {
+export const makeOfDirectory = async (sandbox: string, { fd, signal }: FileInMaking): Promise<void> => {
   const options = ['--keep-xattr', '--keep-time', '--compressor', 'zstd', '--comp-extra', 'level=3', '--quiet']
-  const { exitCode, stderr } = await runProgram(
-    findOnHost('gensquashfs', 'squashfs-tools-ng'),
-    ['--pack-dir', directory, ...options, target],
-    {
-      signal,
-    },
-  )
-  if (exitCode === 0 && !signal.aborted) return
-  await rm(target, { force: true })
-  signal.throwIfAborted()
-  throw new Refusal(`could not make an image of ${directory}: ${lastLine(stderr)}`)
+  const words = [findOnHost('gensquashfs', 'squashfs-tools-ng'), '--pack-dir', sandbox, ...options]
+  const { exitCode, stderr } = await runOn(fd, [...words, '--force', thirdDescriptor], { env: process.env, signal })
+  if (exitCode !== 0) throw new Refusal(`could not make an image of ${sandbox}: ${lastLine(stderr)}`)
 }

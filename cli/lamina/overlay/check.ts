@@ -13,9 +13,12 @@ import { withOverlay } from './file.ts'
 /** Of e2fsck(8)'s exit codes: errors are there, and it was not to correct them. */
 const uncorrected = 4
 
-/** Of the questions that e2fsck asks, what it found; the answer is always the same one. */
+/** What e2fsck asks behind what it found; the answer is always the same one. */
+const question =
+  /\s*(?:Fix|Clear|Clear inode|Clear HTree index|Clear flag|Clone multiply-claimed blocks|Connect to \/lost\+found|Salvage|Allocate|Expand|Create|Recreate|Relocate|Truncate|Split|Abort|Delete file|Unlink|Optimize|Continue|Ignore error|Force rewrite|Suppress messages)\? no$/
+
 const tell = (line: string): void => {
-  const finding = line.replace(/\s*(?:Fix|Clear|Connect to \/lost\+found|Salvage|Recreate|Relocate|Truncate)\? no$/, '')
+  const finding = line.replace(question, '')
   if (finding !== '' && isFinding(finding)) inform(finding)
 }
 

@@ -1,23 +1,12 @@
-import {
-  closeSync,
-  fstatSync,
-  fsyncSync,
-  linkSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  renameSync,
-  rmSync,
-  statfsSync,
-  statSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
+import { fstatSync, mkdirSync, mkdtempSync, rmSync, statfsSync, statSync } from 'node:fs'
 import { dirname, join, posix, resolve } from 'node:path'
 import { mebibytes } from '../../../kube/quantity.ts'
+import { thirdDescriptor } from '../../../runtime-shim/image/unprivileged.ts'
 import { hasCode } from '../../../runtime-shim/mount/error-code.ts'
-import { runProgram } from '../../../runtime-shim/node/program.ts'
 import { Refusal } from '../../shared/refusal.ts'
-import { interruptible } from '../image/interrupted.ts'
+import { temporaryDirectory } from '../firm.ts'
+import { type FileInMaking, makeFile } from '../image/new-file.ts'
+import { runOn } from '../process/run-on.ts'
 import { reserve } from './reserve.ts'
 
 export interface OverlayCreation {
@@ -59,20 +48,18 @@ const asFakeroot = ['unshare', '--map-root-user', '--']
  * reserved stay reserved, and are written, or each later commit would convert some.
  */
 const format = async (
-  file: string,
+  { fd, signal }: FileInMaking,
   { sparse, directories, fakeroot }: OverlayCreation,
-  signal: AbortSignal,
 ): Promise<void> => {
-  const tree = mkdtempSync(join(tmpdir(), 'lamina-overlay-'))
+  const tree = mkdtempSync(join(temporaryDirectory(), 'lamina-overlay-'))
   const extended = `${sparse ? 'discard' : 'nodiscard'},root_owner=${fakeroot ? '0:0' : ids()}`
-  const args = ['mkfs.ext3', '-F', '-q', '-b', '4096', '-m', '0', '-E', extended, '-d', tree, file]
-  const [program = '', ...words] = fakeroot && process.getuid?.() !== 0 ? [...asFakeroot, ...args] : args
+  const args = ['mkfs.ext3', '-F', '-q', '-b', '4096', '-m', '0', '-E', extended, '-d', tree, thirdDescriptor]
   try {
     makeTree(tree, directories)
     const PATH = `${process.env.PATH ?? ''}:/usr/sbin:/sbin`
     const env = { PATH, LC_ALL: 'C', UNIX_IO_NOZEROOUT: '1' }
-    const { exitCode, stderr } = await runProgram(program, words, { env, signal })
-    signal.throwIfAborted()
+    const words = fakeroot && process.getuid?.() !== 0 ? [...asFakeroot, ...args] : args
+    const { exitCode, stderr } = await runOn(fd, words, { env, signal })
     if (exitCode !== 0) throw new Refusal(`mkfs.ext3 failed: ${stderr.trim()}`)
   } catch (error) {
     if (hasCode(error, 'ENOENT')) throw new Refusal('mkfs.ext3 is not installed: install e2fsprogs')
@@ -101,32 +88,14 @@ const assertPlace = (path: string, shown: string): void => {
   if (statSync(path, { throwIfNoEntry: false })) throw new Refusal(isThere(shown))
 }
 
-/** A file that is there meanwhile is not replaced. */
-const publish = (staging: string, path: string, shown: string): void => {
-  try {
-    linkSync(staging, path)
-    rmSync(staging)
-  } catch (error) {
-    if (hasCode(error, 'EEXIST')) throw new Refusal(isThere(shown))
-    if (!hasCode(error, 'EPERM', 'ENOTSUP', 'ENOSYS')) throw error
-    renameSync(staging, path)
-  }
-}
-
-const fill = async (staging: string, creation: OverlayCreation, signal: AbortSignal): Promise<void> => {
-  rmSync(staging, { force: true })
-  const fd = openSync(staging, 'wx+', 0o600)
-  try {
-    reserve(fd, creation)
-    await format(staging, creation, signal)
-    reserve(fd, { ...creation, size: fstatSync(fd).size })
-    fsyncSync(fd)
-  } finally {
-    closeSync(fd)
-  }
+const fill = async (file: FileInMaking, creation: OverlayCreation): Promise<void> => {
+  reserve(file.fd, creation)
+  await format(file, creation)
+  reserve(file.fd, { ...creation, size: fstatSync(file.fd).size })
 }
 
 const explain = (error: unknown, { path, size }: OverlayCreation): unknown => {
+  if (hasCode(error, 'EEXIST')) return new Refusal(isThere(path))
   if (hasCode(error, 'EACCES', 'EPERM')) return new Refusal(`could not create ${path}: permission denied`)
   if (hasCode(error, 'ENAMETOOLONG')) return new Refusal(`could not create ${path}: its name is too long`)
   if (hasCode(error, 'EROFS')) return new Refusal(`could not create ${path}: its file system is read-only`)
@@ -144,12 +113,9 @@ export const createOverlay = async (creation: OverlayCreation): Promise<void> =>
   const path = resolve(creation.path)
   assertPlace(path, creation.path)
   if (!creation.sparse) assertRoom(dirname(path), creation.size)
-  const staging = join(dirname(path), `.lamina-${process.pid}`)
   try {
-    await interruptible((signal) => fill(staging, creation, signal))
-    publish(staging, path, creation.path)
+    await makeFile(path, { mode: 0o600, replaces: false }, (file) => fill(file, creation))
   } catch (error) {
-    rmSync(staging, { force: true })
     throw explain(error, creation)
   }
 }

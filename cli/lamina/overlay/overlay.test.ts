@@ -67,8 +67,8 @@ describe.each<Who>(['root', 'an ordinary user'])('as %s', (who) => {
     const { home } = as(who)
     const long = 'x'.repeat(300)
     const env = { TMPDIR: join(home, 'scratch') }
-    mkdirSync(env.TMPDIR, { mode: 0o777 })
-    chmodSync(env.TMPDIR, 0o777)
+    mkdirSync(env.TMPDIR)
+    chmodSync(env.TMPDIR, 0o1777)
     const create = ['overlay', 'create', '--create-dir', `/srv/${long}`, 'never.img']
     const { code, stderr } = who === 'root' ? bench.lamina(create, { env }) : bench.asUser(create, { env })
     expect({ code, stderr }).toEqual({
@@ -168,6 +168,15 @@ test('a superblock that is lost is taken from its copy', () => {
   expect(check('--repair', 'headless.img')).toMatchObject({ code: 0 })
   const read = bench.lamina(['exec', '-o', 'headless.img', bench.image, 'cat', '/foo'], { cwd: bench.dir })
   expect(read.stdout).toBe('kept\n')
+})
+
+test('of a journal that is not looked at it is told once, and of nothing that e2fsck only asks', () => {
+  damaged('unclean.img', '64', ['feature needs_recovery', 'clri /upper/foo'])
+  const { stderr } = check('unclean.img')
+  expect(stderr).toMatch(
+    /^INFO: {4}unclean\.img: was not cleanly unmounted: what is in its journal is not looked at\nINFO: {4}Entry/,
+  )
+  expect(stderr).not.toMatch(/skipping|\? no|e2fsck/)
 })
 
 test('an overlay whose files are gone is not called whole', () => {

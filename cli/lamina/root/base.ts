@@ -7,6 +7,7 @@ import { LockHeldError } from '../../../runtime-shim/mount/lock.ts'
 import { type OpenBase, OverlayError } from '../../../runtime-shim/mount/parts.ts'
 import { Refusal } from '../../shared/refusal.ts'
 import { meantBy } from '../habits.ts'
+import { inUse } from './in-use.ts'
 
 /**
  * @param hint said where there is no such file
@@ -27,8 +28,7 @@ export const realPathOf = (path: string, what: string, hint = ''): string => {
 
 /** A file of the library's words, in those of this command line. */
 const explain = (path: string, error: unknown): unknown => {
-  if (error instanceof LockHeldError)
-    return new Refusal(`can't open ${path} for reading, currently in use for writing by another process`)
+  if (error instanceof LockHeldError) return inUse(path, 'ReadOnly')
   if (error instanceof OverlayError && error.cause instanceof BadImageError && /ext3 overlay/.test(error.message))
     return new Refusal(
       `${path} is an overlay, and no container: give it with --overlay ${path}, and an image beside it`,

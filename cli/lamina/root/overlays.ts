@@ -1,4 +1,15 @@
-import { closeSync, existsSync, fstatSync, openSync, readdirSync, statSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { BadImageError } from '../../../runtime-shim/mount/bad-image.ts'
 import { hasCode } from '../../../runtime-shim/mount/error-code.ts'
@@ -16,8 +27,10 @@ import { NotExt3Error } from '../../../runtime-shim/mount/superblock.ts'
 import { makeSkeleton } from '../../../runtime-shim/runtime/skeleton.ts'
 import { Refusal } from '../../shared/refusal.ts'
 import { assertOneWriter, type OverlayArgument } from '../arguments.ts'
+import { temporaryDirectory } from '../firm.ts'
 import { growthNote } from '../overlay/growth-note.ts'
 import { realPathOf } from './base.ts'
+import { inUse } from './in-use.ts'
 
 /** What lies there. */
 export interface FoundOverlay {
@@ -94,6 +107,17 @@ export const findOverlays = (overlays: readonly OverlayArgument[]): FoundOverlay
 
 const ofOverlays = new Set(['upper', 'work', 'lost+found', lockFileName])
 
+/** Elsewhere first: who else writes to the directory could have it made by way of a link. */
+const addLockFile = (path: string): void => {
+  const scratch = mkdtempSync(join(temporaryDirectory(), 'lamina-skeleton-'))
+  try {
+    makeSkeleton(join(scratch, lockFileName))
+    writeFileSync(join(path, lockFileName), readFileSync(join(scratch, lockFileName)), { flag: 'wx' })
+  } finally {
+    rmSync(scratch, { recursive: true, force: true })
+  }
+}
+
 /** A directory that is written gets a file for its lock. @throws Refusal */
 const prepareDirectory = (path: string, shown: string): void => {
   if (existsSync(join(path, lockFileName))) return
@@ -102,7 +126,7 @@ const prepareDirectory = (path: string, shown: string): void => {
     throw new Refusal(
       `${shown} has "${strange}" in it, and an overlay's directory has only upper/ and work/: give an empty directory, or ${shown}:ro to lay it over the image as it is`,
     )
-  makeSkeleton(join(path, lockFileName))
+  addLockFile(path)
 }
 
 const sourceOf = ({ shown, path, kind, access }: FoundOverlay): OverlaySource => {
@@ -118,13 +142,6 @@ const sourceOf = ({ shown, path, kind, access }: FoundOverlay): OverlaySource =>
   return { ...common, volume: { kind: 'directory', path }, format: 'Directory', path: '.' }
 }
 
-const inUse = ({ shown, access }: FoundOverlay): Refusal =>
-  new Refusal(
-    access === 'ReadWrite'
-      ? `can't open ${shown} for writing, currently in use by another process`
-      : `can't open ${shown} for reading, currently in use for writing by another process`,
-  )
-
 /** The library calls them by name, or by where in their directory they are. */
 const blamed = (overlays: readonly FoundOverlay[], error: Error): FoundOverlay | undefined =>
   error instanceof OverlayDamagedError
@@ -138,7 +155,7 @@ export const explainOverlay = (overlays: readonly FoundOverlay[], error: unknown
   if (!(error instanceof OverlayError || error instanceof LockHeldError)) return error
   const overlay = blamed(overlays, error)
   const held = error instanceof LockHeldError || error.cause instanceof LockHeldError
-  if (overlay && held) return inUse(overlay)
+  if (overlay && held) return inUse(overlay.shown, overlay.access)
   if (overlay && hasCode(error.cause, 'EROFS'))
     return new Refusal(`${overlay.shown} lies on a read-only file system: give it as ${overlay.shown}:ro`)
   if (overlay && error instanceof OverlayDamagedError)

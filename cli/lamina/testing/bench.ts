@@ -1,9 +1,9 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { cpSync, mkdirSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, vi } from 'vitest'
 import { build } from '../../../scripts/build.ts'
+import { benchFolder } from '../../../test/node/run-folder.ts'
 import { openTerminal, type Terminal } from './terminal.ts'
 
 export interface Outcome {
@@ -109,7 +109,7 @@ const mountFuse = (dir: string): string => {
 const deadlineMs = 60_000
 
 const createCliBench = async (): Promise<CliBench> => {
-  const dir = mkdtempSync(join(tmpdir(), 'lamina-cli-'))
+  const dir = benchFolder('cli')
   // An ordinary user must be able to read the programs.
   execFileSync('chmod', ['755', dir])
   const programs = join(dir, 'programs')

@@ -14,7 +14,8 @@ export interface Terminal {
   close(): Promise<void>
 }
 
-const patienceMs = 10_000
+/** A busy machine takes seconds where an idle one takes a blink; what never comes is told all the same. */
+const patienceMs = 30_000
 
 const endOf = (text: string, expected: string | RegExp): number => {
   if (typeof expected === 'string') return text.includes(expected) ? text.indexOf(expected) + expected.length : -1

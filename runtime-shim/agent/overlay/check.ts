@@ -21,7 +21,7 @@ const killed = 255
 
 /** Whether a line of e2fsck tells what is not as it should be. */
 export const isFinding = (line: string): boolean =>
-  !/: recovering journal$|^recovering journal$|\d+\/\d+ files \(|check forced\.?$|^e2fsck \d|^Pass \d|^\*+ .*(?:MODIFIED|still has errors) \*+$|UNEXPECTED INCONSISTENCY|^\(i\.e\., without/.test(
+  !/: recovering journal$|^recovering journal$|\d+\/\d+ files \(|check forced\.?$|^e2fsck \d|^Pass \d|^\*+ .*(?:MODIFIED|still has errors) \*+$|UNEXPECTED INCONSISTENCY|^\(i\.e\., without|^Warning: skipping journal recovery/.test(
     line,
   )
 
@@ -75,7 +75,7 @@ const modes = {
 } as const
 
 /**
- * Goes over the whole file system with e2fsck.
+ * Goes over the whole file system with e2fsck; what that finds is told at once, in its words.
  *
  * @throws ToolError when it could not
  * @param mode `all` only where it was sound a moment before, and what is wrong is our own doing
@@ -93,7 +93,9 @@ export const check = async (
       options: ['-f', modes[mode], ...before.copy],
       offset: extent.offset,
       accepted: [0, corrected],
-      onLine: preparation.onProgress,
+      onLine: (line) => {
+        if (isFinding(line)) preparation.onProgress(line)
+      },
     })
     assertExt3(readSuperblock(fd, extent.offset))
     return { repaired: exitCode === corrected ? repairsIn(output, before) : [], damaged: undefined }

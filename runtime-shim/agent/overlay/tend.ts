@@ -49,11 +49,12 @@ export const tend = async (target: Target, preparation: Preparation): Promise<Pr
   onProgress(`overlay "${overlay}": checking the file system`)
   // A growth begins on a file system that has been checked: what a cut-off one leaves is its own doing.
   const isOurDoing = reason === 'growth cut off'
-  const { repaired, damaged } = await check(target, preparation, isOurDoing ? 'all' : 'preen')
+  const toldByTool = { overlay, onProgress: (line: string) => onProgress(`overlay "${overlay}": e2fsck: ${line}`) }
+  const { repaired, damaged } = await check(target, toldByTool, isOurDoing ? 'all' : 'preen')
   if (damaged !== undefined && !hasSuperblock(target.fd, target.extent.offset))
     throw new Trouble('OverlayDamaged', damaged)
   if (damaged !== undefined) return { figures: figuresOfExt3(target), checked: true, damaged }
-  if (repaired.length > 0) onProgress(`overlay "${overlay}": e2fsck has mended it (${repaired.length} lines above)`)
+  if (repaired.length > 0) onProgress(`overlay "${overlay}": e2fsck has mended it`)
   if (isOurDoing) await target.undertaking.clear()
   if (access === 'ReadWrite' && canGrow(target)) await grow(target, preparation)
   if (!made || wasDamaged) await importImage(target, preparation)

@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process'
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { closeSync, mkdirSync, openSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { attachBlockDevice, type BlockDevice, editExt3, makeVolume } from '../../../../test/node/images.ts'
+import { benchFolder } from '../../../../test/node/run-folder.ts'
 import { readSuperblock, type Superblock } from '../../../mount/superblock.ts'
 import { makeSkeleton } from '../../../runtime/skeleton.ts'
 import type { Preparation } from '../preparation.ts'
@@ -25,7 +25,7 @@ export interface Workplace {
 }
 
 export const createWorkplace = (): Workplace => {
-  const dir = mkdtempSync(join(tmpdir(), 'lamina-prepare-'))
+  const dir = benchFolder('prepare')
   const directory = join(dir, 'volume')
   mkdirSync(directory)
   const lines: string[] = []
