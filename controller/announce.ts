@@ -3,7 +3,7 @@ import type { EventRecorder } from '../kube/events.ts'
 import { apiVersion, pendingReason } from '../kube/names.ts'
 import type { Metadata } from '../kube/resource.ts'
 import { conditionOf } from './conditions.ts'
-import { overlayDeleted } from './instances/deleted-overlay.ts'
+import { claimDeleted, overlayDeleted } from './instances/data-going.ts'
 
 /** Steps that every start and end goes through: the status has them, and by the thousand their Events are a third of all writes. */
 const passing = new Set([
@@ -22,7 +22,7 @@ const passing = new Set([
 const waiting = new Set(['WaitingForPreviousPod', 'WaitingForPreviousClaim', 'OverlayInUse', pendingReason])
 
 /** Reasons that are told of although the object is Ready. */
-const toldBeside = new Set([overlayDeleted])
+const toldBeside = new Set([overlayDeleted, claimDeleted])
 
 /** An Event for each turn that a user should see: the object became Ready, or something new stands in the way. */
 export const announce = (

@@ -27,7 +27,16 @@ test('every verb that it calls by "kubectl lamina" is one', () => {
 
 test('every flag in it is one of a verb', () => {
   const all = [root, ...shown, ...shown.flatMap(({ commands }) => commands)].flatMap(({ options }) => options)
-  const foreign = new Set(['--as', '--server', '--token', '--release-url', '--global', '--manifest', '--archive'])
+  const foreign = new Set([
+    '--as',
+    '--reject-paths',
+    '--server',
+    '--token',
+    '--release-url',
+    '--global',
+    '--manifest',
+    '--archive',
+  ])
   const named = [...page.matchAll(/(?<![\w-])--[a-z][a-z0-9-]+/g)].map(([flag]) => flag)
   const known = new Set(all.map(({ long }) => long))
   expect(named.filter((flag) => !known.has(flag) && !foreign.has(flag))).toEqual([])

@@ -73,8 +73,8 @@ const keptBefore = (pod: Pod, { metadata: { generation }, status }: Instance): T
 export interface AboutPod {
   /** An overlay whose volume cannot be made. */
   unprovisioned?: Trouble | undefined
-  /** An overlay that has been deleted while the pod may have it mounted. */
-  deleted?: Trouble | undefined
+  /** An overlay or its claim has been deleted while the pod may have it mounted. */
+  dataGoing?: Trouble | undefined
   /** Whether another follows it. */
   next?: NextPod | undefined
 }
@@ -96,11 +96,11 @@ const ofEndedPod = (pod: Pod, { next }: AboutPod): Verdicts => {
   }
 }
 
-const ofRunningPod = (pod: Pod, { deleted }: AboutPod): Verdicts => {
+const ofRunningPod = (pod: Pod, { dataGoing }: AboutPod): Verdicts => {
   const trouble = unready(pod)
   return {
     ...bothReady,
-    ...(deleted ? { overlays: not('OverlaysReady', deleted) } : {}),
+    ...(dataGoing ? { overlays: not('OverlaysReady', dataGoing) } : {}),
     running: verdict('Running', 'True', 'Started'),
     standing: trouble ? { kind: 'progressing', ...trouble } : { kind: 'ready', reason: 'Running' },
   }

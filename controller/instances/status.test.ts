@@ -284,7 +284,7 @@ test('an overlay that is deleted under a running pod is told beside Ready', () =
     status: { phase: 'Running', ...mainIs({ running: {} }), conditions: [{ type: 'Ready', status: 'True' }] },
   })
   const deleted = { reason: 'OverlayDeleted', message: 'm' }
-  expect(told({ kind: 'pod', pod, drift: { kind: 'none' }, deleted })).toMatchObject({
+  expect(told({ kind: 'pod', pod, drift: { kind: 'none' }, dataGoing: deleted })).toMatchObject({
     Ready: 'True Running',
     OverlaysReady: 'False OverlayDeleted',
   })

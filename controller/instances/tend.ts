@@ -5,7 +5,7 @@ import { conditionOf } from '../conditions.ts'
 import type { Context } from '../context.ts'
 import { keptBecause, releaseWithinMs } from '../pods/lost.ts'
 import { checkNeededBy } from './check-needed.ts'
-import { deletedOverlayOf, remadeOverlayOf } from './deleted-overlay.ts'
+import { dataGoingOf, remadeOverlayOf } from './data-going.ts'
 import { driftOf } from './drift.ts'
 import { hasCompleted } from './lifecycle/at-rest.ts'
 import { reportWanted } from './lifecycle/idle.ts'
@@ -152,7 +152,7 @@ export const tend = async (context: Context, instance: Instance, pod: Pod): Prom
       pod,
       drift,
       unprovisioned: unprovisionedOf(context, instance),
-      deleted: deletedOverlayOf(context, instance, pod),
+      dataGoing: dataGoingOf(context, instance, pod),
     },
     grant: keptGrant(instance, pod),
   }

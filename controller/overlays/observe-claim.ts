@@ -67,9 +67,18 @@ export const standing = async (
   return { kind: 'pending', claim, trouble }
 }
 
-const ending = ({ metadata: { name, uid } }: PersistentVolumeClaim, { status }: PersistentOverlay): ClaimFinding =>
-  status.claim?.uid === uid
-    ? { kind: 'lost', message: `PersistentVolumeClaim ${name}, which holds the data, is being deleted` }
+/** Kubernetes lets go of a claim once no pod uses it. */
+const whenGone = ({ status: { attachments = [] } }: PersistentOverlay): string =>
+  attachments.length === 0
+    ? ''
+    : `, and goes when ${attachments.map(({ instanceName }) => instanceName).join(', ')} has ended: copy out what you need before that`
+
+const ending = ({ metadata: { name, uid } }: PersistentVolumeClaim, overlay: PersistentOverlay): ClaimFinding =>
+  overlay.status.claim?.uid === uid
+    ? {
+        kind: 'lost',
+        message: `PersistentVolumeClaim ${name}, which holds the data, is being deleted${whenGone(overlay)}`,
+      }
     : {
         kind: 'previousClaim',
         message: `PersistentVolumeClaim ${name} from before this overlay is being deleted: the overlay's own is made when that is gone`,

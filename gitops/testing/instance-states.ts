@@ -151,7 +151,7 @@ const ofPods: State[] = [
   ),
   told(
     'overlayDeleted',
-    [podOf(runs, { kind: 'none' }, { deleted: { reason: 'OverlayDeleted', message: 'work has been deleted' } })],
+    [podOf(runs, { kind: 'none' }, { dataGoing: { reason: 'OverlayDeleted', message: 'work has been deleted' } })],
     'Current',
     healthy('Running; OverlayDeleted: work has been deleted'),
   ),

@@ -73,7 +73,8 @@ const ofNodes: Record<NodeReason, string> = {
 const ofController = {
   BaseChanged:
     'nothing, to stay on the image that it lies upon; to go over to the new one set base: Follow (docs/images.md)',
-  ClaimLost: newOverlay,
+  ClaimLost:
+    'copy out what you need while an instance still has it; else restore it from a backup, or name another overlay',
   ClaimNotFound: 'make the claim that it names, or correct the name',
   ClaimNotOurs: 'hand the claim over by the label in the message, or give the overlay another name',
   ClaimPending: waits,
@@ -98,6 +99,8 @@ const ofController = {
   NoNode: 'label a node as spec.prefetch.nodeSelector says, or correct that',
   NoSpace: cache,
   NotReleased: 'docs/overlays.md, "Who has it": what frees an overlay whose node does not answer',
+  OverlayClaimDeleted:
+    'copy out what you need now (kubectl -n NAMESPACE cp), before the instance is stopped; then make another overlay',
   OverlayDeleted: 'make an overlay of the same name: it takes the data up again (reclaimPolicy: Retain)',
   OverlayFull: 'make it larger (kubectl lamina overlay resize OVERLAY …), or delete what is not needed',
   OverlayNearlyFull: 'make it larger in time: kubectl lamina overlay resize OVERLAY …',

@@ -105,7 +105,9 @@ export const findingsOfInstance = (instance: Instance, events: readonly Event[],
   const past = main.level === 'ok' ? [] : warnings(subject, events, about, [ready, ...beside])
   // One that was left behind is not to be started.
   const first = forgotten.length > 0 ? forgotten : [main]
-  const more = beside.map((condition) => of(subject, 'note', condition, about))
+  const more = beside.map((condition) =>
+    of(subject, condition.reason === 'OverlayClaimDeleted' ? 'wrong' : 'note', condition, about),
+  )
   return [...first, ...memoryFindings(instance, pod), ...more, ...past]
 }
 

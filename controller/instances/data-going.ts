@@ -2,11 +2,14 @@ import type { Instance } from '../../crds/instance.ts'
 import type { PersistentOverlay } from '../../crds/persistent-overlay.ts'
 import { overlayVolume, volumePrefix } from '../../kube/names.ts'
 import type { Reflector } from '../../kube/reflector.ts'
+import type { ObjectKey } from '../../kube/resource.ts'
 import type { PersistentVolumeClaim, Pod } from '../../kube/resources.ts'
 import { agentTrouble, type Trouble } from './pod-state.ts'
 
 /** Reason of `OverlaysReady=False` of an instance that runs on although its overlay is no more. */
 export const overlayDeleted = 'OverlayDeleted'
+/** The same, of one whose overlay is there, but not for long the claim with its data. */
+export const claimDeleted = 'OverlayClaimDeleted'
 
 interface Lookups {
   caches: {
@@ -33,13 +36,25 @@ const fateOf = ({ caches }: Lookups, overlay: string, namespace: string, claimNa
     : `PersistentVolumeClaim ${claimName} with the data goes when the pod ends: copy out what you need before that`
 }
 
-/** An overlay that was deleted under a pod, which keeps its mount. No finalizer holds overlays, which a controller that is down could not take off: so it is told. */
-export const deletedOverlayOf = (context: Lookups, { status }: Instance, pod: Pod): Trouble | undefined => {
+/** A claim that was deleted under a pod, which keeps it until the pod ends: protection of storage objects in use. */
+const endingClaim = ({ caches }: Lookups, overlay: string, key: ObjectKey): Trouble | undefined => {
+  if (caches.claims.get(key)?.metadata.deletionTimestamp === undefined) return undefined
+  const message = `PersistentVolumeClaim ${key.name}, which holds the data of overlay "${overlay}", is being deleted, and goes when this pod ends: copy out what you need before that`
+  return { reason: claimDeleted, message }
+}
+
+/** An overlay or its claim that was deleted under a pod, which keeps its mount. No finalizer holds overlays, which a controller that is down could not take off: so it is told. */
+export const dataGoingOf = (context: Lookups, { status }: Instance, pod: Pod): Trouble | undefined => {
   const { namespace } = pod.metadata
   for (const [index, { name }] of (status.overlays ?? []).entries()) {
     const overlay = context.caches.overlays.get({ namespace, name })
     const claimName = claimNameAt(pod, index)
-    if (claimName === undefined || (overlay && !overlay.metadata.deletionTimestamp)) continue
+    if (claimName === undefined) continue
+    if (overlay && !overlay.metadata.deletionTimestamp) {
+      const trouble = endingClaim(context, name, { namespace, name: claimName })
+      if (trouble) return trouble
+      continue
+    }
     const message = `overlay "${name}" has been deleted: this pod has it mounted until it ends; ${fateOf(context, name, namespace, claimName)}`
     return { reason: overlayDeleted, message }
   }

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { apiVersion, preparedCondition } from '../../kube/names.ts'
 import { genClaim, genInstance, genOverlay, genPod } from '../../test/gen/objects.ts'
-import { deletedOverlayOf, remadeOverlayOf } from './deleted-overlay.ts'
+import { dataGoingOf, remadeOverlayOf } from './data-going.ts'
 
 const instance = genInstance('dev', {
   status: { overlays: [{ name: 'work', uid: 'uid-before', access: 'ReadWrite' }] },
@@ -18,11 +18,11 @@ const given = ({ overlay, claim }: { overlay?: object; claim?: object }) => ({
 })
 
 test('an overlay that is there, or was made again, is not told of', () => {
-  expect(deletedOverlayOf(given({ overlay: {} }), instance, pod)).toBeUndefined()
+  expect(dataGoingOf(given({ overlay: {} }), instance, pod)).toBeUndefined()
 })
 
 test('one that is gone under its pod: where the data are, and how to take them up', () => {
-  expect(deletedOverlayOf(given({ claim: {} }), instance, pod)).toEqual({
+  expect(dataGoingOf(given({ claim: {} }), instance, pod)).toEqual({
     reason: 'OverlayDeleted',
     message:
       'overlay "work" has been deleted: this pod has it mounted until it ends; the data stay in PersistentVolumeClaim lamina-work: make PersistentOverlay "work" again to take them up, or no other instance starts with them',
@@ -37,12 +37,22 @@ test.each([
   ['its claim is being deleted', { metadata: { deletionTimestamp: '2026-01-01T00:00:00Z' } }],
   ['its claim is gone', undefined],
 ])('the data go with it when %s', (_, claim) => {
-  const told = deletedOverlayOf(given(claim ? { claim } : {}), instance, pod)
+  const told = dataGoingOf(given(claim ? { claim } : {}), instance, pod)
   expect(told?.message).toContain('with the data goes when the pod ends: copy out what you need')
 })
 
+test('a claim that is being deleted under an overlay that is there: copy out what you need', () => {
+  const claim = { metadata: { deletionTimestamp: '2026-01-01T00:00:00Z' } }
+  expect(dataGoingOf(given({ overlay: {}, claim }), instance, pod)).toEqual({
+    reason: 'OverlayClaimDeleted',
+    message:
+      'PersistentVolumeClaim lamina-work, which holds the data of overlay "work", is being deleted, and goes when this pod ends: copy out what you need before that',
+  })
+  expect(dataGoingOf(given({ overlay: {}, claim: {} }), instance, pod)).toBeUndefined()
+})
+
 test('a claim that was there before Lamina stays, whatever the cache knows of it', () => {
-  expect(deletedOverlayOf(given({}), instance, podOn('mine'))?.message).toContain(
+  expect(dataGoingOf(given({}), instance, podOn('mine'))?.message).toContain(
     'the data stay in PersistentVolumeClaim mine',
   )
 })
