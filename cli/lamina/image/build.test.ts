@@ -113,6 +113,13 @@ test('an image does not become part of itself, nor goes where a link leads nowhe
   })
 })
 
+test('where one may not write is told in a line', () => {
+  expect(bench.asUser(['build', join(bench.dir, 'his.sqfs'), bench.sandbox])).toMatchObject({
+    code: 255,
+    stderr: `FATAL:   could not write ${bench.dir}/his.sqfs: permission denied\n`,
+  })
+})
+
 test('the longest name that a file can have is no hindrance', () => {
   const name = `${'n'.repeat(250)}.sqfs`
   expect(build('sandbox', name)).toMatchObject({ code: 0 })

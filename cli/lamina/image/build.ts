@@ -75,10 +75,12 @@ const assertPlace = (target: string, force: boolean): void => {
     throw new Refusal(`build target ${target} already exists: remove it, or use --force`)
 }
 
-const explain = (error: unknown, from: string, target: string): unknown =>
-  hasCode(error, 'EEXIST')
-    ? new Refusal(`build target ${target} already exists: another build has made it`)
-    : explainFetch(from, error)
+const explain = (error: unknown, from: string, target: string): unknown => {
+  if (hasCode(error, 'EEXIST')) return new Refusal(`build target ${target} already exists: another build has made it`)
+  if (hasCode(error, 'EACCES', 'EPERM')) return new Refusal(`could not write ${target}: permission denied`)
+  if (hasCode(error, 'EROFS')) return new Refusal(`could not write ${target}: its file system is read-only`)
+  return explainFetch(from, error)
+}
 
 /** `build OUT SOURCE`: one squashfs, whole or not at all. @throws Refusal */
 export const build = async (
