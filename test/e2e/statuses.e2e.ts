@@ -62,6 +62,19 @@ describe('a status is true at every step', () => {
     await fixture.end('keeper')
   })
 
+  test('a claim that is deleted in use: kubectl warns, and instance and overlay say what goes, and when', async () => {
+    await fixture.apply(persistentOverlay('going'), instance('owner', { overlays: ['going'], podTemplate: promptly }))
+    await fixture.ready('instance', 'owner')
+    const { stderr } = await kubectl.try(['-n', fixture.namespace, 'delete', 'pvc', 'lamina-going', '--wait=false'])
+    expect(stderr).toMatch(/Warning: .*lamina-going" holds the data of PersistentOverlay "going"/)
+    await says('instance', 'owner', 'OverlaysReady', /^False OverlayClaimDeleted: .*copy out what you need/)
+    await says('persistentoverlay', 'going', 'Ready', /^False ClaimLost: .*goes when owner has ended: copy out/)
+    expect(await told('instance', 'owner', 'Ready')).toMatch(/^True Running/)
+    await fixture.end('owner')
+    await says('persistentoverlay', 'going', 'Ready', /^False ClaimLost: .*is gone/)
+    await fixture.delete('persistentoverlay', 'going')
+  })
+
   test('an unused overlay is deleted without a warning', async () => {
     await fixture.apply(persistentOverlay('unused'))
     await wait('persistentoverlay', 'unused', 'Ready')
