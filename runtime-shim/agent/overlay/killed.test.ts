@@ -57,6 +57,17 @@ const isRunning = (pid: number): boolean => {
   }
 }
 
+/** Its whole group, or itself where it has just been forked and leads none yet. */
+const killGroup = (pid: number): void => {
+  for (const target of [-pid, pid]) {
+    try {
+      process.kill(target, 'SIGKILL')
+    } catch (error) {
+      if (!hasCode(error, 'ESRCH')) throw error
+    }
+  }
+}
+
 type End = 'all killed' | 'agent killed' | 'ended'
 const ends: readonly End[] = ['all killed', 'agent killed', 'ended']
 
@@ -69,7 +80,7 @@ const end = ({ pid = 0 }: ChildProcess, how: End): number | undefined => {
   }
   process.kill(pid, 'SIGSTOP')
   const [preparer] = childrenOf(pid)
-  if (how === 'all killed' && preparer !== undefined && isRunning(preparer)) process.kill(-preparer, 'SIGKILL')
+  if (how === 'all killed' && preparer !== undefined) killGroup(preparer)
   process.kill(pid, 'SIGKILL')
   return preparer
 }
