@@ -140,6 +140,11 @@ export const wrongInputs: readonly WrongInputs[] = [
         'instance dev is there already, and --rm throws away only what it has made: leave --rm out, or give another --name',
       ],
       [
+        'run image/tools --name dev --overlay other -- ls',
+        2,
+        'instance dev is there already, with other overlays (dev): leave --overlay out, or give another --name',
+      ],
+      [
         'run dev --overlay other -- ls',
         2,
         'instance dev is there already, with other overlays (dev): leave --overlay out, or give another --name',

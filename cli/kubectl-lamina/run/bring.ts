@@ -130,38 +130,48 @@ export const wake = async (
   }
 }
 
-const ensureInstance = async (
+const makeInstance = async (
   context: CommandContext,
   connection: Connection,
-  image: string,
-  wanted: Wanted,
+  name: string,
+  { image, overlays, env, workingDir, isThrowAway }: Wanted & { image: string },
   undo: Undo,
-): Promise<Brought> => {
-  const { client, namespace } = connection
-  const { overlays, env, workingDir, isThrowAway } = wanted
-  const name = wanted.name ?? throwAwayName(image, randomWord())
-  const before = await client.get(instances, { namespace, name })
-  if (before) {
-    assertSame(before, wanted, image)
-    await wake(context, connection, before)
-    return { name, image, isOld: true }
-  }
+): Promise<void> => {
+  const { client } = connection
   context.status.say(
     isThrowAway ? `making Instance ${name}, which is thrown away at the end` : `making Instance ${name}`,
   )
   const made = await createInstance(connection, name, { image, overlays, env, workingDir, isThrowAway })
-  if (isThrowAway) {
-    undo(async () => {
-      const isThere = await client
-        .delete(instances, made.metadata, { uid: made.metadata.uid })
-        .catch((error: unknown) => {
-          if (hasReason(error, 'Conflict')) return false
-          throw error
-        })
-      if (isThere) context.status.say(`instance ${name} deleted`)
-    })
-  }
-  return { name, image, isOld: false }
+  if (!isThrowAway) return
+  undo(async () => {
+    const isThere = await client
+      .delete(instances, made.metadata, { uid: made.metadata.uid })
+      .catch((error: unknown) => {
+        if (hasReason(error, 'Conflict')) return false
+        throw error
+      })
+    if (isThere) context.status.say(`instance ${name} deleted`)
+  })
+}
+
+/** One of an image, by its name or a new one, with all that it needs; what cannot be is refused before anything is made. */
+const ensureInstance = async (
+  context: CommandContext,
+  connection: Connection,
+  found: Exclude<Found, { kind: 'instance' }>,
+  wanted: Wanted,
+  undo: Undo,
+): Promise<Brought> => {
+  const { client, namespace } = connection
+  const image = found.name
+  const name = wanted.name ?? throwAwayName(image, randomWord())
+  const before = await client.get(instances, { namespace, name })
+  if (before) assertSame(before, wanted, image)
+  await ensureImage(context, connection, found, wanted, undo)
+  await ensureOverlays(context, connection, wanted)
+  if (before) await wake(context, connection, before)
+  else await makeInstance(context, connection, name, { ...wanted, image }, undo)
+  return { name, image, isOld: before !== undefined }
 }
 
 /**
@@ -184,9 +194,7 @@ export const bring = async (
     await wake(context, connection, found.instance)
     brought = { name: found.instance.metadata.name, image: found.instance.spec.imageRef.name, isOld: true }
   } else {
-    await ensureImage(context, connection, found, wanted, undo)
-    await ensureOverlays(context, connection, wanted)
-    brought = await ensureInstance(context, connection, found.name, wanted, undo)
+    brought = await ensureInstance(context, connection, found, wanted, undo)
   }
   if (wanted.wait) await waitUntilRunning(connection, context, brought.name)
   return brought
