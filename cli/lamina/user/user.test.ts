@@ -57,6 +57,24 @@ describe('as an ordinary user', () => {
     execFileSync('e2fsck', ['-fn', join(bench.userHome, 'mine.img')], { stdio: 'pipe' })
   })
 
+  test('an overlay that is full takes no exit code from a command, and what may be lost is no success', () => {
+    expect(bench.asUser(['overlay', 'create', 'full.img'])).toMatchObject({ code: 0 })
+    const fill = 'dd if=/dev/zero of=/full bs=64k count=2000'
+    const { code, stderr } = sh(`${fill}; exit 5`, '-o', 'full.img')
+    expect(code).toBe(5)
+    expect(stderr).toMatch(
+      /^WARNING: overlay full\.img is full: what was written last may be lost; lamina overlay resize full\.img SIZE makes it larger$/m,
+    )
+    expect(stderr).not.toContain('FATAL')
+    expect(sh(`${fill}; exit 0`, '-o', 'full.img')).toMatchObject({
+      code: 255,
+      stderr: expect.stringContaining('WARNING: overlay full.img is full: '),
+    })
+    expect(bench.asUser(['overlay', 'resize', 'full.img', '256M'])).toMatchObject({ code: 0 })
+    expect(sh('rm /full; echo more >/more', '-o', 'full.img')).toMatchObject({ code: 0, stderr: '' })
+    nobodyServes()
+  })
+
   test('root goes on where he has left it, and what he has deleted stays deleted', () => {
     const mine = join(bench.dir, 'copy.img')
     copyFileSync(join(bench.userHome, 'mine.img'), mine)
