@@ -9,6 +9,7 @@ import { processesWith } from '../testing/processes.ts'
 const bench = await useCliBench()
 
 const sh = (script: string, ...options: string[]) => bench.asUser(['exec', ...options, bench.image, 'sh', '-c', script])
+const fixtures = join(import.meta.dirname, '../../../test/fixtures')
 const nobodyServes = () => expect(processesWith(bench.dir)).toEqual([])
 
 describe('as an ordinary user', () => {
@@ -95,6 +96,25 @@ describe('as an ordinary user', () => {
     expect({ code, stdout }).toEqual({ code: 0, stdout: 'mine\nmore\nof root\n' })
     expect(stderr).toMatch(/^WARNING: shared\.img was written by root: of directories that were deleted and made again/)
     expect(asRoot('cat /mine').stdout).toBe('mine\nmore\nagain\n')
+  })
+
+  test("an overlay with root's files alone is written with --fakeroot, and that is said", () => {
+    const owned = join(bench.userHome, 'apptainers.img')
+    execFileSync('sh', [
+      '-c',
+      `zstd -dq -o ${owned} ${fixtures}/apptainer-overlay.img.zst && chown ${account} ${owned}`,
+    ])
+    const write = (...options: string[]) => sh('touch /new && ls /new', ...options, '-o', 'apptainers.img')
+    const said = {
+      code: 255,
+      stderr:
+        'FATAL:   overlay apptainers.img has files of other users or of root, and cannot be written by you: give --fakeroot, which writes what is of root, or have root mount it and chown -R all in it to you\n',
+    }
+    // Root's lamina leaves a record in it.
+    expect(bench.lamina(['exec', '-o', owned, bench.image, 'true'])).toMatchObject({ code: 0 })
+    expect(write()).toMatchObject(said)
+    expect(write('--fakeroot')).toMatchObject({ code: 0, stdout: '/new\n' })
+    nobodyServes()
   })
 
   test.each(['upper', 'work'])("an overlay's %s that leads to files of his on the host is not followed", (part) => {
