@@ -7,7 +7,7 @@
  */
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { appendFile, chmod, copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { appendFile, chmod, copyFile, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { build as bundle } from 'esbuild'
@@ -18,6 +18,7 @@ import { buildPage } from '../console/build.ts'
 import { bundleOptions, nativeKoffi } from '../runtime-shim/runtime/bundle-options.ts'
 import { makeSkeleton } from '../runtime-shim/runtime/skeleton.ts'
 import { fetchForeignPackages } from './foreign-packages.ts'
+import { replaceDirectory } from './replace.ts'
 import { packagesOf, thirdPartyNotes } from './third-party.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -57,17 +58,11 @@ const markBuild = async (program: string): Promise<void> => {
   await appendFile(program, markOf(digest))
 }
 
-/**
- * Writes the bundles to `dir`, with koffi's native part, the launchers, the skeleton,
- * the page of the console, and the licences of what was bundled.
- */
-export const build = async (
+const buildIn = async (
   dir: string,
   bundles: readonly Bundle[],
-  { arch = process.arch, modules = join(root, 'node_modules') }: Target = {},
+  { arch = process.arch, modules = join(root, 'node_modules') }: Target,
 ): Promise<void> => {
-  await rm(dir, { recursive: true, force: true })
-  await mkdir(dir, { recursive: true })
   const results = await Promise.all(
     bundles.map((name) =>
       bundle({ ...bundleOptions(join(root, programs[name]), join(dir, name)), absWorkingDir: root }),
@@ -88,10 +83,17 @@ export const build = async (
   )
 }
 
+/**
+ * Makes `dir` of the bundles, with koffi's native part, the launchers, the skeleton,
+ * the page of the console, and the licences of what was bundled.
+ */
+export const build = (dir: string, bundles: readonly Bundle[], target: Target = {}): Promise<void> =>
+  replaceDirectory(dir, (fresh) => buildIn(fresh, bundles, target))
+
 const buildPlugin = async (releaseUrl: string | undefined): Promise<void> => {
   const dir = join(root, 'dist-cli')
   const packageDir = join(dir, 'kubectl-lamina')
-  await packagePlugin(root, packageDir)
+  await replaceDirectory(packageDir, (fresh) => packagePlugin(root, fresh))
   if (releaseUrl !== undefined) await packageForKrew(packageDir, dir, releaseUrl)
   process.stdout.write(`built ${packageDir}: npm install --global ${packageDir}\n`)
 }

@@ -94,23 +94,23 @@ const leastSize = 64
 const largestSize = 16 * 2 ** 20
 
 /** MiB as a number, or with a unit: `64`, `768M`, `10G`; in bytes. @throws Refusal */
-const sizeOf = (what: string, text: string): number => {
+const sizeOf = (what: string, text: string, least: number): number => {
   const [, number, unit = ''] = /^(\d{1,8})\s*([MGT]?)(?:i?B)?$/i.exec(text) ?? []
   const factor = units.get(unit.toUpperCase())
   if (number === undefined || factor === undefined)
-    throw new Refusal(`${what}"${text}" is not a size: write MiB as a number, or 768M, 10G`)
+    throw new Refusal(`${what} "${text}" is not a size: write MiB as a number, or 768M, 10G`)
   const bytes = Number(number) * factor
-  if (bytes < leastSize * 2 ** 20)
-    throw new Refusal(`--size "${text}": image size must be equal or greater than ${leastSize} MiB`)
+  if (bytes < least * 2 ** 20)
+    throw new Refusal(`${what} "${text}": image size must be equal or greater than ${least} MiB`)
   if (bytes > largestSize * 2 ** 20)
-    throw new Refusal(`--size "${text}": image size must be at most 16 TiB, which is as large as ext3 can be`)
+    throw new Refusal(`${what} "${text}": image size must be at most 16 TiB, which is as large as ext3 can be`)
   return bytes
 }
 
-export const parseSize = (text: string): number => sizeOf('--size ', text)
+export const parseSize = (text: string): number => sizeOf('--size', text, leastSize)
 
-/** The same, not of an option. */
-export const parseNewSize = (text: string): number => sizeOf('', text)
+/** The same, of the argument `<size>`. One that is less than it has is told so, with what that is. */
+export const parseNewSize = (text: string): number => sizeOf('<size>', text, 0)
 
 /** How many, of `--tail`. @throws Refusal */
 export const parseCount = (text: string): number => {

@@ -203,7 +203,17 @@ export const wrongInputs: readonly WrongInputs[] = [
         'text.txt is no ext3 overlay: it is neither squashfs nor SIF nor ext3 (bad magic number); make one with lamina overlay create',
       ],
       ['overlay du nope', 255, 'could not open overlay nope: no such file or directory'],
-      ['overlay resize a.img more', 255, '"more" is not a size: write MiB as a number, or 768M, 10G'],
+      ['overlay resize a.img more', 255, '<size> "more" is not a size: write MiB as a number, or 768M, 10G'],
+      [
+        'overlay resize a.img 1',
+        255,
+        '<size> 1 MiB is less than the 16 MiB that a.img has, and overlays do not shrink: make a smaller one, and copy what you need',
+      ],
+      [
+        'overlay resize a.img 20T',
+        255,
+        '<size> "20T": image size must be at most 16 TiB, which is as large as ext3 can be',
+      ],
       ['overlay resize a.img', 1, "missing required argument 'size'\nSee: lamina overlay resize --help"],
     ],
   },

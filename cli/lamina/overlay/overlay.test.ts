@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import {
   chmodSync,
@@ -51,8 +51,10 @@ describe.each<Who>(['root', 'an ordinary user'])('as %s', (who) => {
     expect(lamina('overlay', 'resize', 'grows.img', '200').stderr).toBe('INFO:    grows.img has 200 MiB already\n')
     expect(lamina('overlay', 'resize', 'grows.img', '100M')).toMatchObject({
       code: 255,
-      stderr: 'FATAL:   grows.img has 200 MiB, and nothing shrinks: make a smaller one, and copy what you need\n',
+      stderr:
+        'FATAL:   <size> 100 MiB is less than the 200 MiB that grows.img has, and overlays do not shrink: make a smaller one, and copy what you need\n',
     })
+    expect(lamina('overlay', 'resize', 'grows.img', '32M').stderr).toContain('<size> 32 MiB is less than the 200 MiB')
     expect(statSync(path).size).toBe(200 * 2 ** 20)
   })
 
@@ -177,6 +179,49 @@ test('of a journal that is not looked at it is told once, and of nothing that e2
     /^INFO: {4}unclean\.img: was not cleanly unmounted: what is in its journal is not looked at\nINFO: {4}Entry/,
   )
   expect(stderr).not.toMatch(/skipping|\? no|e2fsck/)
+})
+
+describe('of a badly damaged one', () => {
+  const spoil = (path: string, from: number, blocks: number): void => {
+    const fd = openSync(path, 'r+')
+    writeSync(fd, Buffer.alloc(blocks * 4096, 0xa5), 0, blocks * 4096, from * 4096)
+    closeSync(fd)
+  }
+  const lines = (stderr: string): number => stderr.split('\n').length - 1
+
+  test('a check tells a couple of dozen lines, and what to do', () => {
+    // The block of the group descriptors, and some of the inodes'.
+    const path = damaged('bad.img', '64', [])
+    spoil(path, 1, 1)
+    const { code, stderr } = check('bad.img')
+    expect(code).toBe(255)
+    expect(lines(stderr)).toBeLessThan(28)
+    expect(stderr).toMatch(/^INFO: {4}\(of e2fsck's lines \d+ or more are left out\)\nFATAL: /m)
+    expect(stderr).toMatch(/lamina overlay check --repair bad\.img mends what it safely can\n$/)
+    expect(stderr).not.toContain('/proc/')
+  })
+
+  test('a repair that cannot mend it says what works', () => {
+    const path = damaged('worse.img', '64', ['clri /upper', 'clri /lost+found', 'clri <2>'])
+    expect(check('worse.img').stderr).toMatch(/has errors: lamina overlay check --repair worse\.img/)
+    const { code, stderr } = check('--repair', 'worse.img')
+    expect(code).toBe(255)
+    expect(stderr).toContain(
+      `FATAL:   worse.img has errors that e2fsck -p does not mend: restore it from a backup; without one, cp worse.img worse.img.copy and e2fsck -f -y worse.img.copy, which mends it at the price of files; debugfs -c -R 'rdump /upper DIRECTORY' worse.img reads what can still be read\n`,
+    )
+    expect(lines(stderr)).toBeLessThan(28)
+    const byHand = 'cp worse.img worse.img.copy; e2fsck -f -y worse.img.copy >/dev/null'
+    expect(spawnSync('sh', ['-c', byHand], { cwd: bench.dir }).status).toBe(1)
+    isWhole(`${path}.copy`)
+  })
+
+  test('its files can still be read by hand', () => {
+    const path = damaged('bitmaps.img', '64', ['set_bg 0 block_bitmap 4000000000'])
+    expect(check('--repair', 'bitmaps.img').stderr).toContain("debugfs -c -R 'rdump /upper DIRECTORY' bitmaps.img")
+    mkdirSync(join(bench.dir, 'rescued'))
+    execFileSync('debugfs', ['-c', '-R', 'rdump /upper rescued', path], { cwd: bench.dir, stdio: 'pipe' })
+    expect(readFileSync(join(bench.dir, 'rescued/upper/foo'), 'utf8')).toBe('kept\n')
+  })
 })
 
 test('an overlay whose files are gone is not called whole', () => {

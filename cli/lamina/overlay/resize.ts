@@ -21,7 +21,7 @@ const assertPossible = ({ fd, extent, what }: Target, size: number): void => {
     )
   if (size < extent.size)
     throw new Refusal(
-      `${what} has ${mebibytes(extent.size)}, and nothing shrinks: make a smaller one, and copy what you need`,
+      `<size> ${mebibytes(size)} is less than the ${mebibytes(extent.size)} that ${what} has, and overlays do not shrink: make a smaller one, and copy what you need`,
     )
   const geometry = readGeometry(fd)
   const limit = growthLimit(geometry) * geometry.blockSize

@@ -159,7 +159,7 @@ export const explainOverlay = (overlays: readonly FoundOverlay[], error: unknown
   if (overlay && hasCode(error.cause, 'EROFS'))
     return new Refusal(`${overlay.shown} lies on a read-only file system: give it as ${overlay.shown}:ro`)
   if (overlay && error instanceof OverlayDamagedError)
-    return new Refusal(`overlay ${overlay.shown}: ${error.damage}: run e2fsck -f ${overlay.shown}`)
+    return new Refusal(`overlay ${overlay.shown}: ${error.damage}: see lamina overlay check ${overlay.shown}`)
   return new Refusal(error.message)
 }
 

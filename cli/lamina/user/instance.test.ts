@@ -42,6 +42,16 @@ const overlay = (...options: string[]): string => {
 }
 
 describe("an ordinary user's instance", () => {
+  test('says in its log what of a full overlay may be lost', async () => {
+    const work = overlay()
+    expect(start('full', '-o', work)).toMatchObject({ code: 0 })
+    inside('full', 'dd if=/dev/zero of=/full bs=64k count=2000')
+    expect(bench.asUser(['stop', 'full'])).toMatchObject({ code: 0 })
+    const line = `WARNING: overlay ${work} is full: what was written last may be lost; lamina overlay resize ${work} SIZE makes it larger\n`
+    await vi.waitFor(() => expect(bench.asUser(['logs', 'full']).stderr).toBe(line))
+    await nothingRuns()
+  })
+
   test('runs until it is stopped, with its overlay, which then is free, whole and has all', async () => {
     const work = overlay()
     expect(start('one', '-o', work)).toMatchObject({ code: 0, stderr: 'INFO:    instance started successfully\n' })

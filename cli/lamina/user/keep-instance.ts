@@ -1,14 +1,15 @@
 import { once } from 'node:events'
-import { closeSync, openSync, writeSync } from 'node:fs'
+import { appendFileSync, closeSync, openSync, writeSync } from 'node:fs'
 import { hasCode } from '../../../runtime-shim/mount/error-code.ts'
 import { beginInstance } from '../instance/begin.ts'
-import { type HeldName, holdName } from '../instance/record.ts'
+import { type HeldName, holdName, logFile } from '../instance/record.ts'
 import { passOn } from '../process/supervise.ts'
-import { becomeCopy, syncFileSystem } from '../process/syscalls.ts'
+import { becomeCopy } from '../process/syscalls.ts'
 import { openParts, plan } from '../run/make-root.ts'
 import type { Caller, RunRequest } from '../run/request.ts'
 import { furnish } from './furnish.ts'
 import { makeUserRoot, type UserRoot } from './root.ts'
+import { writeBack } from './write-back.ts'
 
 /** The descriptor by which who has started a keeper hears that the instance runs. */
 export const starterDescriptor = 3
@@ -53,8 +54,8 @@ const toItsEnd = async (
   // Where it was started is not its concern any more.
   process.chdir('/')
   await ended
-  // Its servers are soon asked to end, and then take nothing more.
-  syncFileSystem(root)
+  const loss = writeBack(root, parts.overlays)
+  if (loss !== undefined) appendFileSync(logFile(caller.layout, name, 'err'), `WARNING: ${loss}\n`)
   closeSync(root)
 }
 

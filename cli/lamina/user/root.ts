@@ -1,6 +1,6 @@
-import { closeSync, constants, existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { closeSync, constants, existsSync, mkdirSync, readFileSync, statSync, unlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { hasCode } from '../../../runtime-shim/mount/error-code.ts'
+import { hasCode, shortly } from '../../../runtime-shim/mount/error-code.ts'
 import { makeMountPoints } from '../../../runtime-shim/mount/mount-points.ts'
 import { overlayRecordName } from '../../../runtime-shim/mount/names.ts'
 import { openBelow, withDirectory } from '../../../runtime-shim/mount/open.ts'
@@ -103,20 +103,33 @@ const assertOwn = (upper: string, { source: { name } }: OpenOverlay): void => {
   )
 }
 
+const notWritable = (name: string, error: unknown): Refusal => {
+  // Of files whose owner is nobody in the namespace the kernel says that his id is too large (EOVERFLOW).
+  if (!hasCode(error, 'EOVERFLOW', 'EACCES', 'EPERM'))
+    return new Refusal(
+      `overlay ${name} cannot be written by you (${shortly(error)}): make one of your own with lamina overlay create, for --fakeroot with its --fakeroot`,
+    )
+  const next =
+    process.getuid?.() === 0
+      ? 'leave --fakeroot out if they are yours, or'
+      : 'give --fakeroot, which writes what is of root, or'
+  return new Refusal(
+    `overlay ${name} has files of other users or of root, and cannot be written by you: ${next} have root mount it and chown -R all in it to you`,
+  )
+}
+
 const upperOf = (top: string, overlay: OpenOverlay): { upper: string; work: string } => {
   const { name } = overlay.source
   const missing = (['upper', 'work'] as const).filter((part) => !hasDirectory(top, part, overlay))
   try {
     for (const each of missing) mkdirSync(join(top, each), { mode: 0o755 })
     if (existsSync(join(top, overlayRecordName))) {
-      warn(`${name} was written by root: of directories that were deleted and made again, the image's files show too`)
       // The record says that nobody else has written it.
-      rmSync(join(top, overlayRecordName))
+      unlinkSync(join(top, overlayRecordName))
+      warn(`${name} was written by root: of directories that were deleted and made again, the image's files show too`)
     }
   } catch (error) {
-    throw new Refusal(
-      `overlay ${name} cannot be written by you (${error instanceof Error ? error.message : error}): make one of your own with lamina overlay create, for --fakeroot with its --fakeroot`,
-    )
+    throw notWritable(name, error)
   }
   const upper = join(top, 'upper')
   assertOwn(upper, overlay)

@@ -5,13 +5,15 @@ import { runApart } from '../process/apart.ts'
 import { runBeside } from '../process/beside.ts'
 import { startGuard } from '../process/guard.ts'
 import { type Ended, endAs } from '../process/supervise.ts'
-import { becomeRoot, giveUpAmbientCapabilities, syncFileSystem } from '../process/syscalls.ts'
-import { openParts, plan } from '../run/make-root.ts'
+import { becomeRoot, giveUpAmbientCapabilities } from '../process/syscalls.ts'
+import { type OpenParts, openParts, plan } from '../run/make-root.ts'
 import type { Command } from '../run/prepare.ts'
 import type { Caller, RunRequest } from '../run/request.ts'
+import { warn } from '../say.ts'
 import { furnish } from './furnish.ts'
 import { anewInNamespace, becomeAnew } from './namespace.ts'
 import { makeUserRoot, type UserRoot } from './root.ts'
+import { writeBack } from './write-back.ts'
 
 const runIn = async (
   root: string,
@@ -32,8 +34,12 @@ const runIn = async (
   }
 }
 
+/** What may be lost is no success: who goes on by the code is not to believe that it is there. */
+const withLoss = (ended: Ended): Ended => (ended.code === 0 ? { code: 255, signal: null } : ended)
+
 const inUserRoot = async (
   userRoot: UserRoot,
+  { overlays }: OpenParts,
   request: RunRequest,
   { caller, umask }: { caller: Caller; umask: number },
 ): Promise<Ended> => {
@@ -42,9 +48,10 @@ const inUserRoot = async (
   keepCode()
   process.umask(umask)
   const ended = await runIn(userRoot.at, command, request, caller)
-  // Its server is soon asked to end, and then takes nothing more.
-  syncFileSystem(root)
-  return ended
+  const loss = writeBack(root, overlays)
+  if (loss === undefined) return ended
+  warn(loss)
+  return withLoss(ended)
 }
 
 /**
@@ -64,7 +71,7 @@ export const runAsUser = async (request: RunRequest, caller: Caller): Promise<vo
   const root = await makeUserRoot(parts, plan(request, caller), caller)
   let ended: Ended
   try {
-    ended = await inUserRoot(root, request, { caller, umask })
+    ended = await inUserRoot(root, parts, request, { caller, umask })
   } finally {
     await root.end()
   }

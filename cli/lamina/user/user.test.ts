@@ -9,6 +9,7 @@ import { processesWith } from '../testing/processes.ts'
 const bench = await useCliBench()
 
 const sh = (script: string, ...options: string[]) => bench.asUser(['exec', ...options, bench.image, 'sh', '-c', script])
+const fixtures = join(import.meta.dirname, '../../../test/fixtures')
 const nobodyServes = () => expect(processesWith(bench.dir)).toEqual([])
 
 describe('as an ordinary user', () => {
@@ -57,6 +58,24 @@ describe('as an ordinary user', () => {
     execFileSync('e2fsck', ['-fn', join(bench.userHome, 'mine.img')], { stdio: 'pipe' })
   })
 
+  test('an overlay that is full takes no exit code from a command, and what may be lost is no success', () => {
+    expect(bench.asUser(['overlay', 'create', 'full.img'])).toMatchObject({ code: 0 })
+    const fill = 'dd if=/dev/zero of=/full bs=64k count=2000'
+    const { code, stderr } = sh(`${fill}; exit 5`, '-o', 'full.img')
+    expect(code).toBe(5)
+    expect(stderr).toMatch(
+      /^WARNING: overlay full\.img is full: what was written last may be lost; lamina overlay resize full\.img SIZE makes it larger$/m,
+    )
+    expect(stderr).not.toContain('FATAL')
+    expect(sh(`${fill}; exit 0`, '-o', 'full.img')).toMatchObject({
+      code: 255,
+      stderr: expect.stringContaining('WARNING: overlay full.img is full: '),
+    })
+    expect(bench.asUser(['overlay', 'resize', 'full.img', '256M'])).toMatchObject({ code: 0 })
+    expect(sh('rm /full; echo more >/more', '-o', 'full.img')).toMatchObject({ code: 0, stderr: '' })
+    nobodyServes()
+  })
+
   test('root goes on where he has left it, and what he has deleted stays deleted', () => {
     const mine = join(bench.dir, 'copy.img')
     copyFileSync(join(bench.userHome, 'mine.img'), mine)
@@ -77,6 +96,25 @@ describe('as an ordinary user', () => {
     expect({ code, stdout }).toEqual({ code: 0, stdout: 'mine\nmore\nof root\n' })
     expect(stderr).toMatch(/^WARNING: shared\.img was written by root: of directories that were deleted and made again/)
     expect(asRoot('cat /mine').stdout).toBe('mine\nmore\nagain\n')
+  })
+
+  test("an overlay with root's files alone is written with --fakeroot, and that is said", () => {
+    const owned = join(bench.userHome, 'apptainers.img')
+    execFileSync('sh', [
+      '-c',
+      `zstd -dq -o ${owned} ${fixtures}/apptainer-overlay.img.zst && chown ${account} ${owned}`,
+    ])
+    const write = (...options: string[]) => sh('touch /new && ls /new', ...options, '-o', 'apptainers.img')
+    const said = {
+      code: 255,
+      stderr:
+        'FATAL:   overlay apptainers.img has files of other users or of root, and cannot be written by you: give --fakeroot, which writes what is of root, or have root mount it and chown -R all in it to you\n',
+    }
+    // Root's lamina leaves a record in it.
+    expect(bench.lamina(['exec', '-o', owned, bench.image, 'true'])).toMatchObject({ code: 0 })
+    expect(write()).toMatchObject(said)
+    expect(write('--fakeroot')).toMatchObject({ code: 0, stdout: '/new\n' })
+    nobodyServes()
   })
 
   test.each(['upper', 'work'])("an overlay's %s that leads to files of his on the host is not followed", (part) => {

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { chownSync, closeSync, existsSync, openSync, readFileSync, statSync, truncateSync } from 'node:fs'
+import { chmodSync, chownSync, closeSync, existsSync, openSync, readFileSync, statSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { editExt3, makeVolume } from '../../../test/node/images.ts'
@@ -9,6 +9,7 @@ import { assertExt3 } from '../../mount/superblock.ts'
 import type { Preparation } from './preparation.ts'
 import { prepareOverlay } from './prepare.ts'
 import { createWorkplace, superblockOf, type Workplace } from './testing/workplace.ts'
+import { runTool } from './tools.ts'
 
 const MiB = 2 ** 20
 
@@ -149,6 +150,64 @@ test('an image that a cut-off tool has left to nobody is taken from him', async 
   chownSync(image, 65_534, 65_534)
   await prepare(16 * MiB)
   expect(statSync(image)).toMatchObject({ uid: 0, gid: 0 })
+})
+
+/** Who it is, and what he may. */
+const rightsOf = (path: string) => {
+  const { uid, gid, mode } = statSync(path)
+  return { uid, gid, mode: (mode & 0o7777).toString(8) }
+}
+
+describe('a file that its owner may not write', () => {
+  test.each(['444', '400', '0'])('is checked and grows, and keeps its mode: %s', async (mode) => {
+    await prepare(16 * MiB)
+    chmodSync(image, Number.parseInt(mode, 8))
+    chownSync(image, 1000, 1001)
+    const { figures, damaged } = await prepare(64 * MiB)
+    expect({ damaged, size: figures.blocks * figures.blockSize }).toEqual({ damaged: undefined, size: 64 * MiB })
+    expect(rightsOf(image)).toEqual({ uid: 1000, gid: 1001, mode })
+  })
+
+  test('is checked when it has come with a claim: an image, or a SIF with an overlay', async () => {
+    workplace.volumeWith(16)
+    chmodSync(image, 0o444)
+    expect(await prepare(16 * MiB, { existing: true, made: false })).toMatchObject({ checked: true })
+    expect(rightsOf(image)).toEqual({ uid: 0, gid: 0, mode: '444' })
+    const sif = join(directory, 'minimal.sif')
+    execFileSync('zstd', [
+      '-dq',
+      '-o',
+      sif,
+      join(import.meta.dirname, '../../../test/fixtures/minimal-overlay.sif.zst'),
+    ])
+    chmodSync(sif, 0o555)
+    const prepared = await prepare(16 * MiB, { existing: true, made: false, path: 'minimal.sif' })
+    expect(prepared).toMatchObject({ checked: true })
+    expect(rightsOf(sif)).toEqual({ uid: 0, gid: 0, mode: '555' })
+  })
+
+  test('has its mode again after a tool was cut off', async () => {
+    await prepare(16 * MiB)
+    chownSync(image, 65_534, 65_534)
+    chmodSync(image, 0o1644)
+    await prepare(16 * MiB)
+    expect(rightsOf(image)).toEqual({ uid: 0, gid: 0, mode: '444' })
+  })
+
+  test('is lent with the mark by which that is known', async () => {
+    await prepare(16 * MiB)
+    chmodSync(image, 0o444)
+    const fd = openSync(image, 'r+')
+    try {
+      const seen: unknown[] = []
+      const look = () => void seen.push(rightsOf(image))
+      await runTool({ fd }, { tool: 'e2fsck', options: ['-f', '-n'], onLine: look })
+      expect(seen[0]).toEqual({ uid: 65_534, gid: 65_534, mode: '1644' })
+      expect(rightsOf(image)).toMatchObject({ uid: 0, mode: '444' })
+    } finally {
+      closeSync(fd)
+    }
+  })
 })
 
 describe('on a claim that Lamina did not make', () => {

@@ -1,4 +1,4 @@
-import { fchownSync, fstatSync } from 'node:fs'
+import { fchmodSync, fchownSync, fstatSync, type Stats } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { giveBackTo, giveToTools, spawnUnprivileged, thirdDescriptor, unprivileged } from '../../image/unprivileged.ts'
 import type { LockedFile } from './preparation.ts'
@@ -96,17 +96,38 @@ const run = (file: LockedFile, tool: Tool, args: readonly string[], onLine: (lin
     child.once('close', (code) => resolve(code ?? 255))
   })
 
+const permissions = 0o7777
+const ownersReadWrite = 0o600
+const ownersWrite = 0o200
+/** The sticky bit, which means nothing on a file: its owner could not write it before, and shall not afterwards. */
+const lentMark = 0o1000
+
 /** Takes from nobody what an earlier run has left him that was cut off. */
 export const giveBack = (fd: number): void => {
-  const { uid, gid } = fstatSync(fd)
-  if (uid === unprivileged.uid || gid === unprivileged.gid)
-    fchownSync(fd, uid === unprivileged.uid ? 0 : uid, gid === unprivileged.gid ? 0 : gid)
+  const { uid, gid, mode } = fstatSync(fd)
+  if (uid !== unprivileged.uid && gid !== unprivileged.gid) return
+  if ((mode & lentMark) !== 0) fchmodSync(fd, mode & permissions & ~(lentMark | ownersWrite))
+  fchownSync(fd, uid === unprivileged.uid ? 0 : uid, gid === unprivileged.gid ? 0 : gid)
+}
+
+/** A file that its owner may not write, root may: so may the tools, which are its owner for the while. */
+const lacksRights = ({ mode }: Stats): boolean =>
+  process.getuid?.() === 0 && (mode & ownersReadWrite) !== ownersReadWrite
+
+const lend = (fd: number, before: Stats): void => {
+  giveToTools(fd)
+  if (lacksRights(before)) fchmodSync(fd, (before.mode & permissions) | ownersReadWrite | lentMark)
+}
+
+const takeBack = (fd: number, before: Stats): void => {
+  if (lacksRights(before)) fchmodSync(fd, before.mode & permissions)
+  giveBackTo(fd, before)
 }
 
 /**
  * Runs a tool on the open file or device, as nobody and without capabilities: a
  * crafted image may own the tool, but not the node. The file is nobody's for the
- * while, so that the tool may open it.
+ * while, and writable by him, so that the tool may open it.
  *
  * @throws ToolError
  */
@@ -117,13 +138,13 @@ export const runTool = async (file: LockedFile, toolRun: ToolRun): Promise<{ exi
   const name = offset === 0 ? thirdDescriptor : `${thirdDescriptor}?offset=${offset}`
   const size = blocks === undefined ? [] : [String(blocks)]
   giveBack(fd)
-  const owner = fstatSync(fd)
-  giveToTools(fd)
+  const before = fstatSync(fd)
   try {
+    lend(fd, before)
     const exitCode = await run(file, tool, [...options, name, ...size], output.add)
     if (!accepted.includes(exitCode)) throw new ToolError(tool, exitCode, output.lines)
     return { exitCode, output: output.lines }
   } finally {
-    giveBackTo(fd, owner)
+    takeBack(fd, before)
   }
 }
