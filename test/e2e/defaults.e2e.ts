@@ -156,10 +156,15 @@ describe('defaults in Git', () => {
     ])
   })
 
-  test('by Helm: a list of people, and what one of them wants otherwise', async () => {
+  test('by Helm: people by name, and what one of them wants otherwise', async () => {
     const helm = createHelm(cluster, team.namespace)
     const chart = join(examples, 'environments')
     expect(await helm(['lint', '--strict', chart])).toMatchObject({ exitCode: 0 })
+    const listed = await helm(['template', 'team', chart, '--set', 'people={ada,grace}'])
+    expect(listed).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining("at '/people': got array, want object"),
+    })
     const objects = await judge((await helm(['template', 'team', chart])).stdout)
     expect(objects).toHaveLength(5)
     expect(objects.filter(({ kind }) => kind === 'Instance')).toMatchObject([
