@@ -25,7 +25,7 @@ test('the policies compile against the kinds that they judge', async () => {
   const policies = JSON.parse(
     await kubectl.run(['get', 'validatingadmissionpolicies', '-l', 'app.kubernetes.io/name=lamina', '-o', 'json']),
   )
-  expect(policies.items).toHaveLength(11)
+  expect(policies.items).toHaveLength(12)
   for (const policy of policies.items) {
     expect(statusSchema.parse(policy).status.typeChecking.expressionWarnings).toBeUndefined()
   }
