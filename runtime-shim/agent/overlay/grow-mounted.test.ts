@@ -72,7 +72,7 @@ const expectOutcome = (outcome: unknown, bytes: number): void => {
   expect(outcome).toEqual(
     mayGrow
       ? { kind: 'grown', bytes }
-      : { kind: 'later', why: 'the kernel lets the agent not do it (CAP_SYS_RESOURCE)' },
+      : { kind: 'later', why: 'the kernel does not let the agent do it (CAP_SYS_RESOURCE)' },
   )
 }
 

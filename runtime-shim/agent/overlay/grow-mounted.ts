@@ -80,7 +80,7 @@ const growOn = async (device: number, bytes: number, growth: MountedGrowth): Pro
   if (record.loop && !(await enlarge(device, geometry, growth))) return later('its image is no longer where it was')
   const { error, code } = await runWorker(worker, { fd: device }, { kind: 'grow', blocks, mountAt: lockDir })
   if (error === undefined) return { kind: 'grown', bytes: blocks * geometry.blockSize }
-  return later(code === 'EPERM' ? 'the kernel lets the agent not do it (CAP_SYS_RESOURCE)' : error)
+  return later(code === 'EPERM' ? 'the kernel does not let the agent do it (CAP_SYS_RESOURCE)' : error)
 }
 
 /** Keeps it attached, or from being given to another: undefined when it is not the one on record any more. */
