@@ -91,6 +91,24 @@ describe('leader election', () => {
     expect(server.spec()).toMatchObject({ holderIdentity: 'b', leaseTransitions: 1 })
   })
 
+  test('the other takes over when the lease has stood its time, not at the look that follows', async () => {
+    const { server, clock, candidate } = createBench()
+    let isCut = false
+    candidate('a', {
+      ...server.client,
+      mergePatch: (...args) => (isCut ? Promise.reject(new Error('unreachable')) : server.client.mergePatch(...args)),
+    })
+    await clock.advance(0)
+    const { seen } = candidate('b')
+    // It looks when the first renews, every two seconds: 15 are between two looks.
+    await clock.advance(60_000)
+    isCut = true
+    await clock.advance(14_900)
+    expect(seen.leads).toBe(false)
+    await clock.advance(100)
+    expect(seen.leads).toBe(true)
+  })
+
   test('a leader whose API server is down gives up after ten seconds, even when its requests hang', async () => {
     for (const trouble of ['isDown', 'hangs'] as const) {
       const { server, clock, candidate } = createBench()

@@ -42,7 +42,8 @@ export const runAsLeader = async (options: LeaderOptions, signal: AbortSignal): 
   const setLeader = (value: 0 | 1): void => metrics?.leader.set(value, { name })
 
   setLeader(0)
-  const rest = () => pause(clock, retryMs * (1 + random() * 0.2), signal)
+  const rest = (expiry?: AbortSignal) =>
+    pause(clock, retryMs * (1 + random() * 0.2), expiry ? AbortSignal.any([signal, expiry]) : signal)
   const acquired = await acquire({ lock, log, clock, rest, staleMs: leaseMs - renewMs }, signal)
   if (acquired === undefined) return 'stopped'
   // From before the request: others count from when the server has written it, which is later.
@@ -61,7 +62,8 @@ interface Acquiring {
   lock: LeaseLock
   log: Logger
   clock: Clock
-  rest(): Promise<void>
+  /** Until the next look, or the end of the lease that was seen. */
+  rest(expiry?: AbortSignal): Promise<void>
   /** An answer older than this is no ground to lead for `renewMs` more. */
   staleMs: number
 }
@@ -74,8 +76,10 @@ const acquire = async (
   let holder: string | undefined
   while (!signal.aborted) {
     const askedAt = clock.monotonicMs()
+    let expiry: AbortSignal | undefined
     try {
       const result = await lock.tryAcquire()
+      if (result.kind === 'other') expiry = result.expiry
       if (result.kind === 'held' && clock.monotonicMs() - askedAt <= staleMs) return { askedAt }
       if (result.kind === 'other' && result.by !== holder) {
         holder = result.by
@@ -84,7 +88,7 @@ const acquire = async (
     } catch (error) {
       log.warn({ err: error }, 'could not ask for the lease: trying again')
     }
-    await rest()
+    await rest(expiry)
   }
   return undefined
 }

@@ -3,7 +3,8 @@ import type { KubeClient } from './client.ts'
 import type { Clock } from './clock.ts'
 import { type Lease, leases } from './resources.ts'
 
-export type LockResult = { kind: 'held' } | { kind: 'other'; by: string }
+/** `expiry` is aborted when the lease as it was seen has stood its time. */
+export type LockResult = { kind: 'held' } | { kind: 'other'; by: string; expiry?: AbortSignal }
 
 /** A Lease as a lock that expires. Throws when the API server does not answer. */
 export interface LeaseLock {
@@ -35,18 +36,14 @@ export const createLeaseLock = (options: {
    * What another holds expires when it has stood unchanged here for its whole
    * time, by a timer of our own: clocks of machines differ.
    */
-  let observed = { resourceVersion: '', expired: false, forget: (): void => {} }
-  const observe = (lease: Lease): boolean => {
-    if (observed.resourceVersion !== lease.metadata.resourceVersion) {
-      observed.forget()
-      const next = { resourceVersion: lease.metadata.resourceVersion, expired: false, forget: (): void => {} }
-      const lasts = (lease.spec?.leaseDurationSeconds ?? leaseMs / 1000) * 1000
-      next.forget = clock.setTimeout(() => {
-        next.expired = true
-      }, lasts)
-      observed = next
-    }
-    return observed.expired
+  let observed: { resourceVersion: string; expiry: AbortSignal; forget: () => void } | undefined
+  const observe = ({ metadata: { resourceVersion }, spec }: Lease): AbortSignal => {
+    if (observed?.resourceVersion === resourceVersion) return observed.expiry
+    observed?.forget()
+    const expiry = new AbortController()
+    const lasts = (spec?.leaseDurationSeconds ?? leaseMs / 1000) * 1000
+    observed = { resourceVersion, expiry: expiry.signal, forget: clock.setTimeout(() => expiry.abort(), lasts) }
+    return expiry.signal
   }
 
   const renewal = () => ({
@@ -89,11 +86,12 @@ export const createLeaseLock = (options: {
     if (lease === undefined) return create()
     const holder = lease.spec?.holderIdentity || undefined
     const isOurs = holder === identity
-    if (holder !== undefined && !isOurs && !observe(lease)) return { kind: 'other', by: holder }
+    const expiry = holder === undefined || isOurs ? undefined : observe(lease)
+    if (holder !== undefined && expiry?.aborted === false) return { kind: 'other', by: holder, expiry }
     const content = isOurs ? renewal() : acquisition((lease.spec?.leaseTransitions ?? 0) + 1)
     const written = await write(lease.metadata.resourceVersion, content)
     if (!written) return { kind: 'other', by: 'another that was quicker' }
-    observed.forget()
+    observed?.forget()
     return held
   }
 
