@@ -20,16 +20,7 @@ export default defineConfig({
     teardownTimeout: 120_000,
     sequence: { sequencer: StoryFirst },
     projects: [
-      {
-        test: {
-          name: 'unit',
-          include: ['**/*.test.ts'],
-          globalSetup: ['test/node/run-folder.ts'],
-          // Many start programs and mount images, beside the nodes' tests: what takes half a second may take ten times that.
-          testTimeout: 20_000,
-          hookTimeout: 30_000,
-        },
-      },
+      { test: { name: 'unit', include: ['**/*.test.ts'], globalSetup: ['test/node/run-folder.ts'] } },
       // Real container runtimes, one at a time: each start takes seconds.
       {
         test: { name: 'nodes', include: ['**/*.nodes.ts'], maxWorkers: 1, testTimeout: 120_000, hookTimeout: 120_000 },
