@@ -1,15 +1,6 @@
-import { hasReason, type KubeClient } from '../../kube/client.ts'
+import type { KubeClient } from '../../kube/client.ts'
 import { type Event, events } from '../../kube/resources.ts'
-
-/** Undefined of what one may not read. */
-export const ifAllowed = async <T>(answer: Promise<T>): Promise<T | undefined> => {
-  try {
-    return await answer
-  } catch (error) {
-    if (hasReason(error, 'Forbidden')) return undefined
-    throw error
-  }
-}
+import { ifAllowed } from './if-allowed.ts'
 
 /** Oldest first. */
 export const byTime = (all: readonly Event[]): Event[] =>

@@ -173,6 +173,11 @@ export const wrongInputs: readonly WrongInputs[] = [
         2,
         '--overlay is for an instance that is made: kubectl lamina start IMAGE dev --overlay …',
       ],
+      [
+        'start tools dev --overlay other',
+        2,
+        'instance dev is there already, with other overlays (dev): leave --overlay out, or give another --name',
+      ],
       ['start dev --env A=b', 2, '--env is for an instance that is made: kubectl lamina start IMAGE dev --env …'],
       [
         'start debian:12 dev --env A=b',

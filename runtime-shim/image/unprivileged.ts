@@ -5,7 +5,7 @@ import { fchownSync } from 'node:fs'
 export const unprivileged = { uid: 65534, gid: 65534 } as const
 
 /** An ordinary user has no rights to give up, and his files are his. */
-const isRoot = process.getuid?.() === 0
+export const isRoot = process.getuid?.() === 0
 
 const becomeNobody = ['--clear-groups', '--inh-caps=-all', '--bounding-set=-all']
 const dropPrivileges = [

@@ -38,6 +38,7 @@ describe('the chart', () => {
     ['a value of the wrong type', 'controller.port=http', '/controller/port'],
     ['an unknown log level', 'agent.logLevel=loud', '/agent/logLevel'],
     ['an address of the console with a path', 'console.origins[0]=https://a.example/lamina', '/console/origins/0'],
+    ['a peer that is none', 'networkPolicy.from[0].foo=1', '/networkPolicy/from/0'],
     ['a signature policy that is none', 'policyJson=none', 'policyJson is no containers-policy.json(5)'],
     ['an overhead that leaves nothing', 'storageOverhead.classes.slow=1', '/storageOverhead/classes/slow'],
   ])('refuses %s', async (_what, value, words) => {

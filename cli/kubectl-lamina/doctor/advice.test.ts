@@ -43,7 +43,9 @@ describe('there is an advice for each reason', () => {
 
 test('an advice names the objects that it is about', () => {
   expect(adviceFor('OverlayNotFound', subject)).toBe('kubectl lamina overlay create data, or correct spec.overlays')
-  expect(adviceFor('PodRefused', subject)).toContain('baseline')
+  expect(adviceFor('PodRefused', subject)).toMatch(/baseline.*class that is not there/)
+  expect(adviceFor('ImageNotFound', subject)).toMatch(/edit cimg debian.*image add REFERENCE --name debian/)
+  expect(adviceFor('ResolveFailed', subject)).toContain('policyJson')
   expect(adviceFor('Unschedulable', subject)).not.toContain('NAME')
 })
 

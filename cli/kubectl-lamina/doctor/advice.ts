@@ -128,7 +128,7 @@ const ofController = {
   SourceNotAllowed: `${administrator}, for the chart's value allowedSources`,
   Sparse: 'keep room in the volume, or make an overlay with allocation: Full and copy',
   StartFailed:
-    'the message is the runtime’s: correct command, workingDir or user; kubectl -n NAMESPACE describe pod NAME says more',
+    'the message is the runtime’s: correct command, workingDir or user, or the file that the image is of; kubectl -n NAMESPACE describe pod NAME says more',
   Starting: 'nothing, if it lasts seconds; else kubectl -n NAMESPACE describe pod NAME',
   Restarting: 'nothing, if it lasts seconds; else kubectl lamina logs NAME --previous says why its process ended',
   Stopped: 'kubectl lamina start NAME',

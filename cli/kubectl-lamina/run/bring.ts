@@ -9,7 +9,7 @@ import { didYouMean } from '../../shared/similar.ts'
 import type { Connection } from '../connection.ts'
 import type { CommandContext } from '../context.ts'
 import type { OverlayFlag } from '../flags.ts'
-import { type Found, find } from './find.ts'
+import { existingInstance, type Found, find } from './find.ts'
 import { createImage, createInstance, createOverlay, randomWord } from './make.ts'
 import { throwAwayName } from './names.ts'
 import { discardUnresolved, waitUntilResolved } from './resolve.ts'
@@ -169,7 +169,8 @@ const ensureInstance = async (
   if (before) assertSame(before, wanted, image)
   await ensureImage(context, connection, found, wanted, undo)
   await ensureOverlays(context, connection, wanted)
-  if (before) await wake(context, connection, before)
+  // Its image may have taken its time, and another may have started or stopped it meanwhile.
+  if (before) await wake(context, connection, await existingInstance(connection, name))
   else await makeInstance(context, connection, name, { ...wanted, image }, undo)
   return { name, image, isOld: before !== undefined }
 }

@@ -1,6 +1,13 @@
 import { fchmodSync, fchownSync, fstatSync, type Stats } from 'node:fs'
 import type { Readable } from 'node:stream'
-import { giveBackTo, giveToTools, spawnUnprivileged, thirdDescriptor, unprivileged } from '../../image/unprivileged.ts'
+import {
+  giveBackTo,
+  giveToTools,
+  isRoot,
+  spawnUnprivileged,
+  thirdDescriptor,
+  unprivileged,
+} from '../../image/unprivileged.ts'
 import type { LockedFile } from './preparation.ts'
 
 type Tool = 'mkfs.ext3' | 'e2fsck' | 'resize2fs' | 'blkid'
@@ -111,8 +118,7 @@ export const giveBack = (fd: number): void => {
 }
 
 /** A file that its owner may not write, root may: so may the tools, which are its owner for the while. */
-const lacksRights = ({ mode }: Stats): boolean =>
-  process.getuid?.() === 0 && (mode & ownersReadWrite) !== ownersReadWrite
+const lacksRights = ({ mode }: Stats): boolean => isRoot && (mode & ownersReadWrite) !== ownersReadWrite
 
 const lend = (fd: number, before: Stats): void => {
   giveToTools(fd)
